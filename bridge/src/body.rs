@@ -1,0 +1,96 @@
+//! A hand, real or simulated, with the objects it sees.
+
+use crate::Percept;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Something that can be read and commanded.
+///
+/// Nothing outside of this crate calls [`Body::command`] on a body that moves for real: the [`crate::Governor`] does.
+pub trait Body: Send {
+    /// What the body is. It never changes.
+    fn spec(&self) -> &BodySpec;
+
+    /// Brings the body into its start posture. A simulated body draws its episode from `seed`.
+    ///
+    /// # Errors
+    /// When the body cannot be brought there.
+    fn reset(&mut self, seed: u64) -> Result<(), BodyError>;
+
+    /// Reads everything into `percept`, which keeps its buffers.
+    ///
+    /// # Errors
+    /// When the body cannot be read.
+    fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError>;
+
+    /// Holds `targets_rad` for one servo period. A simulated body lets that time pass before it returns.
+    ///
+    /// # Errors
+    /// When the body cannot be commanded, or has failed.
+    fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError>;
+}
+
+/// What a body is: fixed for its lifetime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BodySpec {
+    /// Name of the hand, e.g. `orca_v2`.
+    pub name: String,
+    /// The actuated joints, in the order of every joint array.
+    pub joints: Vec<JointSpec>,
+    /// Names of the tracked objects, in the order of [`Percept::objects`].
+    pub objects: Vec<String>,
+    /// Servo targets per second.
+    pub servo_hz: u32,
+}
+
+/// One actuated joint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JointSpec {
+    /// Name, e.g. `index_mcp`.
+    pub name: String,
+    /// Lowest position, rad.
+    pub lower_rad: f32,
+    /// Highest position, rad.
+    pub upper_rad: f32,
+    /// Fastest target, rad/s.
+    pub max_rate_rad_s: f32,
+    /// Highest effort of the motor, N m.
+    pub max_effort_nm: f32,
+    /// Stiffness of the position loop, N m/rad.
+    pub stiffness_nm_rad: f32,
+}
+
+/// A body failed.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// A number that is not finite was read or was to be commanded.
+    #[error("body {body}: {quantity} is {value}, expected a finite number; nothing was commanded")]
+    NonFinite {
+        /// Name of the body.
+        body: String,
+        /// Which number, e.g. `measured_rad[3]`.
+        quantity: String,
+        /// What it was.
+        value: f32,
+    },
+    /// An array had the wrong length.
+    #[error("body {body}: {quantity} has {found} values, expected {expected}")]
+    WrongLength {
+        /// Name of the body.
+        body: String,
+        /// Which array.
+        quantity: &'static str,
+        /// Its length.
+        found: usize,
+        /// What it should be.
+        expected: usize,
+    },
+    /// The physics or the hardware behind the body failed.
+    #[error("body {body}: {reason}")]
+    Fault {
+        /// Name of the body.
+        body: String,
+        /// What happened.
+        reason: String,
+    },
+}

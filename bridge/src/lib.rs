@@ -1,0 +1,33 @@
+//! The contract between a body and a learner.
+//!
+//! A [`Body`] is read and commanded; a [`Task`] turns what it perceives into observations and rewards; the [`Governor`]
+//! limits every command on its way; a [`TaskEnvironment`] joins the three behind the [`Environment`] trait, which is all
+//! that the learner sees. Replacing the body is the only thing that `--backend` does.
+//!
+//! Invariants:
+//! - This crate knows no tensors, no physics engine and no window.
+//! - No command reaches a body but through the governor.
+//! - Measured and commanded joint positions are never mixed: they are different fields of [`Percept`].
+//! - A number that is not finite is refused where it enters, by name.
+//! - Only [`storage`] writes files.
+
+pub mod config;
+pub mod number;
+pub mod random;
+pub mod storage;
+
+mod body;
+mod cube;
+mod environment;
+mod episode;
+mod governor;
+mod percept;
+mod task;
+
+pub use body::{Body, BodyError, BodySpec, JointSpec};
+pub use cube::{CubeReward, CubeTask, CubeTaskConfig, TurnDirection};
+pub use environment::{Environment, EnvironmentError, EnvironmentSpec, Step, TaskEnvironment};
+pub use episode::{Episode, EpisodeError, EpisodeLabel};
+pub use governor::{Governor, GovernorConfig, Limits};
+pub use percept::{ObjectPose, Percept, heading_rad, rotate, tilt_rad};
+pub use task::{Judgement, Outcome, Task, TaskSpec};
