@@ -37,6 +37,12 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// The checksum that guards files and frames.
+#[must_use]
+pub fn crc32(content: &[u8]) -> u32 {
+    crc32fast::hash(content)
+}
+
 /// Appends frames to a log.
 #[derive(Debug)]
 pub struct FrameWriter {
@@ -67,7 +73,7 @@ impl FrameWriter {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the record is longer than a frame may be"))?;
         let mut frame = Vec::with_capacity(payload.len() + 8);
         frame.extend_from_slice(&length.to_le_bytes());
-        frame.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        frame.extend_from_slice(&crc32(payload).to_le_bytes());
         frame.extend_from_slice(payload);
         self.file.write_all(&frame)?;
         self.file.sync_data()
@@ -111,7 +117,7 @@ fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     let (payload, rest) = rest.split_at_checked(length as usize)?;
-    (crc32fast::hash(payload) == u32::from_le_bytes(*crc)).then_some((payload, rest))
+    (crc32(payload) == u32::from_le_bytes(*crc)).then_some((payload, rest))
 }
 
 #[cfg(test)]

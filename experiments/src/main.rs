@@ -1,1 +1,24 @@
-fn main(){}
+//! `softflow`: demonstrations, training, evaluation.
+
+use clap::Parser;
+use experiments::cli::{Cli, Command};
+use experiments::commands::{self, Ended};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = learn::configure_process().map_err(Into::into).and_then(|()| match &cli.command {
+        Command::Tasks(args) => commands::tasks(args),
+        Command::Demo(args) => commands::demo(args),
+        Command::Train(args) => commands::train(args),
+        Command::Eval(args) => commands::eval(args),
+    });
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::DataLost) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("softflow: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,43 @@
-//! sim
+//! A simulated hand with a cube: one [`bridge::Body`] made of Rapier, and everything that goes with it as data.
+//!
+//! A [`Hand`] is a table of joints and links. A [`World`] is that hand with a cube in Rapier; a [`SimHand`] makes it a
+//! body, in a [`Domain`] that says how far it is from its real twin. A [`CubeScene`] puts all of it together and offers
+//! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
+//! [`search_gait`] finds new ones.
+//!
+//! Invariants:
+//! - The same seed gives the same bits, on any number of threads and after any snapshot.
+//! - The physics never panics into its caller: what blows up is a [`bridge::BodyError::Fault`].
+//! - World frame, hand frame and palm frame are one: x to the finger tips, y to the thumb side, z up.
+//! - Without the feature `viewer` nothing here draws, and nothing here learns.
+
+pub mod kinematics;
+
+mod asset;
+mod collision;
+mod delay;
+mod demonstrator;
+mod domain;
+mod gait;
+mod gait_table;
+mod hand;
+mod hand_file;
+mod parallel;
+mod parts;
+mod scene;
+mod search;
+mod sim_hand;
+mod world;
+
+pub use asset::AssetError;
+pub use collision::FingerContacts;
+pub use demonstrator::{DemonstrationError, Demonstrator, collect, perturb};
+pub use domain::{Domain, EpisodeDraw, Jitter, PoseNoise};
+pub use gait::{FingerGait, Gait};
+pub use gait_table::{GaitTable, N_SAMPLES};
+pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
+pub use parts::{Part, PartKind, Shape};
+pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
+pub use search::{GaitScore, SearchOptions, SearchProgress, score, search_gait};
+pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
+pub use world::{Cube, PHYSICS_HZ, Surroundings, World, WorldSnapshot};

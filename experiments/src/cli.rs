@@ -1,0 +1,146 @@
+//! The command line of `softflow`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::overrides::Override;
+use std::path::PathBuf;
+
+/// Fine-tune dexterous hand policies: imitation, critic warm-up, offline RL, online RL.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Example: softflow train experiments/cube.ron --seed 2 --out runs/cube-2")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List tasks, hands, domains, policies and objectives.
+    #[command(after_help = "Example: softflow tasks --json")]
+    Tasks(TasksArgs),
+    /// Record scripted demonstrations into a dataset, failures included.
+    #[command(after_help = "Example: softflow demo cube --hand orca_v2 --episodes 100 --out data/cube")]
+    Demo(DemoArgs),
+    /// Train a policy in four stages and evaluate every one of them.
+    #[command(after_help = "Examples:\n  softflow train experiments/cube.ron\n  softflow train experiments/cube.ron \
+                            --seed 2 --set learn.online.iterations=3\n  softflow train --resume --out runs/cube-1")]
+    Train(TrainArgs),
+    /// Evaluate a trained policy on fixed episodes.
+    #[command(after_help = "Example: softflow eval runs/cube-1 --policy offline --domain shifted_orca_v2 --episodes 100")]
+    Eval(EvalArgs),
+}
+
+/// What the body is: the only thing that it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Rapier.
+    Sim,
+}
+
+impl Backend {
+    /// Name in manifests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+        }
+    }
+}
+
+/// Arguments of `softflow tasks`.
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `softflow demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The task.
+    #[arg(value_parser = ["cube"])]
+    pub task: String,
+    /// The hand; `softflow tasks` lists them.
+    #[arg(long, default_value = "orca_v2")]
+    pub hand: String,
+    /// The domain; `softflow tasks` lists them.
+    #[arg(long, default_value = "nominal")]
+    pub domain: String,
+    /// Episodes.
+    #[arg(long, default_value_t = 80)]
+    pub episodes: usize,
+    /// Seed of the demonstrations.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Folder of the dataset; it must not hold one yet.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Threads; the result does not depend on their number.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `softflow train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The experiment. With --resume the run's own configuration is used.
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub experiment: Option<PathBuf>,
+    /// What the body is.
+    #[arg(long, value_enum, default_value = "sim")]
+    pub backend: Backend,
+    /// Folder of the run [default: runs/<experiment>-<seed>].
+    #[arg(long, required_unless_present = "experiment")]
+    pub out: Option<PathBuf>,
+    /// Seed of the run, instead of the experiment's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Change a field of the experiment, e.g. learn.critic.n_members=4. May be given often.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub overrides: Vec<Override>,
+    /// Demonstrations recorded with `softflow demo`, instead of fresh ones.
+    #[arg(long)]
+    pub demos: Option<PathBuf>,
+    /// Go on with the run in --out from its last checkpoint, bit for bit.
+    #[arg(long)]
+    pub resume: bool,
+    /// Threads; the result does not depend on their number.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print the final table as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `softflow eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The run.
+    pub run: PathBuf,
+    /// Which policy: final, imitation, warmup, offline, or the folder of a checkpoint.
+    #[arg(long, default_value = "final")]
+    pub policy: String,
+    /// The domain [default: the one that the run was fine-tuned in].
+    #[arg(long)]
+    pub domain: Option<String>,
+    /// Episodes.
+    #[arg(long, default_value_t = 100)]
+    pub episodes: usize,
+    /// Seed of the first episode; the others follow it.
+    #[arg(long, default_value_t = crate::evaluation::FIRST_SEED)]
+    pub seed: u64,
+    /// What the body is.
+    #[arg(long, value_enum, default_value = "sim")]
+    pub backend: Backend,
+    /// Threads; the result does not depend on their number.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print the row as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,25 @@
+//! What the commands do. Results go to standard output, everything else to standard error.
+
+mod demo;
+mod eval;
+mod tasks;
+mod train;
+
+pub use demo::demo;
+pub use eval::eval;
+pub use tasks::tasks;
+pub use train::train;
+
+/// How a command ended, when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Well.
+    Well,
+    /// It finished, but recorded data was lost on the way.
+    DataLost,
+}
+
+/// The number of threads to use: what was asked for, else all there are.
+fn n_threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}

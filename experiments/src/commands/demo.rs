@@ -1,0 +1,56 @@
+//! `softflow demo`: scripted demonstrations into a dataset.
+
+use super::{Ended, n_threads};
+use crate::cli::DemoArgs;
+use crate::dataset::{Dataset, DatasetHeader};
+use crate::evaluation::{EvaluationRecord, json_lines, table};
+use bridge::{CubeReward, Environment, Episode, GovernorConfig};
+use color_eyre::eyre::{Result, ensure};
+use sim::{CubeScene, Domain};
+use std::collections::BTreeMap;
+
+/// Records demonstrations.
+///
+/// # Errors
+/// When hand or domain are not known, or the dataset exists already.
+pub fn demo(args: &DemoArgs) -> Result<Ended> {
+    let scene = CubeScene::load(&args.hand)?;
+    let domain = Domain::load(&args.domain)?;
+    let governor = GovernorConfig { rate_share: 1.0.try_into()?, windup: 3.0.try_into()? };
+    let environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
+    let header = DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
+    let mut dataset = Dataset::open(&args.out, &header)?;
+    ensure!(dataset.n_episodes() == 0, "dataset {}: it exists already, expected a new folder", args.out.display());
+
+    let episodes = sim::collect(&scene, &domain, governor, args.episodes, args.seed, n_threads(args.threads))?;
+    for episode in &episodes {
+        dataset.append(episode)?;
+    }
+    let records = by_actor(&episodes, &args.domain, args.seed);
+    if args.json {
+        print!("{}", json_lines(&records)?);
+    } else {
+        print!("{}", table(&records));
+        eprintln!("{} episodes in {}", episodes.len(), args.out.display());
+    }
+    Ok(Ended::Well)
+}
+
+/// One record per gait, and one of all episodes together.
+pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<EvaluationRecord> {
+    let mut actors: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
+    for episode in episodes {
+        actors.entry(&episode.label.actor).or_default().push(episode);
+    }
+    let all = ("all", episodes.iter().collect());
+    actors.into_iter().chain([all]).map(|(actor, episodes): (&str, Vec<&Episode>)| EvaluationRecord {
+        stage: "demonstration".into(),
+        step: 0,
+        policy: actor.to_owned(),
+        domain: domain.to_owned(),
+        own_episodes: 0,
+        n_candidates: 1,
+        first_seed: seed,
+        outcomes: episodes.iter().map(|episode| episode.label.outcome.clone()).collect(),
+    }).collect()
+}

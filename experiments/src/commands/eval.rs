@@ -1,0 +1,51 @@
+//! `softflow eval`: a trained policy on fixed episodes.
+
+use super::train::load_policy;
+use super::{Ended, n_threads};
+use crate::cli::EvalArgs;
+use crate::evaluation::{EvaluationRecord, json_lines, table};
+use crate::experiment::{Experiment, Workcell};
+use crate::{Progress, RunFolder};
+use bridge::{Environment, Episode};
+use color_eyre::eyre::Result;
+use learn::play_all;
+use std::sync::Mutex;
+
+/// Evaluates.
+///
+/// # Errors
+/// When the run has no such policy, or the environment fails.
+pub fn eval(args: &EvalArgs) -> Result<Ended> {
+    let run = RunFolder::open(&args.run)?;
+    let experiment: Experiment = run.config()?;
+    let domain = args.domain.as_ref().unwrap_or(&experiment.online_domain);
+    let cell = Workcell::new(&experiment, domain)?;
+    let (policy, stage, step) = load_policy(&run, &args.policy)?;
+    policy.check_fits(cell.environment()?.spec())?;
+
+    let seeds: Vec<u64> = (args.seed..).take(args.episodes).collect();
+    let progress = Mutex::new(Progress::start("evaluate", "episodes", args.episodes as u64));
+    let on_done = |_: &Episode| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.advance(1);
+        }
+    };
+    let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads(args.threads), &on_done)?;
+    let record = EvaluationRecord {
+        stage: stage.name().into(),
+        step,
+        policy: args.policy.clone(),
+        domain: domain.clone(),
+        own_episodes: 0,
+        n_candidates: policy.header().acting.n_candidates,
+        first_seed: args.seed,
+        outcomes: episodes.into_iter().map(|episode| episode.label.outcome).collect(),
+    };
+    let rows = [record];
+    if args.json {
+        print!("{}", json_lines(&rows)?);
+    } else {
+        print!("{}", table(&rows));
+    }
+    Ok(Ended::Well)
+}

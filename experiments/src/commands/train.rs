@@ -1,0 +1,131 @@
+//! `softflow train`: demonstrations, four stages, evaluation.
+
+use super::{Ended, n_threads};
+use crate::cli::TrainArgs;
+use crate::evaluation::{EvaluationRecord, FIRST_SEED, json_lines, learning_curve, table};
+use crate::experiment::{Experiment, Workcell};
+use crate::session::Session;
+use crate::{JsonLines, RunFolder, dataset, overrides};
+use bridge::storage::write_atomic;
+use color_eyre::eyre::{Result, WrapErr, ensure};
+use learn::{Checkpoint, Policy, Stage};
+use std::path::{Path, PathBuf};
+
+/// Trains.
+///
+/// # Errors
+/// When the experiment is not valid, a run is in the way, or a stage fails.
+pub fn train(args: &TrainArgs) -> Result<Ended> {
+    let n_threads = n_threads(args.threads);
+    let (run, experiment) = open_run(args)?;
+    eprintln!("run {}", run.path().display());
+    let mut session = Session::begin(run, experiment, args.demos.as_deref(), n_threads)?;
+    session.run_to_the_end()?;
+
+    let rows = final_rows(&session)?;
+    if args.json {
+        print!("{}", json_lines(&rows)?);
+    } else {
+        print!("{}", table(&rows));
+    }
+    draw_curve(session.run(), session.experiment())?;
+    Ok(if session.lost_data() { Ended::DataLost } else { Ended::Well })
+}
+
+/// Creates the run, or opens the one that is to be resumed.
+fn open_run(args: &TrainArgs) -> Result<(RunFolder, Experiment)> {
+    let Some(path) = &args.experiment else {
+        let out = args.out.as_deref().unwrap_or(Path::new("."));
+        ensure!(
+            args.overrides.is_empty() && args.seed.is_none() && args.demos.is_none(),
+            "--resume goes on with the run as it was configured: --set, --seed and --demos cannot change it"
+        );
+        let run = RunFolder::resume(out, args.backend.name())?;
+        let experiment = run.config()?;
+        return Ok((run, experiment));
+    };
+    let mut experiment: Experiment = overrides::load(path, &args.overrides)?;
+    if let Some(seed) = args.seed {
+        experiment.seed = seed;
+    }
+    let out = args.out.clone().unwrap_or_else(|| default_out(path, experiment.seed));
+    let run = RunFolder::create(&out, &experiment, experiment.seed, args.backend.name())?;
+    Ok((run, experiment))
+}
+
+/// `runs/<experiment>-<seed>`.
+fn default_out(experiment: &Path, seed: u64) -> PathBuf {
+    let name = experiment.file_stem().unwrap_or_default().to_string_lossy();
+    Path::new("runs").join(format!("{name}-{seed}"))
+}
+
+/// The final table: demonstrator and the policy after every stage, in every domain.
+fn final_rows(session: &Session) -> Result<Vec<EvaluationRecord>> {
+    let experiment = session.experiment();
+    let mut rows = Vec::new();
+    for domain in &experiment.evaluation.domains {
+        let cell = Workcell::new(experiment, domain)?;
+        rows.push(session.evaluate_demonstrator(&cell, domain)?);
+        for stage in Stage::ALL {
+            let checkpoint = last_of(session.run(), stage)?;
+            let Some(checkpoint) = checkpoint else { continue };
+            let policy = checkpoint.policy()?;
+            let n_episodes = experiment.evaluation.episodes;
+            rows.push(session.evaluate(&policy, stage, checkpoint.step, &cell, domain, FIRST_SEED, n_episodes)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// The last checkpoint of a stage.
+pub fn last_of(run: &RunFolder, stage: Stage) -> Result<Option<Checkpoint>> {
+    let checkpoints = Checkpoint::list(&run.checkpoints())?;
+    Ok(checkpoints.into_iter().rfind(|checkpoint| checkpoint.stage == stage))
+}
+
+/// Writes `learning_curve.svg`: turns over own episodes in the domain that stands for the robot.
+fn draw_curve(run: &RunFolder, experiment: &Experiment) -> Result<()> {
+    let records: Vec<EvaluationRecord> = JsonLines::read(&run.evals())?;
+    let svg = learning_curve(&records, &experiment.online_domain).to_svg()?;
+    let path = run.path().join("learning_curve.svg");
+    write_atomic(&path, svg.as_bytes()).wrap_err_with(|| path.display().to_string())?;
+    eprintln!("learning curve in {}", path.display());
+    Ok(())
+}
+
+/// Reads the policy that a name or a path means.
+///
+/// # Errors
+/// When there is none.
+pub fn load_policy(run: &RunFolder, name: &str) -> Result<(Policy, Stage, u64)> {
+    let checkpoint = match Stage::ALL.into_iter().find(|stage| stage.name() == name) {
+        Some(stage) => last_of(run, stage)?,
+        None if name == "final" => Checkpoint::list(&run.checkpoints())?.pop(),
+        None => Checkpoint::of_path(Path::new(name)),
+    };
+    let checkpoint = checkpoint.wrap_err_with(|| {
+        format!(
+            "policy {name}: run {} has none; expected final, imitation, warmup, offline, online, or the folder of a checkpoint",
+            run.path().display()
+        )
+    })?;
+    Ok((checkpoint.policy()?, checkpoint.stage, checkpoint.step))
+}
+
+/// The demonstrations of a dataset, checked against the environment that they are to be used for.
+///
+/// # Errors
+/// When they were recorded in another environment.
+pub fn read_demonstrations(folder: &Path, environment: &bridge::EnvironmentSpec) -> Result<dataset::ReadDataset> {
+    let read = dataset::read(folder)?;
+    ensure!(
+        &read.header.environment == environment,
+        "dataset {}: it was recorded with {} on {}, the experiment is {} on {}",
+        folder.display(),
+        read.header.environment.task,
+        read.header.environment.body,
+        environment.task,
+        environment.body
+    );
+    Ok(read)
+}

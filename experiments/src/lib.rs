@@ -1,0 +1,35 @@
+//! What every command of `softflow` needs and no maths of learning: configurations with overrides, run folders with
+//! their logs, progress, statistics, tables and charts.
+//!
+//! - [`overrides`] reads a RON configuration with `--set path=value` applied to it.
+//! - [`RunFolder`] holds all that one training produced; [`MetricsLog`] is what it logs while it goes on.
+//! - [`statistics`] turns episodes into numbers with intervals, [`Table`] and [`LearningCurve`] show them.
+//!
+//! Invariants:
+//! - A number that is not finite is never logged and never drawn: it is an error that names it.
+//! - A killed process leaves logs that are whole up to their last line.
+//! - The same samples and seed give the same interval, bit for bit.
+
+pub mod overrides;
+mod ron_scan;
+
+mod json_lines;
+mod manifest;
+mod metrics_log;
+mod run_folder;
+mod tensorboard;
+
+pub mod statistics;
+
+mod chart;
+mod progress;
+mod table;
+
+pub use chart::{ChartError, LearningCurve, Marker, Point, Series};
+pub use json_lines::{JsonLines, LogError, Moment};
+pub use manifest::{Manifest, SessionRecord};
+pub use metrics_log::{Metrics, MetricsLog};
+pub use progress::Progress;
+pub use run_folder::{RunError, RunFolder};
+pub use table::Table;
+pub use tensorboard::EventWriter;

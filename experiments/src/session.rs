@@ -1,0 +1,396 @@
+//! One process that works on a run: it gives the trainer its episodes, logs, checkpoints and evaluates.
+
+use crate::commands::read_demonstrations;
+use crate::dataset::{self, Dataset, DatasetHeader};
+use crate::evaluation::{EvaluationRecord, FIRST_SEED, Summary};
+use crate::experiment::{Experiment, Workcell};
+use crate::{JsonLines, Metrics, MetricsLog, Moment, Progress, RunFolder};
+use bridge::{Environment, EnvironmentSpec, Episode};
+use color_eyre::eyre::{Result, WrapErr, ensure};
+use learn::{Boundary, Checkpoint, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// One process that works on a run.
+#[derive(Debug)]
+pub struct Session {
+    run: RunFolder,
+    experiment: Experiment,
+    environment: EnvironmentSpec,
+    n_threads: usize,
+    trainer: Trainer,
+    own: Dataset,
+    own_by_seed: BTreeMap<u64, Episode>,
+    online_cell: Workcell,
+    metrics: MetricsLog,
+    averages: Averages,
+    started: Instant,
+    spent_before_s: f64,
+    lost_data: bool,
+}
+
+impl Session {
+    /// Records or reads the demonstrations and makes the trainer, or goes on from the last checkpoint.
+    ///
+    /// # Errors
+    /// When something that the experiment names does not exist, or a file cannot be used.
+    pub fn begin(run: RunFolder, experiment: Experiment, demos: Option<&Path>, n_threads: usize) -> Result<Self> {
+        let demo_cell = Workcell::new(&experiment, &experiment.demonstrations.domain)?;
+        let online_cell = Workcell::new(&experiment, &experiment.online_domain)?;
+        for domain in &experiment.evaluation.domains {
+            Workcell::new(&experiment, domain)?;
+        }
+        let environment = demo_cell.environment()?.spec().clone();
+        let header = |domain: &str| DatasetHeader {
+            environment: environment.clone(),
+            domain: domain.to_owned(),
+            seed: experiment.seed,
+        };
+
+        let demonstrations = demonstrations(&run, &experiment, &demo_cell, &header(&experiment.demonstrations.domain), demos, n_threads)?;
+        let own_folder = run.replay().join("own");
+        let own = Dataset::open(&own_folder, &header(&experiment.online_domain))?;
+        let own_by_seed: BTreeMap<u64, Episode> =
+            dataset::read_or_empty(&own_folder)?.into_iter().map(|episode| (episode.label.seed, episode)).collect();
+
+        let latest = Checkpoint::list(&run.checkpoints())?.pop();
+        let (learn, temperature) = (experiment.learn.clone(), experiment.evaluation.imitation_temperature);
+        let trainer = match &latest {
+            None => Trainer::new(learn, environment.clone(), &demonstrations.episodes, temperature, experiment.seed)?,
+            Some(checkpoint) => {
+                eprintln!("going on from {}", checkpoint.path.display());
+                checkpoint.verify()?;
+                let n_own = TrainerState::load(&checkpoint.path)?.n_online_episodes;
+                let own = first_own(&own_by_seed, experiment.seed, n_own)?;
+                Trainer::resume(learn, environment.clone(), &demonstrations.episodes, &own, temperature, &checkpoint.path)?
+            }
+        };
+        let stages = Stage::ALL.map(Stage::name);
+        match &latest {
+            None => run.truncate_after(&stages, Stage::Imitation.name(), 0)?,
+            Some(checkpoint) => run.truncate_after(&stages, checkpoint.stage.name(), checkpoint.step)?,
+        }
+        let spent_before_s = MetricsLog::read(&run.metrics())?.last().map_or(0.0, |line: &Metrics| line.time_s);
+        Ok(Self {
+            metrics: run.open_metrics()?,
+            run,
+            experiment,
+            environment,
+            n_threads,
+            trainer,
+            own,
+            own_by_seed,
+            online_cell,
+            averages: Averages::default(),
+            started: Instant::now(),
+            spent_before_s,
+            lost_data: demonstrations.lost_bytes > 0,
+        })
+    }
+
+    /// The run.
+    pub const fn run(&self) -> &RunFolder {
+        &self.run
+    }
+
+    /// The experiment.
+    pub const fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// Whether recorded data was found damaged.
+    pub const fn lost_data(&self) -> bool {
+        self.lost_data
+    }
+
+    /// Does all that the trainer asks for.
+    ///
+    /// # Errors
+    /// When the trainer, the environment or the file system fails. The last checkpoint is then what a resumed run goes
+    /// on from.
+    pub fn run_to_the_end(&mut self) -> Result<()> {
+        loop {
+            match self.trainer.work() {
+                Work::Finished => return Ok(()),
+                Work::Learn => self.learn_until_boundary()?,
+                Work::Collect { iteration, seeds } => self.collect(iteration, &seeds)?,
+            }
+        }
+    }
+
+    fn learn_until_boundary(&mut self) -> Result<()> {
+        let (stage, first_step) = self.trainer.position().stage_and_step(self.trainer.config());
+        let last_step = self.trainer.position().next_boundary(self.trainer.config());
+        let mut progress = Progress::start(stage.name(), "steps", last_step - first_step);
+        let started = Instant::now();
+        let boundary = loop {
+            let report = self.trainer.learn()?;
+            self.averages.add(&report);
+            let is_due = report.boundary.is_some() || report.step.is_multiple_of(self.experiment.log_every);
+            if is_due {
+                progress.note(self.averages.headline());
+                self.log(stage, report.step)?;
+            }
+            progress.advance(1);
+            if let Some(boundary) = report.boundary {
+                break boundary;
+            }
+            if report.step.is_multiple_of(self.experiment.checkpoint_every) {
+                self.checkpoint()?;
+            }
+        };
+        progress.finish();
+        let took_s = started.elapsed().as_secs_f64();
+        match boundary {
+            Boundary::Stage(stage) => {
+                self.checkpoint()?;
+                eprintln!("{}: {} steps in {took_s:.0} s", stage.name(), last_step - first_step);
+            }
+            Boundary::Iteration { iteration, verdict } => {
+                eprintln!("online iteration {}: {took_s:.0} s, snapshot {verdict}", iteration + 1);
+                self.checkpoint()?;
+                self.evaluate_online(iteration + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plays the episodes of an iteration; those that an interrupted session played already are taken as they are.
+    fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
+        if iteration == 0 && self.experiment.evaluation.online_episodes > 0 {
+            self.trainer.live()?;
+            self.evaluate_online(0)?;
+        }
+        let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
+        let progress = Mutex::new(Progress::start("collect", "episodes", missing.len() as u64));
+        let own = Mutex::new((&mut self.own, Ok(())));
+        let on_done = |episode: &Episode| {
+            if let Ok(mut progress) = progress.lock() {
+                progress.advance(1);
+            }
+            if let Ok(mut own) = own.lock() {
+                let (log, written) = &mut *own;
+                if written.is_ok() {
+                    *written = log.append(episode);
+                }
+            }
+        };
+        let cell = &self.online_cell;
+        let played = play_all(&|| cell.environment(), self.trainer.live()?, &missing, self.n_threads, &on_done)?;
+        if let Ok((_, written)) = own.into_inner() {
+            written?;
+        }
+        self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
+
+        let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
+        if self.trainer.accept(&episodes)? {
+            eprintln!("online iteration {}: the live policy has proven worse, the one before acts again", iteration + 1);
+        }
+        Ok(())
+    }
+
+    /// Evaluates the deployed policy in the online domain after `iterations` iterations.
+    fn evaluate_online(&mut self, iterations: u64) -> Result<()> {
+        let n_episodes = self.experiment.evaluation.online_episodes;
+        if n_episodes == 0 {
+            return Ok(());
+        }
+        let (stage, step) = match iterations {
+            0 => (Stage::Offline, self.experiment.learn.offline_steps),
+            _ => self.trainer.position().stage_and_step(self.trainer.config()),
+        };
+        let policy = self.trainer.policy()?;
+        let domain = &self.experiment.online_domain;
+        let record = self.evaluate(&policy, stage, step, &self.online_cell, domain, FIRST_SEED, n_episodes)?;
+        if let Some(summary) = Summary::of(&record.outcomes) {
+            let (turns, rpm, drops) = (summary.turns, summary.rpm.value, summary.drop_rate.value);
+            eprintln!(
+                "after {} own episodes, {domain}: {:.2} turns [{:.2}, {:.2}], {rpm:.2} RPM, drop rate {drops:.2}",
+                record.own_episodes, turns.value, turns.low, turns.high
+            );
+        }
+        Ok(())
+    }
+
+    /// Evaluates a policy on `n_episodes` fixed episodes, or finds the record of an evaluation that was the same.
+    ///
+    /// # Errors
+    /// When the environment fails or the record cannot be written.
+    #[expect(clippy::too_many_arguments, reason = "each of them tells two evaluations apart")]
+    pub fn evaluate(
+        &self,
+        policy: &Policy,
+        stage: Stage,
+        step: u64,
+        cell: &Workcell,
+        domain: &str,
+        first_seed: u64,
+        n_episodes: usize,
+    ) -> Result<EvaluationRecord> {
+        policy.check_fits(&self.environment)?;
+        let blank = EvaluationRecord {
+            stage: stage.name().into(),
+            step,
+            policy: stage.name().into(),
+            domain: domain.to_owned(),
+            own_episodes: self.own_episodes_at(stage, step),
+            n_candidates: policy.header().acting.n_candidates,
+            first_seed,
+            outcomes: Vec::new(),
+        };
+        self.recorded(blank, n_episodes, || {
+            let seeds: Vec<u64> = (first_seed..).take(n_episodes).collect();
+            let progress = Mutex::new(Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64));
+            let on_done = |_: &Episode| {
+                if let Ok(mut progress) = progress.lock() {
+                    progress.advance(1);
+                }
+            };
+            Ok(play_all(&|| cell.environment(), policy, &seeds, self.n_threads, &on_done)?)
+        })
+    }
+
+    /// Evaluates the scripted demonstrators as they are: without perturbation and noise.
+    ///
+    /// # Errors
+    /// As [`Session::evaluate`].
+    pub fn evaluate_demonstrator(&self, cell: &Workcell, domain: &str) -> Result<EvaluationRecord> {
+        let n_episodes = self.experiment.evaluation.episodes;
+        let blank = EvaluationRecord {
+            stage: Stage::Imitation.name().into(),
+            step: 0,
+            policy: "demonstrator".into(),
+            domain: domain.to_owned(),
+            own_episodes: 0,
+            n_candidates: 1,
+            first_seed: FIRST_SEED,
+            outcomes: Vec::new(),
+        };
+        self.recorded(blank, n_episodes, || {
+            let scene = cell.scene().clone().with_exact_gaits()?;
+            Ok(sim::collect(&scene, cell.domain(), self.experiment.governor, n_episodes, FIRST_SEED, self.n_threads)?)
+        })
+    }
+
+    /// The record in the log that differs from `blank` by its outcomes alone, else a new one of what `play` plays.
+    fn recorded(
+        &self,
+        blank: EvaluationRecord,
+        n_episodes: usize,
+        play: impl FnOnce() -> Result<Vec<Episode>>,
+    ) -> Result<EvaluationRecord> {
+        let log: Vec<EvaluationRecord> = JsonLines::read(&self.run.evals())?;
+        let is_same = |record: &EvaluationRecord| {
+            record.outcomes.len() == n_episodes && EvaluationRecord { outcomes: Vec::new(), ..record.clone() } == blank
+        };
+        if let Some(record) = log.into_iter().find(is_same) {
+            return Ok(record);
+        }
+        let outcomes = play()?.into_iter().map(|episode| episode.label.outcome).collect();
+        let record = EvaluationRecord { outcomes, ..blank };
+        self.run.append_eval(&record)?;
+        Ok(record)
+    }
+
+    fn own_episodes_at(&self, stage: Stage, step: u64) -> usize {
+        let online = &self.experiment.learn.online;
+        let learned = step.saturating_sub(online.critic_first_steps);
+        match stage {
+            Stage::Online => (learned / online.steps_per_iteration.max(1)) as usize * online.episodes_per_iteration,
+            _ => 0,
+        }
+    }
+
+    fn log(&mut self, stage: Stage, step: u64) -> Result<()> {
+        let time_s = self.spent_before_s + self.started.elapsed().as_secs_f64();
+        let moment = Moment { stage: stage.name(), step, time_s };
+        Ok(self.metrics.append(&moment, &self.averages.take())?)
+    }
+
+    /// Writes a checkpoint and removes those that neither end a stage nor are among the last two.
+    fn checkpoint(&mut self) -> Result<()> {
+        self.metrics.sync()?;
+        Checkpoint::write(&self.trainer, &self.run.checkpoints())?;
+        let all = Checkpoint::list(&self.run.checkpoints())?;
+        let n_kept = all.len().saturating_sub(2);
+        for checkpoint in &all[..n_kept] {
+            if !checkpoint.ends_stage(&self.experiment.learn) {
+                checkpoint.remove()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The demonstrations of the run: those in it, those given, or fresh ones.
+fn demonstrations(
+    run: &RunFolder,
+    experiment: &Experiment,
+    cell: &Workcell,
+    header: &DatasetHeader,
+    given: Option<&Path>,
+    n_threads: usize,
+) -> Result<dataset::ReadDataset> {
+    let folder = run.replay().join("demonstrations");
+    let given = given.map(|given| read_demonstrations(given, &header.environment)).transpose()?;
+    let n_wanted = given.as_ref().map_or(experiment.demonstrations.episodes, |given| given.episodes.len());
+    let header = given.as_ref().map_or(header, |given| &given.header);
+    let mut dataset = Dataset::open(&folder, header)?;
+    if dataset.n_episodes() < n_wanted {
+        let episodes = match given {
+            Some(given) => given.episodes,
+            None => {
+                let started = Instant::now();
+                let (scene, seed) = (cell.scene(), experiment.seed);
+                let episodes = sim::collect(scene, cell.domain(), experiment.governor, n_wanted, seed, n_threads)?;
+                let n_survived = episodes.iter().filter(|episode| episode.survived()).count();
+                let took_s = started.elapsed().as_secs_f64();
+                eprintln!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_survived} without a drop");
+                episodes
+            }
+        };
+        for episode in &episodes[dataset.n_episodes()..] {
+            dataset.append(episode)?;
+        }
+    }
+    dataset::read(&folder)
+}
+
+/// The first `n` own episodes of a run, in the order in which the trainer accepted them.
+fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Vec<Episode>> {
+    let episodes: Vec<Episode> =
+        (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index)).cloned()).collect();
+    ensure!(episodes.len() == n, "replay: {} of the {n} episodes that the checkpoint has learned from are there", episodes.len());
+    Ok(episodes)
+}
+
+/// Means of the numbers of several steps.
+#[derive(Debug, Default)]
+struct Averages {
+    sums: BTreeMap<&'static str, (f64, u32)>,
+}
+
+impl Averages {
+    fn add(&mut self, report: &StepReport) {
+        for &(name, value) in &report.metrics {
+            let (sum, n) = self.sums.entry(name).or_default();
+            *sum += value;
+            *n += 1;
+        }
+    }
+
+    fn take(&mut self) -> Vec<(&'static str, f64)> {
+        std::mem::take(&mut self.sums).into_iter().map(|(name, (sum, n))| (name, sum / f64::from(n))).collect()
+    }
+
+    /// What is worth watching, in a few words.
+    fn headline(&self) -> String {
+        let shown = [("nll", "NLL"), ("critic_loss", "critic"), ("q_own", "Q"), ("kl_to_imitation", "KL")];
+        let parts = shown.iter().filter_map(|(name, label)| {
+            self.sums.get(name).map(|(sum, n)| format!("{label} {:.2}", sum / f64::from(*n)))
+        });
+        parts.collect::<Vec<_>>().join("  ")
+    }
+}

@@ -1,0 +1,163 @@
+//! Everything about learning that can be chosen. There are no defaults here: they stand in the experiments' RON files,
+//! where a difference shows.
+
+use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
+use serde::{Deserialize, Serialize};
+
+use crate::LearnError;
+use crate::adamw::AdamWConfig;
+use crate::critic::CriticConfig;
+use crate::flow::FlowConfig;
+
+/// The learner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnConfig {
+    /// H: actions in a chunk. The policy emits them at once and the critic scores them at once.
+    pub chunk_len: usize,
+    /// gamma per step. A chunk of L steps is discounted by gamma^L.
+    pub discount: UnitInterval,
+    /// k: the demonstrations' range of every joint is mapped to -k..k, below 1 so that tanh keeps room.
+    pub action_margin: UnitInterval,
+    /// Standard deviation of the dequantization noise on demonstrated actions, in normalized units. Without it the
+    /// likelihood of repeated actions has no upper bound.
+    pub dequantization: NonNegative,
+    /// Rows in a batch.
+    pub batch_size: usize,
+    /// What all optimisers share.
+    pub optimizer: AdamWConfig,
+    /// The policy.
+    pub flow: FlowConfig,
+    /// The critic.
+    pub critic: CriticConfig,
+    /// tau: share of the critic that flows into its target network in every critic step.
+    pub polyak: UnitInterval,
+    /// Learning rate of the critic.
+    pub critic_learning_rate: Positive,
+    /// Learning rate of the actor in the offline and online stages.
+    pub actor_learning_rate: Positive,
+    /// What the actor improves in the offline and online stages.
+    pub objective: Objective,
+    /// How the policy acts when it collects and when it is deployed.
+    pub acting: Acting,
+    /// Stage 1: imitation.
+    pub imitation: ImitationConfig,
+    /// Stage 2: critic warm-up under the frozen imitation policy, gradient steps.
+    pub warmup_steps: u64,
+    /// Stage 3: offline RL, gradient steps (one critic step and one actor step each).
+    pub offline_steps: u64,
+    /// Stage 4: online RL.
+    pub online: OnlineConfig,
+}
+
+impl LearnConfig {
+    /// Checks what the types of the fields cannot.
+    ///
+    /// # Errors
+    /// When a field makes no sense; the error names it.
+    pub fn check(&self) -> Result<(), LearnError> {
+        let at_least_one = [
+            ("learn.chunk_len", self.chunk_len as u64),
+            ("learn.batch_size", self.batch_size as u64),
+            ("learn.acting.n_candidates", self.acting.n_candidates as u64),
+            ("learn.online.episodes_per_iteration", self.online.episodes_per_iteration as u64),
+            ("learn.online.steps_per_iteration", self.online.steps_per_iteration),
+        ];
+        match at_least_one.into_iter().find(|&(_, value)| value == 0) {
+            Some((field, _)) => Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How actions are chosen: N candidates are sampled and the one that the critic scores best is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acting {
+    /// N. With 1 the critic is not asked.
+    pub n_candidates: usize,
+    /// Scale of the base noise. Densities are always those of the untempered flow.
+    pub temperature: Positive,
+}
+
+/// Stage 1: maximum likelihood on whole chunks of successful demonstrations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImitationConfig {
+    /// Gradient steps.
+    pub steps: u64,
+    /// Learning rate after the ramp.
+    pub learning_rate: Positive,
+    /// Learning rate at the end of the cosine.
+    pub final_learning_rate: Positive,
+    /// Steps over which the learning rate rises from zero.
+    pub ramp_steps: u64,
+    /// Decay of the moving average of the weights; the average is the imitation policy.
+    pub ema_decay: UnitInterval,
+}
+
+/// Stage 4: collect with the live policy, then learn, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnlineConfig {
+    /// Rounds of collecting and learning.
+    pub iterations: u64,
+    /// Episodes that the live policy collects in a round.
+    pub episodes_per_iteration: usize,
+    /// Critic-only steps in the first round: the critic meets the data of its own policy before the actor moves.
+    pub critic_first_steps: u64,
+    /// Gradient steps in every round (one critic step and one actor step each).
+    pub steps_per_iteration: u64,
+    /// Share of every batch that comes from the demonstrations.
+    pub offline_share: UnitInterval,
+    /// Which snapshots go live.
+    pub gate: Gate,
+}
+
+/// What the actor improves. Weights are in units of the Q range (the width of the critic's support), so that they mean
+/// the same for every reward scale.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Objective {
+    /// A3: value of the policy's own chunks, minus beta times their reverse KL to the frozen imitation flow, with beta
+    /// raised and lowered so that the KL meets a target.
+    ReverseKl {
+        /// The KL that beta is adapted to, nats per dimension of the chunk (measured to work: 0.03 to 0.05).
+        target_nats_per_dim: Positive,
+        /// First beta, Q ranges per nat (measured: works from 0.0005 to 0.005 when held).
+        beta: Positive,
+        /// Relative change of beta per step and relative KL error; 0 holds beta.
+        dual_rate: NonNegative,
+    },
+    /// A0, the paper's: value of the policy's own chunks, minus lambda times the NLL of demonstrated ones.
+    DemoLikelihood {
+        /// Q ranges per nat.
+        lambda: NonNegative,
+    },
+    /// A5: NLL of the best of N own chunks, plus lambda times the NLL of demonstrated ones.
+    BestOfN {
+        /// Candidates per state.
+        n: usize,
+        /// Scale of the base noise of the candidates.
+        temperature: Positive,
+        /// Weight of the demonstrations, relative to the own chunks.
+        lambda: NonNegative,
+    },
+}
+
+/// Which snapshots of the actor go live in the online stage.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Gate {
+    /// All of them, as in the paper.
+    Open,
+    /// Only those that do not look worse than the live one, and none that has proven worse.
+    KeepBest {
+        /// Largest reverse KL to the imitation flow, nats per dimension.
+        max_nats_per_dim: Positive,
+        /// Largest gap between predicted value and realised return on episodes not yet learned from, Q ranges.
+        max_calibration_gap: Positive,
+        /// A snapshot's estimated value may be below the live one's by this much, Q ranges.
+        value_tolerance: Finite,
+        /// The snapshot before is brought back when the realised mean return falls below its by more than this share.
+        max_return_drop: UnitInterval,
+    },
+}

@@ -1,0 +1,175 @@
+//! Layers: handles to the tensors of a [`Params`], with a forward pass.
+//!
+//! Weights are stored `[in, out]`: the product with few rows then needs no transposition.
+
+use crate::ops::{self, Activation};
+use crate::params::{Params, ParamsBuilder, ParamsError};
+use candle_core::{Tensor, Var};
+
+/// Which way gradients may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// To the weights and to the inputs.
+    Weights,
+    /// To the inputs only: the weights are constants and cost nothing on the way back.
+    Frozen,
+}
+
+impl Track {
+    /// The tensor of a variable as this mode sees it.
+    #[must_use]
+    pub fn tensor(self, var: &Var) -> Tensor {
+        match self {
+            Self::Weights => var.as_tensor().clone(),
+            Self::Frozen => var.as_detached_tensor(),
+        }
+    }
+}
+
+/// How the weights of a [`Linear`] start; biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// Uniform within one over the root of the number of inputs.
+    FanIn,
+    /// Zero: the layer puts out zero until it is trained.
+    Zero,
+}
+
+impl Init {
+    fn add(
+        self,
+        params: &mut ParamsBuilder,
+        name: &str,
+        shape: [usize; 2],
+        n_inputs: usize,
+    ) -> Result<(), ParamsError> {
+        match self {
+            Self::FanIn => params.uniform(name, &shape, 1.0 / (n_inputs as f32).sqrt()),
+            Self::Zero => params.constant(name, &shape, 0.0),
+        }
+    }
+}
+
+/// `activation(x w + b)`, `x [r, in]`, `w [in, out]`, `b [out]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Var,
+    bias: Var,
+}
+
+impl Linear {
+    /// Adds `name.weight` and `name.bias` to the parameters.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn build(params: &mut ParamsBuilder, name: &str, shape: [usize; 2], init: Init) -> Result<(), ParamsError> {
+        init.add(params, &format!("{name}.weight"), shape, shape[0])?;
+        params.constant(&format!("{name}.bias"), &shape[1..], 0.0)
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
+        Ok(Self { weight: var("weight")?, bias: var("bias")? })
+    }
+
+    /// `[r, in]` to `[r, out]`.
+    ///
+    /// # Errors
+    /// When `x` has the wrong shape.
+    pub fn forward(&self, x: &Tensor, activation: Activation, track: Track) -> candle_core::Result<Tensor> {
+        ops::linear_act(x, &track.tensor(&self.weight), &track.tensor(&self.bias), activation)
+    }
+}
+
+/// A linear layer on `[x | condition]` whose weight is kept as its two row blocks, so that the part of a condition that
+/// many `x` share is computed once: `activation(x w + (condition v + b))`.
+#[derive(Clone, Debug)]
+pub struct ConditionedLinear {
+    weight: Var,
+    condition_weight: Var,
+    bias: Var,
+}
+
+impl ConditionedLinear {
+    /// Adds `name.weight [n_x, n_out]`, `name.condition_weight [n_condition, n_out]` and `name.bias [n_out]`; the start
+    /// values are those of one layer on all inputs.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn build(
+        params: &mut ParamsBuilder,
+        name: &str,
+        n_x: usize,
+        n_condition: usize,
+        n_out: usize,
+    ) -> Result<(), ParamsError> {
+        let n_inputs = n_x + n_condition;
+        Init::FanIn.add(params, &format!("{name}.weight"), [n_x, n_out], n_inputs)?;
+        Init::FanIn.add(params, &format!("{name}.condition_weight"), [n_condition, n_out], n_inputs)?;
+        params.constant(&format!("{name}.bias"), &[n_out], 0.0)
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
+        Ok(Self { weight: var("weight")?, condition_weight: var("condition_weight")?, bias: var("bias")? })
+    }
+
+    /// `x [r, n_x]` and `condition [r, n_condition]`, or `[1, n_condition]` for all rows, to `[r, n_out]`.
+    ///
+    /// # Errors
+    /// When an input has the wrong shape.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        condition: &Tensor,
+        activation: Activation,
+        track: Track,
+    ) -> candle_core::Result<Tensor> {
+        let (weight, bias) = (track.tensor(&self.condition_weight), track.tensor(&self.bias));
+        let shared = ops::linear_act(condition, &weight, &bias, Activation::None)?;
+        ops::linear_act(x, &track.tensor(&self.weight), &shared, activation)
+    }
+}
+
+/// LayerNorm followed by SiLU.
+#[derive(Clone, Debug)]
+pub struct LayerNormSilu {
+    weight: Var,
+    bias: Var,
+}
+
+impl LayerNormSilu {
+    /// Adds `name.weight` (ones) and `name.bias` (zeros).
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn build(params: &mut ParamsBuilder, name: &str, width: usize) -> Result<(), ParamsError> {
+        params.constant(&format!("{name}.weight"), &[width], 1.0)?;
+        params.constant(&format!("{name}.bias"), &[width], 0.0)
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
+        Ok(Self { weight: var("weight")?, bias: var("bias")? })
+    }
+
+    /// `[r, width]` to `[r, width]`.
+    ///
+    /// # Errors
+    /// When `x` has the wrong shape.
+    pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        ops::layer_norm_silu(x, &track.tensor(&self.weight), &track.tensor(&self.bias))
+    }
+}

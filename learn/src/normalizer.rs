@@ -1,0 +1,164 @@
+//! What the networks see instead of raw units.
+//!
+//! - Observations: z-scored per value and clamped to +-5.
+//! - Actions: the demonstrations' range of every joint mapped to +-k, so that what the demonstrators did has room on
+//!   both sides before tanh saturates.
+//!
+//! The statistics come from the demonstrations and are never refreshed: a policy must not change because a mean did.
+
+use crate::LearnError;
+use bridge::Episode;
+use serde::{Deserialize, Serialize};
+
+/// Normalized observations are clamped to this.
+const MAX_OBSERVATION: f32 = 5.0;
+/// Normalized actions are clamped to this before atanh: |u| stays below 3.
+const MAX_ACTION: f32 = 0.995;
+
+/// Fixed statistics of the demonstrations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalizer {
+    observation_mean: Vec<f32>,
+    observation_scale: Vec<f32>,
+    action_center_rad: Vec<f32>,
+    action_half_range_rad: Vec<f32>,
+    action_margin: f32,
+}
+
+impl Normalizer {
+    /// Statistics over all steps of `episodes`; the range of every action is mapped to `-action_margin..action_margin`.
+    ///
+    /// # Errors
+    /// When there is no step to learn them from.
+    pub fn fit(episodes: &[Episode], action_margin: f32) -> Result<Self, LearnError> {
+        let first = episodes
+            .iter()
+            .find(|episode| episode.n_steps() > 0)
+            .ok_or(LearnError::NoData { wanted: "demonstrations with at least one step, to normalize by" })?;
+        let (observation_len, action_len) = (first.label.observation_len, first.label.action_len);
+        let n_rows: usize = episodes.iter().map(Episode::n_steps).sum();
+
+        let (mut sum, mut square) = (vec![0.0f64; observation_len], vec![0.0f64; observation_len]);
+        let (mut lower, mut upper) = (vec![f32::INFINITY; action_len], vec![f32::NEG_INFINITY; action_len]);
+        for episode in episodes {
+            for step_idx in 0..episode.n_steps() {
+                for (i, &x) in episode.observation(step_idx).iter().enumerate() {
+                    sum[i] += f64::from(x);
+                    square[i] += f64::from(x) * f64::from(x);
+                }
+                for (i, &x) in episode.action_rad(step_idx).iter().enumerate() {
+                    lower[i] = lower[i].min(x);
+                    upper[i] = upper[i].max(x);
+                }
+            }
+        }
+        let n = n_rows as f64;
+        let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
+        let scale = mean.iter().zip(&square).map(|(m, s)| ((s / n - m * m).max(0.0).sqrt() + 1e-3) as f32);
+        Ok(Self {
+            observation_scale: scale.collect(),
+            observation_mean: mean.iter().map(|&m| m as f32).collect(),
+            action_center_rad: lower.iter().zip(&upper).map(|(l, u)| (l + u) / 2.0).collect(),
+            // A joint that never moved keeps a small range: it must not be divided by zero.
+            action_half_range_rad: lower.iter().zip(&upper).map(|(l, u)| (u - l) / 2.0 * 1.01 + 1e-4).collect(),
+            action_margin,
+        })
+    }
+
+    /// Values in an observation.
+    #[must_use]
+    pub const fn observation_len(&self) -> usize {
+        self.observation_mean.len()
+    }
+
+    /// Values in an action.
+    #[must_use]
+    pub const fn action_len(&self) -> usize {
+        self.action_center_rad.len()
+    }
+
+    /// Normalizes one observation into `out`.
+    pub fn observation(&self, raw: &[f32], out: &mut Vec<f32>) {
+        out.extend(
+            raw.iter()
+                .zip(&self.observation_mean)
+                .zip(&self.observation_scale)
+                .map(|((x, mean), scale)| ((x - mean) / scale).clamp(-MAX_OBSERVATION, MAX_OBSERVATION)),
+        );
+    }
+
+    /// Normalizes one action into `out`, in -1..1.
+    pub fn action(&self, raw_rad: &[f32], out: &mut Vec<f32>) {
+        out.extend(
+            raw_rad
+                .iter()
+                .zip(&self.action_center_rad)
+                .zip(&self.action_half_range_rad)
+                .map(|((x, center), half)| ((x - center) / half * self.action_margin).clamp(-MAX_ACTION, MAX_ACTION)),
+        );
+    }
+
+    /// Joint targets of one normalized action, rad. Beyond the demonstrations' range by 1 / k at most.
+    pub fn action_rad(&self, normalized: &[f32], out: &mut Vec<f32>) {
+        out.extend(
+            normalized
+                .iter()
+                .zip(&self.action_center_rad)
+                .zip(&self.action_half_range_rad)
+                .map(|((a, center), half)| (a / self.action_margin).clamp(-1.0, 1.0) * half + center),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bridge::{EpisodeLabel, Outcome};
+
+    fn episode() -> Episode {
+        let label = EpisodeLabel {
+            actor: String::new(),
+            seed: 0,
+            terminated: false,
+            observation_len: 1,
+            action_len: 2,
+            outcome: Outcome::default(),
+        };
+        let actions_rad = vec![-1.0, 0.3, 1.0, 0.3, 0.5, 0.3];
+        Episode { label, observations: vec![1.0, 2.0, 3.0, 100.0], actions_rad, rewards: vec![0.0; 3] }
+    }
+
+    /// Contract: demonstrated actions survive the round trip, a joint that never moved included, and nothing leaves the
+    /// open interval.
+    #[test]
+    fn actions_round_trip() -> Result<(), LearnError> {
+        let normalizer = Normalizer::fit(&[episode()], 0.9)?;
+        for raw in [[-1.0f32, 0.3], [0.25, 0.3], [1.0, 0.3]] {
+            let (mut normalized, mut back) = (Vec::new(), Vec::new());
+            normalizer.action(&raw, &mut normalized);
+            assert!(normalized.iter().all(|a| a.abs() <= 0.9), "{normalized:?}");
+            normalizer.action_rad(&normalized, &mut back);
+            assert!(raw.iter().zip(&back).all(|(x, y)| (x - y).abs() < 1e-6), "{raw:?} {back:?}");
+        }
+        let mut wild = Vec::new();
+        normalizer.action(&[1e30, -1e30], &mut wild);
+        assert!(wild.iter().all(|&a| a.abs() < 1.0), "{wild:?}");
+        Ok(())
+    }
+
+    /// Contract: mean and scale are those of the observations before each step (the last one starts no chunk).
+    #[test]
+    fn observations_are_z_scored() -> Result<(), LearnError> {
+        let normalizer = Normalizer::fit(&[episode()], 0.9)?;
+        let mut out = Vec::new();
+        for raw in [1.0, 2.0, 3.0, 100.0] {
+            normalizer.observation(&[raw], &mut out);
+        }
+        let scale = (2.0f32 / 3.0).sqrt() + 1e-3;
+        for (found, expected) in out.iter().zip([-1.0 / scale, 0.0, 1.0 / scale, MAX_OBSERVATION]) {
+            assert!((found - expected).abs() < 1e-5, "{out:?}");
+        }
+        Ok(())
+    }
+}

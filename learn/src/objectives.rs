@@ -1,0 +1,107 @@
+//! The actor's objectives: pure functions of tensors that the networks computed.
+//!
+//! | symbol | here | meaning |
+//! |---|---|---|
+//! | Q | `q` | min over the critics of the value of the policy's own chunk, [r] |
+//! | log pi(a_z) | `log_pi` | density of that chunk under the policy, from the sampling pass, [r] |
+//! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation flow, [r] |
+//! | log pi(a_D) | `log_demo` | density of a demonstrated chunk under the policy, [r] |
+//!
+//! Densities are those of u = atanh(a): the squash is the same on both sides of every difference, so it cancels.
+//! Every function returns the *sum* over the rows it was given, divided by `n_rows`, the rows of the whole batch: shards
+//! of a batch add up to the batch's mean.
+
+use candle_core::{Result, Tensor};
+
+/// A0 (SOFT-FLOW, the displayed objective): minimize `-E[Q] + lambda E[-log pi(a_D)]`.
+///
+/// # Errors
+/// When the tensors do not fit each other.
+pub fn demo_likelihood(q: &Tensor, log_demo: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
+    ((q.sum_all()? + (log_demo.sum_all()? * lambda)?)? * (-1.0 / n_rows as f64))?.contiguous()
+}
+
+/// A3: minimize `-E[Q] + beta E[log pi(a_z) - log pi_0(a_z)]`, the reverse KL estimated on the policy's own samples.
+///
+/// # Errors
+/// When the tensors do not fit each other.
+pub fn reverse_kl(q: &Tensor, log_pi: &Tensor, log_reference: &Tensor, beta: f64, n_rows: usize) -> Result<Tensor> {
+    let kl = (log_pi - log_reference)?.sum_all()?;
+    (((kl * beta)? - q.sum_all()?)? * (1.0 / n_rows as f64))?.contiguous()
+}
+
+/// A5: minimize `E[-log pi(a_best)] + lambda E[-log pi(a_D)]`, a_best the own chunk that the critic scores best of N.
+///
+/// # Errors
+/// When the tensors do not fit each other.
+pub fn best_of_n(log_best: &Tensor, log_demo: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
+    demo_likelihood(log_best, log_demo, lambda, n_rows)
+}
+
+/// Dual ascent on beta: `log beta += rate * clip(KL / target - 1)`, so that the KL meets its target whatever the scale
+/// of Q. Beta stays within four orders of magnitude of 1 Q range per nat.
+#[must_use]
+pub fn adapt_beta(beta: f64, kl: f64, target: f64, rate: f64) -> f64 {
+    let error = (kl / target - 1.0).clamp(-1.0, 1.0);
+    (beta.ln() + rate * error).exp().clamp(1e-5, 1e-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn tensor(values: &[f32]) -> Result<Var> {
+        Var::new(values, &Device::Cpu)
+    }
+
+    /// Contract: values worked by hand, and the sign of every gradient: Q and the likelihoods ascend, the KL descends.
+    #[test]
+    fn objectives_by_hand() -> Result<()> {
+        let (q, log_pi) = (tensor(&[1.0, 3.0])?, tensor(&[-10.0, -12.0])?);
+        let (log_reference, log_demo) = (tensor(&[-11.0, -16.0])?, tensor(&[-20.0, -22.0])?);
+        let cases = [
+            (demo_likelihood(&q, &log_demo, 0.1, 2)?, -2.0 + 2.1, vec![(&q, -0.5), (&log_demo, -0.05)]),
+            (
+                reverse_kl(&q, &log_pi, &log_reference, 0.1, 2)?,
+                -2.0 + 0.25,
+                vec![(&q, -0.5), (&log_pi, 0.05), (&log_reference, -0.05)],
+            ),
+            (best_of_n(&log_pi, &log_demo, 0.5, 2)?, 11.0 + 10.5, vec![(&log_pi, -0.5), (&log_demo, -0.25)]),
+        ];
+        for (loss, value, gradients) in cases {
+            assert!((f64::from(loss.to_scalar::<f32>()?) - value).abs() < 1e-5, "{loss}, expected {value}");
+            let store = loss.backward()?;
+            for (variable, expected) in gradients {
+                let gradient = store.get(variable).unwrap().to_vec1::<f32>()?;
+                assert!(gradient.iter().all(|&g| (f64::from(g) - expected).abs() < 1e-6), "{gradient:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Contract: shards add up to the batch.
+    #[test]
+    fn shards_add_up() -> Result<()> {
+        let (q, kl) = (tensor(&[1.0, 3.0, -2.0])?, tensor(&[0.5, 1.5, 2.5])?);
+        let zero = kl.zeros_like()?;
+        let whole = reverse_kl(&q, &kl, &zero, 0.3, 3)?.to_scalar::<f32>()?;
+        let parts = [(0, 1), (1, 2)].map(|(from, len)| {
+            let part = |t: &Tensor| t.narrow(0, from, len);
+            reverse_kl(&part(&q)?, &part(&kl)?, &part(&zero)?, 0.3, 3)?.to_scalar::<f32>()
+        });
+        let [first, second] = parts;
+        assert!((whole - (first? + second?)).abs() < 1e-6);
+        Ok(())
+    }
+
+    /// Contract: beta rises when the KL is above its target, falls below it, rests on it, and stays in its bounds.
+    #[test]
+    fn beta_follows_the_kl() {
+        assert!(adapt_beta(1e-3, 9.0, 6.0, 0.01) > 1e-3);
+        assert!(adapt_beta(1e-3, 3.0, 6.0, 0.01) < 1e-3);
+        assert!((adapt_beta(1e-3, 6.0, 6.0, 0.01) - 1e-3).abs() < 1e-12);
+        assert!((adapt_beta(1e-3, 1e12, 6.0, 0.0) - 1e-3).abs() < 1e-12);
+        assert!((1..10_000).fold(1e-3, |beta, _| adapt_beta(beta, 1e12, 6.0, 0.1)) <= 0.1 + 1e-12);
+    }
+}

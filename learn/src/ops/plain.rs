@@ -1,0 +1,127 @@
+//! The definitions of all [operations](super) in candle's own: what other devices than the CPU run, and what the fused
+//! ones are tested against.
+
+use super::{Activation, Columns};
+use candle_core::{D, Result, Tensor};
+
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+/// See [`super::linear_act`].
+///
+/// # Errors
+/// Those of candle.
+pub fn linear_act(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Result<Tensor> {
+    let y = x.matmul(w)?.broadcast_add(b)?;
+    match activation {
+        Activation::None => Ok(y),
+        Activation::Silu => y.silu(),
+    }
+}
+
+/// `(s, shift)` of a coupling network's output `[r, 2d]`.
+fn scale_and_shift(net_out: &Tensor, s_max: f32) -> Result<(Tensor, Tensor)> {
+    let half = net_out.dim(1)? / 2;
+    let s_max = f64::from(s_max);
+    let s = ((net_out.narrow(1, 0, half)? * (1.0 / s_max))?.tanh()? * s_max)?;
+    Ok((s, net_out.narrow(1, half, half)?))
+}
+
+/// See [`super::coupling_forward`].
+///
+/// # Errors
+/// Those of candle.
+pub fn coupling_forward(x: &Tensor, net_out: &Tensor, s_max: f32) -> Result<Tensor> {
+    let (s, shift) = scale_and_shift(net_out, s_max)?;
+    (x * s.exp()?)? + shift
+}
+
+/// See [`super::coupling_inverse`].
+///
+/// # Errors
+/// Those of candle.
+pub fn coupling_inverse(y: &Tensor, net_out: &Tensor, s_max: f32) -> Result<Tensor> {
+    let (s, shift) = scale_and_shift(net_out, s_max)?;
+    (y - shift)? * s.neg()?.exp()?
+}
+
+/// See [`super::sum_log_scale`].
+///
+/// # Errors
+/// Those of candle.
+pub fn sum_log_scale(net_out: &Tensor, s_max: f32) -> Result<Tensor> {
+    scale_and_shift(net_out, s_max)?.0.sum(1)
+}
+
+/// See [`super::act_norm_forward`].
+///
+/// # Errors
+/// Those of candle.
+pub fn act_norm_forward(u: &Tensor, shift: &Tensor, log_scale: &Tensor) -> Result<Tensor> {
+    u.broadcast_sub(shift)?.broadcast_mul(&log_scale.neg()?.exp()?)
+}
+
+/// See [`super::act_norm_inverse`].
+///
+/// # Errors
+/// Those of candle.
+pub fn act_norm_inverse(x: &Tensor, shift: &Tensor, log_scale: &Tensor) -> Result<Tensor> {
+    x.broadcast_mul(&log_scale.exp()?)?.broadcast_add(shift)
+}
+
+/// See [`super::layer_norm_silu`].
+///
+/// # Errors
+/// Those of candle.
+pub fn layer_norm_silu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let centered = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let variance = centered.sqr()?.mean_keepdim(D::Minus1)?;
+    let x_hat = centered.broadcast_div(&(variance + LAYER_NORM_EPSILON)?.sqrt()?)?;
+    x_hat.broadcast_mul(weight)?.broadcast_add(bias)?.silu()
+}
+
+/// `ln softmax(logits)` along the columns; the maximum is a constant of the derivative.
+fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    shifted.broadcast_sub(&log_sum)
+}
+
+/// See [`super::cross_entropy`].
+///
+/// # Errors
+/// Those of candle.
+pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+    (log_softmax(logits)? * target)?.sum(1)?.neg()
+}
+
+/// See [`super::softmax_expectation`].
+///
+/// # Errors
+/// Those of candle.
+pub fn softmax_expectation(logits: &Tensor, centers: &Tensor) -> Result<Tensor> {
+    log_softmax(logits)?.exp()?.broadcast_mul(centers)?.sum(1)
+}
+
+/// See [`super::squared_norm`].
+///
+/// # Errors
+/// Those of candle.
+pub fn squared_norm(x: &Tensor) -> Result<Tensor> {
+    x.sqr()?.sum(1)
+}
+
+/// See [`super::select_columns`].
+///
+/// # Errors
+/// Those of candle.
+pub fn select_columns(x: &Tensor, columns: &Columns) -> Result<Tensor> {
+    x.contiguous()?.index_select(&columns.to_tensor(x.device())?, 1)
+}
+
+/// See [`super::select_from_halves`].
+///
+/// # Errors
+/// Those of candle.
+pub fn select_from_halves(a: &Tensor, b: &Tensor, columns: &Columns) -> Result<Tensor> {
+    select_columns(&Tensor::cat(&[a, b], 1)?, columns)
+}

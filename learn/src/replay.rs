@@ -1,0 +1,281 @@
+//! Chunk replay: every step of every episode starts a chunk.
+//!
+//! A chunk that starts at step t of an episode of T steps has length `L = min(H, T - t)`. It is kept when L < H: its
+//! missing actions repeat the last one and its target uses L, not H:
+//!
+//! `y = sum_{h<L} gamma^h r_{t+h} + gamma^L (1 - d) Q(o_{t+L}, a')`
+//!
+//! where d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
+//! observation. The whole open-loop chunk is Q's input, so overlapping windows of closed episodes are consistent.
+
+use crate::Normalizer;
+use bridge::Episode;
+use rand::Rng as _;
+
+/// A batch of chunks, row after row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChunkBatch {
+    /// Rows.
+    pub n_rows: usize,
+    /// Normalized observations `o_t`, n x O.
+    pub observations: Vec<f32>,
+    /// Normalized chunks, n x (H d), padded with their last action.
+    pub chunks: Vec<f32>,
+    /// Discounted reward inside the chunk, n.
+    pub rewards: Vec<f32>,
+    /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
+    pub continuations: Vec<f32>,
+    /// Normalized observations `o_{t+L}`, n x O.
+    pub next_observations: Vec<f32>,
+}
+
+impl ChunkBatch {
+    fn clear(&mut self) {
+        self.n_rows = 0;
+        for values in [
+            &mut self.observations,
+            &mut self.chunks,
+            &mut self.rewards,
+            &mut self.continuations,
+            &mut self.next_observations,
+        ] {
+            values.clear();
+        }
+    }
+}
+
+/// Where a chunk starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkStart {
+    episode_idx: usize,
+    step_idx: usize,
+}
+
+/// Normalized episodes and the index of their chunk starts. Windows never cross an episode's end.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    chunk_len: usize,
+    discount: f64,
+    episodes: Vec<StoredEpisode>,
+    starts: Vec<ChunkStart>,
+}
+
+#[derive(Clone, Debug)]
+struct StoredEpisode {
+    observations: Vec<f32>,
+    actions: Vec<f32>,
+    rewards: Vec<f32>,
+    terminated: bool,
+}
+
+impl Replay {
+    /// An empty replay of chunks of `chunk_len` actions, discounted by `discount` per step.
+    #[must_use]
+    pub const fn new(chunk_len: usize, discount: f64) -> Self {
+        Self { chunk_len, discount, episodes: Vec::new(), starts: Vec::new() }
+    }
+
+    /// Adds an episode.
+    pub fn push(&mut self, episode: &Episode, normalizer: &Normalizer) {
+        let n_steps = episode.n_steps();
+        let mut stored = StoredEpisode {
+            observations: Vec::with_capacity(episode.observations.len()),
+            actions: Vec::with_capacity(episode.actions_rad.len()),
+            rewards: episode.rewards.clone(),
+            terminated: episode.label.terminated,
+        };
+        for step_idx in 0..=n_steps {
+            normalizer.observation(episode.observation(step_idx), &mut stored.observations);
+        }
+        for step_idx in 0..n_steps {
+            normalizer.action(episode.action_rad(step_idx), &mut stored.actions);
+        }
+        let episode_idx = self.episodes.len();
+        self.episodes.push(stored);
+        self.starts.extend((0..n_steps).map(|step_idx| ChunkStart { episode_idx, step_idx }));
+    }
+
+    /// Number of episodes.
+    #[must_use]
+    pub const fn n_episodes(&self) -> usize {
+        self.episodes.len()
+    }
+
+    /// All chunk starts, in order.
+    #[must_use]
+    pub fn starts(&self) -> &[ChunkStart] {
+        &self.starts
+    }
+
+    /// The starts of whole chunks of episodes that did not terminate: what is worth imitating.
+    #[must_use]
+    pub fn successful_starts(&self) -> Vec<ChunkStart> {
+        let is_whole = |start: &&ChunkStart| {
+            let episode = &self.episodes[start.episode_idx];
+            !episode.terminated && start.step_idx + self.chunk_len <= episode.rewards.len()
+        };
+        self.starts.iter().filter(is_whole).copied().collect()
+    }
+
+    /// Draws `n` starts from `among`, uniformly and with replacement.
+    pub fn draw(among: &[ChunkStart], n: usize, rng: &mut bridge::random::Rng, out: &mut Vec<ChunkStart>) {
+        out.extend((0..n).map(|_| among[rng.random_range(0..among.len())]));
+    }
+
+    /// Appends the chunks at `starts` to `batch`.
+    pub fn gather(&self, starts: &[ChunkStart], batch: &mut ChunkBatch) {
+        for &ChunkStart { episode_idx, step_idx } in starts {
+            let episode = &self.episodes[episode_idx];
+            let n_steps = episode.rewards.len();
+            let observation_len = episode.observations.len() / (n_steps + 1);
+            let action_len = episode.actions.len() / n_steps;
+            let length = self.chunk_len.min(n_steps - step_idx);
+            let end = step_idx + length;
+
+            batch
+                .observations
+                .extend_from_slice(&episode.observations[step_idx * observation_len..][..observation_len]);
+            batch
+                .next_observations
+                .extend_from_slice(&episode.observations[end * observation_len..][..observation_len]);
+            batch.chunks.extend_from_slice(&episode.actions[step_idx * action_len..end * action_len]);
+            for _ in length..self.chunk_len {
+                batch.chunks.extend_from_slice(&episode.actions[(end - 1) * action_len..end * action_len]);
+            }
+            let (mut reward, mut weight) = (0.0f64, 1.0f64);
+            for &r in &episode.rewards[step_idx..end] {
+                reward += weight * f64::from(r);
+                weight *= self.discount;
+            }
+            let terminated_inside = episode.terminated && end == n_steps;
+            batch.rewards.push(reward as f32);
+            batch.continuations.push(if terminated_inside { 0.0 } else { weight as f32 });
+            batch.n_rows += 1;
+        }
+    }
+
+    /// The discounted return from every start of the last `n_episodes` to the end of its episode, and whether that
+    /// end hides less than `tolerance` of it: either nothing came after it, or it lies `gamma^n < tolerance` away.
+    #[must_use]
+    pub fn returns_to_go(&self, n_episodes: usize, tolerance: f64) -> Vec<(ChunkStart, f64)> {
+        let mut returns = Vec::new();
+        let first = self.episodes.len().saturating_sub(n_episodes);
+        for (episode_idx, episode) in self.episodes.iter().enumerate().skip(first) {
+            let (mut to_go, mut hidden) = (0.0f64, if episode.terminated { 0.0 } else { 1.0 });
+            for (step_idx, &reward) in episode.rewards.iter().enumerate().rev() {
+                to_go = f64::from(reward) + self.discount * to_go;
+                hidden *= self.discount;
+                if hidden < tolerance {
+                    returns.push((ChunkStart { episode_idx, step_idx }, to_go));
+                }
+            }
+        }
+        returns
+    }
+}
+
+/// Fills `batch` with chunks from two sources, the offline ones first.
+pub fn gather_mixed(
+    (offline, offline_starts): (&Replay, &[ChunkStart]),
+    (online, online_starts): (&Replay, &[ChunkStart]),
+    batch: &mut ChunkBatch,
+) {
+    batch.clear();
+    offline.gather(offline_starts, batch);
+    online.gather(online_starts, batch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LearnError;
+    use bridge::{EpisodeLabel, Outcome};
+
+    /// Four steps, rewards 1 2 4 8, observations 0..=4, actions 0 .1 .2 .3.
+    fn episode(terminated: bool) -> Episode {
+        let label = EpisodeLabel {
+            actor: String::new(),
+            seed: 0,
+            terminated,
+            observation_len: 1,
+            action_len: 1,
+            outcome: Outcome::default(),
+        };
+        Episode {
+            label,
+            observations: vec![0.0, 1.0, 2.0, 3.0, 4.0],
+            actions_rad: vec![0.0, 0.1, 0.2, 0.3],
+            rewards: vec![1.0, 2.0, 4.0, 8.0],
+        }
+    }
+
+    fn batch_of(terminated: bool) -> Result<(ChunkBatch, Normalizer), LearnError> {
+        let episode = episode(terminated);
+        let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.9)?;
+        let mut replay = Replay::new(3, 0.5);
+        replay.push(&episode, &normalizer);
+        let mut batch = ChunkBatch::default();
+        replay.gather(replay.starts(), &mut batch);
+        Ok((batch, normalizer))
+    }
+
+    /// Contract: chunk rewards and continuations at whole, partial, terminal and timed-out chunks, worked by hand:
+    /// gamma = 1/2, H = 3, rewards 1 2 4 8.
+    #[test]
+    fn targets_of_whole_and_partial_chunks() -> Result<(), LearnError> {
+        for (terminated, continuations) in [(true, [0.125, 0.0, 0.0, 0.0]), (false, [0.125, 0.125, 0.25, 0.5])] {
+            let (batch, _) = batch_of(terminated)?;
+            assert_eq!(batch.rewards, [1.0 + 1.0 + 1.0, 2.0 + 2.0 + 2.0, 4.0 + 4.0, 8.0]);
+            assert_eq!(batch.continuations, continuations, "terminated: {terminated}");
+        }
+        Ok(())
+    }
+
+    /// Contract: a partial chunk repeats its last action and is bootstrapped from the episode's last observation; no
+    /// window crosses the end.
+    #[test]
+    fn partial_chunks_are_padded() -> Result<(), LearnError> {
+        let (batch, normalizer) = batch_of(false)?;
+        let actions = |steps: [f32; 3]| {
+            let mut out = Vec::new();
+            for x in steps {
+                normalizer.action(&[x], &mut out);
+            }
+            out
+        };
+        assert_eq!(batch.chunks[..3], actions([0.0, 0.1, 0.2]));
+        assert_eq!(batch.chunks[6..9], actions([0.2, 0.3, 0.3]));
+        assert_eq!(batch.chunks[9..], actions([0.3, 0.3, 0.3]));
+        let mut last = Vec::new();
+        normalizer.observation(&[4.0], &mut last);
+        assert!(batch.next_observations[1..].iter().all(|&x| x.to_bits() == last[0].to_bits()));
+        Ok(())
+    }
+
+    /// Contract: only whole chunks of episodes that did not terminate are imitated.
+    #[test]
+    fn only_successes_are_imitated() -> Result<(), LearnError> {
+        let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
+        let mut replay = Replay::new(3, 0.5);
+        replay.push(&episode(true), &normalizer);
+        replay.push(&episode(false), &normalizer);
+        let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
+        assert_eq!(replay.successful_starts(), expected);
+        Ok(())
+    }
+
+    /// Contract: returns to go are exact, and those that a timeout hides are left out.
+    #[test]
+    fn returns_to_go() -> Result<(), LearnError> {
+        let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
+        let mut replay = Replay::new(3, 0.5);
+        replay.push(&episode(true), &normalizer);
+        replay.push(&episode(false), &normalizer);
+        let start = |episode_idx, step_idx| ChunkStart { episode_idx, step_idx };
+        let terminal = [(start(0, 3), 8.0), (start(0, 2), 8.0), (start(0, 1), 6.0), (start(0, 0), 4.0)];
+        let timed_out = [(start(1, 1), 6.0), (start(1, 0), 4.0)];
+        assert_eq!(replay.returns_to_go(2, 0.2), [terminal.as_slice(), &timed_out].concat());
+        assert_eq!(replay.returns_to_go(1, 0.2), timed_out);
+        Ok(())
+    }
+}

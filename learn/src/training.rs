@@ -1,0 +1,325 @@
+//! The four stages of SOFT-FLOW as one machine that is told when episodes are in.
+//!
+//! | stage | actor | critic | data |
+//! |---|---|---|---|
+//! | imitation | maximum likelihood; its moving average becomes pi_0 | - | whole chunks of successful demonstrations |
+//! | warmup | pi_0, frozen | TD on chunks | all demonstrations |
+//! | offline | objective | TD on chunks | all demonstrations |
+//! | online | objective | TD on chunks | demonstrations and own episodes |
+//!
+//! The machine knows no robot, file or clock: [`Trainer::work`] says what is to be done next, [`Trainer::learn`] takes
+//! one gradient step, [`Trainer::accept`] takes the episodes that the live policy collected. Randomness of step n of a
+//! stage comes from a stream that (seed, stage, n) names, so nothing but counters has to be saved to go on bit for bit.
+
+mod actor_step;
+mod critic_step;
+mod imitation_step;
+mod online;
+mod position;
+mod state;
+
+pub use position::{Position, Stage};
+pub use state::TrainerState;
+
+use crate::adamw::AdamW;
+use crate::critic::ChunkCritic;
+use crate::flow::Flow;
+use crate::gate::{RealisedReturn, Verdict};
+use crate::policy::{Policy, PolicyHeader};
+use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
+use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, shards};
+use bridge::number::Positive;
+use bridge::random::{Rng, stream};
+use bridge::{EnvironmentSpec, Episode};
+use candle_core::{Device, Tensor};
+use rand::RngCore as _;
+use std::ops::Range;
+
+/// Names of a step's numbers and their values.
+pub type Metrics = Vec<(&'static str, f64)>;
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Call [`Trainer::learn`].
+    Learn,
+    /// Play an episode per seed with [`Trainer::live`] and call [`Trainer::accept`].
+    Collect {
+        /// The iteration that they are for.
+        iteration: u64,
+        /// Seeds of the episodes.
+        seeds: Vec<u64>,
+    },
+    /// Nothing.
+    Finished,
+}
+
+/// What a gradient step led to.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The stage.
+    pub stage: Stage,
+    /// Gradient steps of the stage that are done, this one included.
+    pub step: u64,
+    /// What the step measured.
+    pub metrics: Metrics,
+    /// What ended with this step.
+    pub boundary: Option<Boundary>,
+}
+
+/// Something ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Boundary {
+    /// A stage.
+    Stage(Stage),
+    /// An iteration of the online stage; the last one also ends the stage.
+    Iteration {
+        /// Which.
+        iteration: u64,
+        /// Whether its snapshot went live.
+        verdict: Verdict,
+    },
+}
+
+/// Learns a policy in four stages.
+#[derive(Debug)]
+pub struct Trainer {
+    config: LearnConfig,
+    seed: u64,
+    environment: EnvironmentSpec,
+    normalizer: Normalizer,
+    imitation_temperature: Positive,
+
+    offline: Replay,
+    imitation_starts: Vec<ChunkStart>,
+    online: Replay,
+
+    actor: Flow,
+    actor_optimizer: AdamW,
+    /// Moving average of the actor while it imitates; pi_0 from then on.
+    reference: Flow,
+    critic: ChunkCritic,
+    target_critic: ChunkCritic,
+    critic_optimizers: Vec<AdamW>,
+    /// Weight of the KL in A3, Q ranges per nat.
+    beta: f64,
+
+    position: Position,
+    live: Option<Live>,
+    before: Option<Live>,
+    calibration_gap: f64,
+    batch: ChunkBatch,
+    starts: Vec<ChunkStart>,
+}
+
+/// A policy that went live, and what its episodes returned.
+#[derive(Debug)]
+struct Live {
+    policy: Policy,
+    realised: Option<RealisedReturn>,
+}
+
+impl Trainer {
+    /// A trainer at the start of imitation.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense or the demonstrations do not suffice.
+    pub fn new(
+        config: LearnConfig,
+        environment: EnvironmentSpec,
+        demonstrations: &[Episode],
+        imitation_temperature: Positive,
+        seed: u64,
+    ) -> Result<Self, LearnError> {
+        config.check()?;
+        let normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
+        let mut offline = Replay::new(config.chunk_len, config.discount.get());
+        for episode in demonstrations {
+            episode.check()?;
+            offline.push(episode, &normalizer);
+        }
+        let imitation_starts = offline.successful_starts();
+        if imitation_starts.is_empty() {
+            return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
+        }
+        let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
+        let actor = Flow::new(config.flow, observation_len, chunk_dim, seed, &Device::Cpu)?;
+        actor.initialise_act_norm(&imitation_step::statistics(&offline, &imitation_starts)?)?;
+        let critic = ChunkCritic::new(config.critic, observation_len, chunk_dim, seed, &Device::Cpu)?;
+        let critic_optimizers =
+            critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
+        let beta = match config.objective {
+            Objective::ReverseKl { beta, .. } => beta.get(),
+            Objective::DemoLikelihood { .. } | Objective::BestOfN { .. } => 0.0,
+        };
+        Ok(Self {
+            seed,
+            environment,
+            normalizer,
+            imitation_temperature,
+            online: Replay::new(config.chunk_len, config.discount.get()),
+            offline,
+            imitation_starts,
+            actor_optimizer: AdamW::new(config.optimizer, actor.params()),
+            reference: actor.deep_clone()?,
+            actor,
+            target_critic: critic.deep_clone()?,
+            critic_optimizers,
+            critic,
+            beta,
+            position: Position::START.settle(&config),
+            live: None,
+            before: None,
+            calibration_gap: 0.0,
+            batch: ChunkBatch::default(),
+            starts: Vec::new(),
+            config,
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &LearnConfig {
+        &self.config
+    }
+
+    /// Where the training stands.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// What is to be done next.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        match self.position {
+            Position::Learn { .. } => Work::Learn,
+            Position::Finished => Work::Finished,
+            Position::Collect { iteration } => {
+                let n = self.config.online.episodes_per_iteration as u64;
+                let seeds = (iteration * n..(iteration + 1) * n).map(|index| episode_seed(self.seed, index)).collect();
+                Work::Collect { iteration, seeds }
+            }
+        }
+    }
+
+    /// Takes one gradient step of the current stage.
+    ///
+    /// # Errors
+    /// When a number is not finite (the weights are then as they were), or when there is nothing to learn.
+    pub fn learn(&mut self) -> Result<StepReport, LearnError> {
+        let Position::Learn { stage, step } = self.position else {
+            return Err(LearnError::NoData { wanted: "episodes of the live policy" });
+        };
+        let mut rng = stream(self.seed, stage.name(), step);
+        let critic_only = self.position.is_critic_only(&self.config);
+        let mut metrics = Metrics::new();
+        if stage == Stage::Imitation {
+            self.imitation_step(step, &mut rng, &mut metrics)?;
+        } else {
+            self.draw_batch(stage, &mut rng);
+            self.critic_step(stage, step, &mut rng, &mut metrics)?;
+            if !critic_only {
+                self.actor_step(stage, step, &mut rng, &mut metrics)?;
+            }
+        }
+        let iteration = self.position.iteration(&self.config);
+        self.position = Position::Learn { stage, step: step + 1 }.settle(&self.config);
+        let boundary = self.end_of(stage, iteration)?;
+        Ok(StepReport { stage, step: step + 1, metrics, boundary })
+    }
+
+    /// The policy that is to act now: pi_0 alone while it is imitated, with the critic's choice from the warm-up on,
+    /// the live snapshot online.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn policy(&self) -> Result<Policy, LearnError> {
+        let (stage, step) = self.position.stage_and_step(&self.config);
+        match (&self.live, stage) {
+            (Some(live), _) => live.policy.deep_clone(),
+            (None, Stage::Imitation) => self.imitation_policy(),
+            (None, _) => self.snapshot(format!("{}-{step}", stage.name())),
+        }
+    }
+
+    /// The frozen imitation policy pi_0: one candidate, no critic.
+    ///
+    /// # Errors
+    /// When a tensor cannot be copied.
+    pub fn imitation_policy(&self) -> Result<Policy, LearnError> {
+        let acting = Acting { n_candidates: 1, temperature: self.imitation_temperature };
+        self.policy_of(&self.reference, "imitation".into(), acting)
+    }
+
+    /// The learner's newest actor and critic as a policy.
+    fn snapshot(&self, name: String) -> Result<Policy, LearnError> {
+        self.policy_of(&self.actor, name, self.config.acting)
+    }
+
+    fn policy_of(&self, flow: &Flow, name: String, acting: Acting) -> Result<Policy, LearnError> {
+        let header = PolicyHeader {
+            name,
+            environment: self.environment.clone(),
+            chunk_len: self.config.chunk_len,
+            normalizer: self.normalizer.clone(),
+            flow: self.config.flow,
+            critic: self.config.critic,
+            acting,
+        };
+        Ok(Policy::new(header, flow.deep_clone()?, self.critic.deep_clone()?))
+    }
+
+    /// What ended, if anything, now that the position has moved on.
+    fn end_of(&mut self, stage: Stage, iteration: u64) -> Result<Option<Boundary>, LearnError> {
+        match (stage, self.position) {
+            (Stage::Imitation, Position::Learn { stage: Stage::Imitation, .. }) => Ok(None),
+            (Stage::Imitation, _) => {
+                // From here on the average is both: the policy to improve and the one to stay close to.
+                self.actor.params().copy_from(self.reference.params())?;
+                self.actor_optimizer = AdamW::new(self.config.optimizer, self.actor.params());
+                Ok(Some(Boundary::Stage(stage)))
+            }
+            (Stage::Online, Position::Learn { .. }) => Ok(None),
+            (Stage::Online, _) => {
+                let verdict = self.end_iteration(iteration)?;
+                Ok(Some(Boundary::Iteration { iteration, verdict }))
+            }
+            (_, Position::Learn { stage: now, .. }) if now == stage => Ok(None),
+            _ => Ok(Some(Boundary::Stage(stage))),
+        }
+    }
+
+    /// Fills the batch: demonstrations alone, or mixed with own episodes online.
+    fn draw_batch(&mut self, stage: Stage, rng: &mut Rng) {
+        let n = self.config.batch_size;
+        let online_starts = self.online.starts();
+        let n_offline = if stage == Stage::Online && !online_starts.is_empty() {
+            (n as f64 * self.config.online.offline_share.get()).round() as usize
+        } else {
+            n
+        };
+        self.starts.clear();
+        Replay::draw(self.offline.starts(), n_offline, rng, &mut self.starts);
+        Replay::draw(online_starts, n - n_offline, rng, &mut self.starts);
+        let (offline_rows, online_rows) = self.starts.split_at(n_offline);
+        gather_mixed((&self.offline, offline_rows), (&self.online, online_rows), &mut self.batch);
+    }
+
+    const fn chunk_dim(&self) -> usize {
+        self.config.chunk_len * self.environment.action_len
+    }
+}
+
+/// Seed of the `index`-th own episode of the run with `seed`. Evaluation seeds are small numbers; these have their
+/// highest bit set.
+#[must_use]
+pub fn episode_seed(seed: u64, index: u64) -> u64 {
+    stream(seed, "collect", index).next_u64() | (1 << 63)
+}
+
+/// Rows `range` of the matrix `values` with `n_rows` rows, as a tensor.
+fn rows(values: &[f32], n_rows: usize, range: Range<usize>) -> candle_core::Result<Tensor> {
+    shards::rows(values, n_rows, range, &Device::Cpu)
+}
+

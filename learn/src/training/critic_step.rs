@@ -1,0 +1,75 @@
+//! The chunk critic: cross entropy of every member against the HL-Gauss label of
+//!
+//! `y = R + gamma^L (1 - d) min_j Qbar_j(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature.
+//!
+//! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
+
+use super::{Metrics, Stage, Trainer, rows};
+use crate::LearnError;
+use crate::layers::Track;
+use crate::noise::fill_normal;
+use crate::shards::{self, Gradient};
+use crate::squash::squash;
+use bridge::random::Rng;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+impl Trainer {
+    pub(super) fn critic_step(
+        &mut self,
+        stage: Stage,
+        step: u64,
+        rng: &mut Rng,
+        metrics: &mut Metrics,
+    ) -> Result<(), LearnError> {
+        let n = self.batch.n_rows;
+        let targets = self.targets(rng)?;
+        let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
+        let labels = self.critic.support().project(&targets);
+        let probabilities = rows(&labels.probabilities, n, 0..n)?;
+        let observations = rows(&self.batch.observations, n, 0..n)?;
+        let chunks = rows(&self.batch.chunks, n, 0..n)?;
+        // One member a task: their gradients have nothing in common, so the order in which tasks end does not matter.
+        let gradients: Vec<Gradient> = (0..self.critic.n_members())
+            .into_par_iter()
+            .map(|member| self.critic.gradient(member, &observations, &chunks, &probabilities))
+            .collect::<Result<_, _>>()?;
+
+        let rate = self.config.critic_learning_rate.get();
+        let (mut loss, mut norm) = (0.0, 0.0);
+        for ((critic, optimizer), gradient) in
+            self.critic.members().iter().zip(&mut self.critic_optimizers).zip(&gradients)
+        {
+            let report = optimizer
+                .step(critic.params(), &gradient.flat, rate)
+                .map_err(|source| LearnError::Update { stage: stage.name(), step, source })?;
+            loss += gradient.loss;
+            norm += report.gradient_norm;
+        }
+        self.target_critic.polyak_from(&self.critic, self.config.polyak.f32())?;
+        let n_members = gradients.len() as f64;
+        metrics.extend([
+            ("critic_loss", loss / n_members),
+            ("critic_gradient_norm", norm / n_members),
+            ("target_mean", target_mean),
+            ("target_clamped", labels.clamped_share),
+        ]);
+        Ok(())
+    }
+
+    /// The targets y of the batch, n.
+    fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
+        let (batch, n) = (&self.batch, self.batch.n_rows);
+        let mut z = vec![0.0; batch.chunks.len()];
+        fill_normal(rng, &mut z);
+        let temperature = self.config.acting.temperature.f32();
+        z.iter_mut().for_each(|z| *z *= temperature);
+        let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
+            let observations = rows(&batch.next_observations, n, range.clone())?;
+            let embedding = self.actor.embed(&observations, Track::Frozen)?;
+            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range)?, Track::Frozen)?.u)?;
+            self.target_critic.q_min(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()
+        })?;
+        let to_go = values.iter().flatten().zip(&batch.continuations).zip(&batch.rewards);
+        Ok(to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect())
+    }
+}

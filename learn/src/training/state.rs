@@ -1,0 +1,151 @@
+//! A trainer on disk: weights, targets, optimisers and counters. Batches and noise are named by counters, so no generator
+//! state is needed; episodes have a log of their own, of which only their number is kept here.
+
+use crate::adamw::AdamWError;
+use super::{Live, Position, Trainer};
+use crate::flow::Flow;
+use crate::gate::RealisedReturn;
+use crate::policy::{read, write};
+use crate::{LearnConfig, LearnError, Policy};
+use bridge::number::Positive;
+use bridge::{EnvironmentSpec, Episode, config};
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const STATE_FILE: &str = "trainer.ron";
+const LIVE_FOLDER: &str = "live";
+const BEFORE_FOLDER: &str = "before";
+
+/// The counters of a trainer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainerState {
+    /// Where it stands.
+    pub position: Position,
+    /// Own episodes that it has accepted.
+    pub n_online_episodes: usize,
+    /// Weight of the KL, Q ranges per nat.
+    pub beta: f64,
+    /// Predicted minus realised value at the last collection, Q ranges.
+    pub calibration_gap: f64,
+    /// The seed of its randomness.
+    pub seed: u64,
+    /// The environment that it learns for.
+    pub environment: EnvironmentSpec,
+    /// What the live policy's episodes returned, when there is a live policy.
+    pub live: Option<Option<RealisedReturn>>,
+    /// The same for the policy before.
+    pub before: Option<Option<RealisedReturn>>,
+}
+
+impl TrainerState {
+    /// Reads the counters of a trainer that [`Trainer::save`] wrote.
+    ///
+    /// # Errors
+    /// When they are missing or damaged.
+    pub fn load(folder: &Path) -> Result<Self, LearnError> {
+        config::load(&folder.join(STATE_FILE))
+            .map_err(|error| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() })
+    }
+}
+
+impl Trainer {
+    /// Writes everything but the episodes into `folder`, which must exist.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), LearnError> {
+        let realised = |live: &Option<Live>| live.as_ref().map(|live| live.realised);
+        let state = TrainerState {
+            position: self.position,
+            n_online_episodes: self.online.n_episodes(),
+            beta: self.beta,
+            calibration_gap: self.calibration_gap,
+            seed: self.seed,
+            environment: self.environment.clone(),
+            live: realised(&self.live),
+            before: realised(&self.before),
+        };
+        let state = ron::ser::to_string_pretty(&state, ron::ser::PrettyConfig::default())
+            .map_err(|error| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() })?;
+        write(folder, STATE_FILE, state.as_bytes())?;
+        write(folder, "actor.safetensors", &self.actor.params().to_bytes()?)?;
+        let unusable = |error: AdamWError| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() };
+        let optimizer = self.actor_optimizer.to_bytes(self.actor.params()).map_err(unusable)?;
+        write(folder, "actor_optimizer.safetensors", &optimizer)?;
+        write(folder, "reference.safetensors", &self.reference.params().to_bytes()?)?;
+        write(folder, "critic.safetensors", &self.critic.to_bytes()?)?;
+        write(folder, "target_critic.safetensors", &self.target_critic.to_bytes()?)?;
+        for (member, (critic, optimizer)) in self.critic.members().iter().zip(&self.critic_optimizers).enumerate() {
+            let bytes = optimizer.to_bytes(critic.params()).map_err(unusable)?;
+            write(folder, &critic_optimizer_file(member), &bytes)?;
+        }
+        for (name, live) in [(LIVE_FOLDER, &self.live), (BEFORE_FOLDER, &self.before)] {
+            if let Some(live) = live {
+                let path = folder.join(name);
+                std::fs::create_dir_all(&path).map_err(|source| LearnError::File { path: path.clone(), source })?;
+                live.policy.save(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A trainer that goes on where the one that wrote `folder` stood. `demonstrations` are those that it began with,
+    /// `online_episodes` the first [`TrainerState::n_online_episodes`] of its log.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or belongs to another training. Nothing is then half loaded.
+    pub fn resume(
+        config: LearnConfig,
+        environment: EnvironmentSpec,
+        demonstrations: &[Episode],
+        online_episodes: &[Episode],
+        imitation_temperature: Positive,
+        folder: &Path,
+    ) -> Result<Self, LearnError> {
+        let unusable = |reason: String| LearnError::Checkpoint { path: folder.to_owned(), reason };
+        let state = TrainerState::load(folder)?;
+        if state.environment != environment {
+            return Err(unusable("it was made for another environment".into()));
+        }
+        if state.n_online_episodes != online_episodes.len() {
+            let (wanted, found) = (state.n_online_episodes, online_episodes.len());
+            return Err(unusable(format!("it has learned from {wanted} own episodes, {found} were found")));
+        }
+        let mut trainer = Self::new(config, environment, demonstrations, imitation_temperature, state.seed)?;
+        for episode in online_episodes {
+            trainer.online.push(episode, &trainer.normalizer);
+        }
+        trainer.position = state.position;
+        trainer.beta = state.beta;
+        trainer.calibration_gap = state.calibration_gap;
+        let flow = |name: &str| -> Result<Flow, LearnError> {
+            let (observation_len, chunk_dim) = (trainer.actor.obs_dim(), trainer.actor.chunk_dim());
+            let bytes = read(folder, name)?;
+            Flow::from_bytes(trainer.config.flow, observation_len, chunk_dim, &bytes, &Device::Cpu)
+                .map_err(|error| unusable(format!("{name}: {error}")))
+        };
+        (trainer.actor, trainer.reference) = (flow("actor.safetensors")?, flow("reference.safetensors")?);
+        let optimizer_error = |name: &str, error: AdamWError| unusable(format!("{name}: {error}"));
+        let (name, params) = ("actor_optimizer.safetensors", trainer.actor.params());
+        let bytes = read(folder, name)?;
+        trainer.actor_optimizer.load_bytes(params, &bytes).map_err(|error| optimizer_error(name, error))?;
+        trainer.critic.load_bytes(&read(folder, "critic.safetensors")?)?;
+        trainer.target_critic.load_bytes(&read(folder, "target_critic.safetensors")?)?;
+        for (member, optimizer) in trainer.critic_optimizers.iter_mut().enumerate() {
+            let (name, params) = (critic_optimizer_file(member), trainer.critic.members()[member].params());
+            optimizer.load_bytes(params, &read(folder, &name)?).map_err(|error| optimizer_error(&name, error))?;
+        }
+        let load = |name: &str, realised: Option<Option<RealisedReturn>>| {
+            realised.map(|realised| Ok(Live { policy: Policy::load(&folder.join(name))?, realised })).transpose()
+        };
+        trainer.live = load(LIVE_FOLDER, state.live).map_err(|error: LearnError| unusable(error.to_string()))?;
+        trainer.before = load(BEFORE_FOLDER, state.before).map_err(|error: LearnError| unusable(error.to_string()))?;
+        Ok(trainer)
+    }
+}
+
+fn critic_optimizer_file(member: usize) -> String {
+    format!("critic_optimizer_{member}.safetensors")
+}

@@ -1,0 +1,154 @@
+//! A hand as data: joints, links, finger tips, palm and motors, from one table.
+//!
+//! Hand frame: x to the finger tips, y to the thumb side, z out of the back of the hand. Held palm down, z is up.
+//! At zero joint positions every link frame is aligned with the hand frame; a link's origin is on its joint.
+
+use crate::asset::{AssetError, HANDS};
+use crate::hand_file::HandFile;
+use bridge::{BodySpec, JointSpec};
+use rapier3d::glamx::DVec3;
+
+/// A hand whose parts fit together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hand {
+    /// Name, e.g. `orca_v2`.
+    pub name: String,
+    /// The fingers, in the order of every joint array.
+    pub fingers: Vec<Finger>,
+    /// Boxes that make up the palm.
+    pub palm: Vec<PalmBox>,
+    /// The motor of every joint.
+    pub motor: Motor,
+    /// Inertia of each motor's rotor as its joint feels it, kg m^2.
+    pub armature_kg_m2: f64,
+    /// Viscous friction of each joint, N m s/rad.
+    pub joint_damping_nm_s_rad: f64,
+}
+
+/// A chain of links.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finger {
+    /// Name, e.g. `index`.
+    pub name: String,
+    /// Index of its first joint in the joint arrays of the hand.
+    pub first_joint: usize,
+    /// Joints from the palm to the tip.
+    pub joints: Vec<Joint>,
+    /// The soft ball at its end.
+    pub tip: Tip,
+    /// Where inverse kinematics starts, rad: flexed, so that it ends in the natural branch.
+    pub ik_seed_rad: Vec<f64>,
+}
+
+/// A revolute joint and the link behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joint {
+    /// Name within the hand, e.g. `index_mcp`.
+    pub name: String,
+    /// Unit axis; a positive angle flexes, or moves to the pinky.
+    pub axis: DVec3,
+    /// From the parent joint, m.
+    pub offset_m: DVec3,
+    /// Lowest position, rad.
+    pub lower_rad: f64,
+    /// Highest position, rad.
+    pub upper_rad: f64,
+    /// Position of the relaxed hand, rad.
+    pub neutral_rad: f64,
+    /// The link behind the joint.
+    pub link: Link,
+}
+
+/// A capsule from the joint to `end_m`; a ball where both coincide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// End of the capsule's axis, in the link's frame, m.
+    pub end_m: DVec3,
+    /// Radius, m.
+    pub radius_m: f64,
+    /// Mass, kg.
+    pub mass_kg: f64,
+    /// Whether it touches anything.
+    pub collides: bool,
+}
+
+/// The ball at a finger's end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tip {
+    /// Its centre, in the frame of the last link, m.
+    pub center_m: DVec3,
+    /// Radius, m.
+    pub radius_m: f64,
+    /// Mass, kg.
+    pub mass_kg: f64,
+}
+
+/// A part of the palm, aligned with the hand frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PalmBox {
+    /// Centre, m.
+    pub center_m: DVec3,
+    /// Half of its edges, m.
+    pub half_extents_m: DVec3,
+}
+
+/// A position servo: torque = stiffness (target - position) - damping velocity, limited.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Motor {
+    /// Stiffness, N m/rad.
+    pub stiffness_nm_rad: f64,
+    /// Damping, N m s/rad.
+    pub damping_nm_s_rad: f64,
+    /// Highest torque, N m.
+    pub max_effort_nm: f64,
+    /// Fastest target, rad/s.
+    pub max_rate_rad_s: f64,
+}
+
+impl Hand {
+    /// Names of all hands.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        HANDS.names()
+    }
+
+    /// The hand called `name`.
+    ///
+    /// # Errors
+    /// When there is none of that name; the error lists those that there are.
+    pub fn load(name: &str) -> Result<Self, AssetError> {
+        HANDS.load::<HandFile>(name)?.resolve(&HANDS.source_name(name))
+    }
+
+    /// Parses a hand from RON text that came from `source_name`.
+    ///
+    /// # Errors
+    /// When the text is not a hand, or its parts do not fit together.
+    pub fn parse(source_name: &str, text: &str) -> Result<Self, AssetError> {
+        bridge::config::parse::<HandFile>(source_name, text)?.resolve(source_name)
+    }
+
+    /// Number of joints.
+    #[must_use]
+    pub fn n_joints(&self) -> usize {
+        self.fingers.iter().map(|finger| finger.joints.len()).sum()
+    }
+
+    /// All joints, in the order of every joint array.
+    pub fn joints(&self) -> impl Iterator<Item = &Joint> {
+        self.fingers.iter().flat_map(|finger| &finger.joints)
+    }
+
+    /// The contract that a body with this hand offers.
+    #[must_use]
+    pub fn body_spec(&self, objects: Vec<String>, servo_hz: u32) -> BodySpec {
+        let joints = self.joints().map(|joint| JointSpec {
+            name: joint.name.clone(),
+            lower_rad: joint.lower_rad as f32,
+            upper_rad: joint.upper_rad as f32,
+            max_rate_rad_s: self.motor.max_rate_rad_s as f32,
+            max_effort_nm: self.motor.max_effort_nm as f32,
+            stiffness_nm_rad: self.motor.stiffness_nm_rad as f32,
+        });
+        BodySpec { name: self.name.clone(), joints: joints.collect(), objects, servo_hz }
+    }
+}

@@ -1,0 +1,189 @@
+//! Scenes as data: which hand, which cube, where, how it starts, and which gaits demonstrate it.
+
+use crate::asset::{AssetError, SCENES};
+use crate::collision::FingerContacts;
+use crate::domain::Domain;
+use crate::gait::Gait;
+use crate::gait_table::GaitTable;
+use crate::hand::Hand;
+use crate::sim_hand::{SimHand, Start};
+use crate::world::Cube;
+use bridge::number::{Finite, NonNegative, Positive};
+use bridge::{CubeReward, CubeTask, CubeTaskConfig, EnvironmentError, GovernorConfig, TaskEnvironment, TurnDirection};
+use rapier3d::glamx::DVec3;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The cube task in simulation.
+#[derive(Clone, Debug)]
+pub struct CubeScene {
+    name: String,
+    hand: Arc<Hand>,
+    start: Arc<Start>,
+    task: CubeTaskConfig,
+    demonstrations: Vec<Demonstration>,
+}
+
+/// A gait that demonstrates the task, ready to be played.
+#[derive(Clone, Debug)]
+pub struct Demonstration {
+    /// The gait.
+    pub gait: Gait,
+    /// How it is used.
+    pub config: DemonstrationConfig,
+}
+
+/// How a gait is used for demonstrations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemonstrationConfig {
+    /// Name of the gait.
+    pub gait: String,
+    /// Its share of the episodes, relative to the other gaits'.
+    pub share: Positive,
+    /// Scale of the random perturbation of its parameters; 0 plays it as it is.
+    pub perturbation: NonNegative,
+    /// Standard deviations of the noise on its actions, rad, which episodes take in turn.
+    pub noise_rad: Vec<NonNegative>,
+}
+
+/// See `assets/scenes/`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneFile {
+    hand: String,
+    finger_contacts: FingerContacts,
+    cube: CubeFile,
+    /// Gives the postures that the hand starts with.
+    start_gait: String,
+    direction: TurnDirection,
+    control_hz: u32,
+    horizon_s: Positive,
+    drop_below_m: Positive,
+    demonstrations: Vec<DemonstrationConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CubeFile {
+    edge_m: Positive,
+    mass_kg: Positive,
+    /// Where it starts and belongs, hand frame.
+    center_m: [Finite; 3],
+    /// Heading that it starts with.
+    yaw_rad: Finite,
+}
+
+impl CubeScene {
+    /// Names of the hands that have a cube scene.
+    pub fn hands() -> impl Iterator<Item = &'static str> {
+        SCENES.names().filter_map(|name| name.strip_prefix("cube_"))
+    }
+
+    /// The cube scene of the hand called `hand`.
+    ///
+    /// # Errors
+    /// When there is none for that hand (the error lists the scenes that there are), or one of its parts is unknown.
+    pub fn load(hand: &str) -> Result<Self, AssetError> {
+        let name = format!("cube_{hand}");
+        SCENES.load::<SceneFile>(&name)?.resolve(name)
+    }
+
+    /// Name of the scene, e.g. `cube_orca_v2`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The hand.
+    #[must_use]
+    pub fn hand(&self) -> &Hand {
+        &self.hand
+    }
+
+    /// How episodes start.
+    #[must_use]
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The gaits that demonstrate the task.
+    #[must_use]
+    pub fn demonstrations(&self) -> &[Demonstration] {
+        &self.demonstrations
+    }
+
+    /// The same scene with other finger contacts.
+    #[must_use]
+    pub fn with_finger_contacts(mut self, finger_contacts: FingerContacts) -> Self {
+        self.start = Arc::new(Start { finger_contacts, ..Start::clone(&self.start) });
+        self
+    }
+
+    /// The task that the scene poses.
+    #[must_use]
+    pub fn task_config(&self, reward: CubeReward) -> CubeTaskConfig {
+        CubeTaskConfig { reward, ..self.task.clone() }
+    }
+
+    /// The same scene with episodes that are truncated after `horizon_s`.
+    #[must_use]
+    pub fn with_horizon(mut self, horizon_s: Positive) -> Self {
+        self.task.horizon_s = horizon_s;
+        self
+    }
+
+    /// The hand with the cube, in `domain`.
+    #[must_use]
+    pub fn body(&self, domain: Domain) -> SimHand {
+        SimHand::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain)
+    }
+
+    /// The task on the hand in `domain`, behind a governor.
+    ///
+    /// # Errors
+    /// When the scene's control rate does not divide the servo rate.
+    pub fn environment(
+        &self,
+        domain: Domain,
+        governor: GovernorConfig,
+        reward: CubeReward,
+    ) -> Result<TaskEnvironment<SimHand, CubeTask>, EnvironmentError> {
+        let task = CubeTask::new(self.task_config(reward), self.hand.n_joints());
+        TaskEnvironment::new(self.body(domain), task, governor)
+    }
+}
+
+impl SceneFile {
+    fn resolve(self, name: String) -> Result<CubeScene, AssetError> {
+        let hand = Hand::load(&self.hand)?;
+        let postures = GaitTable::new(&hand, &Gait::load(&self.start_gait)?)?;
+        let start = Start {
+            open_rad: postures.open_rad().to_vec(),
+            holding_rad: postures.holding_rad().to_vec(),
+            cube: Cube {
+                edge_m: self.cube.edge_m.get(),
+                mass_kg: self.cube.mass_kg.get(),
+                center_m: DVec3::from_array(self.cube.center_m.map(Finite::get)),
+                yaw_rad: self.cube.yaw_rad.get(),
+            },
+            finger_contacts: self.finger_contacts,
+        };
+        let task = CubeTaskConfig {
+            nominal_center_m: self.cube.center_m,
+            drop_below_m: self.drop_below_m,
+            direction: self.direction,
+            reward: CubeReward::Dense,
+            control_hz: self.control_hz,
+            horizon_s: self.horizon_s,
+        };
+        let demonstrations = self.demonstrations.into_iter().map(|config| {
+            let gait = Gait::load(&config.gait)?;
+            // Refuses a gait that does not fit the hand now rather than when it is played.
+            GaitTable::new(&hand, &gait)?;
+            Ok(Demonstration { gait, config })
+        });
+        let demonstrations = demonstrations.collect::<Result<_, AssetError>>()?;
+        Ok(CubeScene { name, hand: Arc::new(hand), start: Arc::new(start), task, demonstrations })
+    }
+}

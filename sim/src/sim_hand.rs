@@ -1,0 +1,281 @@
+//! A simulated hand with a cube in it: one [`Body`].
+
+use crate::collision::FingerContacts;
+use crate::delay::{CommandDelay, follow_with_play};
+use crate::domain::{Domain, EpisodeDraw};
+use crate::hand::Hand;
+use crate::world::{Cube, PHYSICS_HZ, Surroundings, World, WorldSnapshot};
+use bridge::random::{Rng, stream};
+use bridge::{Body, BodyError, BodySpec, ObjectPose, Percept};
+use rand::Rng as _;
+use rand_distr::StandardNormal;
+use rapier3d::prelude::{Rotation, Vector};
+use std::sync::Arc;
+
+/// Commands per second.
+pub const SERVO_HZ: u32 = 60;
+const STEPS_PER_COMMAND: u32 = PHYSICS_HZ / SERVO_HZ;
+
+/// How long the hand takes to close around the cube, s.
+const CLOSE_S: f64 = 0.4;
+/// The cube has no weight until then, s.
+const WEIGHTLESS_S: f64 = 0.5;
+/// The episode starts after this, s.
+const SETTLE_S: f64 = 0.8;
+
+/// How an episode starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Posture around the cube without touching it, rad.
+    pub open_rad: Vec<f32>,
+    /// Posture that holds the cube, rad.
+    pub holding_rad: Vec<f32>,
+    /// The cube, before the domain changes it.
+    pub cube: Cube,
+    /// Which finger parts touch those of other fingers.
+    pub finger_contacts: FingerContacts,
+}
+
+/// A simulated hand with a cube in it.
+pub struct SimHand {
+    spec: BodySpec,
+    hand: Arc<Hand>,
+    start: Arc<Start>,
+    domain: Domain,
+    episode: Episode,
+}
+
+/// Everything that belongs to one episode.
+struct Episode {
+    draw: EpisodeDraw,
+    world: World,
+    state: State,
+    fault: Option<String>,
+}
+
+/// What changes during an episode, besides the world.
+#[derive(Clone)]
+struct State {
+    step: u64,
+    commanded_rad: Vec<f32>,
+    delay: CommandDelay,
+    /// Targets of the joints, behind delay and play.
+    target_rad: Vec<f32>,
+    noise: Rng,
+}
+
+/// A moment of an episode, to return to.
+#[derive(Clone)]
+pub struct Snapshot {
+    world: WorldSnapshot,
+    state: State,
+}
+
+impl SimHand {
+    /// A hand in `domain`, before its first episode.
+    #[must_use]
+    pub fn new(hand: Arc<Hand>, start: Arc<Start>, domain: Domain) -> Self {
+        let spec = hand.body_spec(vec!["cube".into()], SERVO_HZ);
+        let episode = Episode::new(&hand, &start, &domain, 0);
+        Self { spec, hand, start, domain, episode }
+    }
+
+    /// The hand.
+    #[must_use]
+    pub fn hand(&self) -> &Hand {
+        &self.hand
+    }
+
+    /// The physics, to look at.
+    #[must_use]
+    pub const fn world(&self) -> &World {
+        &self.episode.world
+    }
+
+    /// What this episode drew from its domain.
+    #[must_use]
+    pub const fn draw(&self) -> &EpisodeDraw {
+        &self.episode.draw
+    }
+
+    /// Changes the domain, from the next reset on.
+    pub fn set_domain(&mut self, domain: Domain) {
+        self.domain = domain;
+    }
+
+    /// The cube as it really is, without sensor noise.
+    #[must_use]
+    pub fn cube_pose(&self) -> ObjectPose {
+        self.episode.world.cube_pose(self.episode.time_s())
+    }
+
+    /// Copies the moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { world: self.episode.world.snapshot(), state: self.episode.state.clone() }
+    }
+
+    /// Goes back to `snapshot`, taken in this episode: the same commands then lead to the same bits.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.episode.world.restore(&snapshot.world);
+        self.episode.state.clone_from(&snapshot.state);
+        self.episode.fault = None;
+    }
+
+    fn fault(&self, reason: &str) -> BodyError {
+        BodyError::Fault { body: self.spec.name.clone(), reason: reason.to_owned() }
+    }
+
+    /// Runs one servo period.
+    fn advance(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
+        if let Some(reason) = &self.episode.fault {
+            return Err(self.fault(&format!("{reason}; a reset comes first")));
+        }
+        let backlash_rad = self.domain.backlash_rad.f32();
+        if let Err(reason) = self.episode.advance(targets_rad, backlash_rad) {
+            let error = self.fault(&reason);
+            self.episode.fault = Some(reason);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Closes the hand around the weightless cube, then lets the cube have its weight.
+    fn close(&mut self) -> Result<(), BodyError> {
+        let max_step_rad = (self.hand.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;
+        let n_ticks = (SETTLE_S * f64::from(SERVO_HZ)).round() as u32;
+        let weight_tick = (WEIGHTLESS_S * f64::from(SERVO_HZ)).round() as u32;
+        let start = Arc::clone(&self.start);
+        let mut targets_rad = start.open_rad.clone();
+        self.episode.world.set_cube_weight(false);
+        for tick in 0..n_ticks {
+            if tick == weight_tick {
+                self.episode.world.set_cube_weight(true);
+            }
+            let closed = (f64::from(tick) / f64::from(SERVO_HZ) / CLOSE_S).min(1.0) as f32;
+            for (target, (&open, &holding)) in
+                targets_rad.iter_mut().zip(start.open_rad.iter().zip(&start.holding_rad))
+            {
+                let wanted = open + (holding - open) * closed;
+                *target += (wanted - *target).clamp(-max_step_rad, max_step_rad);
+            }
+            self.advance(&targets_rad)?;
+        }
+        Ok(())
+    }
+}
+
+impl Body for SimHand {
+    fn spec(&self) -> &BodySpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Result<(), BodyError> {
+        self.episode = Episode::new(&self.hand, &self.start, &self.domain, seed);
+        self.close()?;
+        self.episode.state.step = 0;
+        Ok(())
+    }
+
+    fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
+        if let Some(reason) = &self.episode.fault {
+            return Err(self.fault(reason));
+        }
+        self.episode.read(&self.hand, &self.domain, percept);
+        Ok(())
+    }
+
+    fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
+        let expected = self.spec.joints.len();
+        if targets_rad.len() != expected {
+            let (body, found) = (self.spec.name.clone(), targets_rad.len());
+            return Err(BodyError::WrongLength { body, quantity: "targets_rad", found, expected });
+        }
+        if let Some(joint) = targets_rad.iter().position(|x| !x.is_finite()) {
+            let (body, quantity) = (self.spec.name.clone(), format!("targets_rad[{joint}]"));
+            return Err(BodyError::NonFinite { body, quantity, value: targets_rad[joint] });
+        }
+        self.advance(targets_rad)
+    }
+}
+
+impl Episode {
+    fn new(hand: &Hand, start: &Start, domain: &Domain, seed: u64) -> Self {
+        let draw = domain.draw(&mut stream(seed, "domain", 0));
+        let cube = Cube {
+            edge_m: start.cube.edge_m * draw.cube_edge_scale,
+            mass_kg: start.cube.mass_kg * draw.cube_mass_scale,
+            center_m: start.cube.center_m + rapier3d::glamx::DVec3::new(draw.cube_xy_m[0], draw.cube_xy_m[1], 0.0),
+            yaw_rad: start.cube.yaw_rad + draw.cube_yaw_rad,
+        };
+        let surroundings = Surroundings {
+            friction: draw.friction,
+            motor_gain_scale: draw.motor_gain_scale,
+            finger_contacts: start.finger_contacts,
+        };
+        let delay_steps = (domain.command_delay_s.get() * f64::from(PHYSICS_HZ)).round() as usize;
+        let state = State {
+            step: 0,
+            commanded_rad: start.open_rad.clone(),
+            delay: CommandDelay::new(delay_steps, &start.open_rad),
+            target_rad: start.open_rad.clone(),
+            noise: stream(seed, "sensor noise", 0),
+        };
+        Self { draw, world: World::new(hand, &start.open_rad, &cube, &surroundings), state, fault: None }
+    }
+
+    fn time_s(&self) -> f64 {
+        self.state.step as f64 / f64::from(PHYSICS_HZ)
+    }
+
+    fn advance(&mut self, targets_rad: &[f32], backlash_rad: f32) -> Result<(), String> {
+        let state = &mut self.state;
+        state.commanded_rad.copy_from_slice(targets_rad);
+        for _ in 0..STEPS_PER_COMMAND {
+            follow_with_play(&mut state.target_rad, state.delay.push(targets_rad), backlash_rad);
+            self.world.set_targets(&state.target_rad);
+            self.world.step()?;
+            state.step += 1;
+        }
+        let cube = self.world.cube_pose(0.0);
+        let numbers = cube.position_m.iter().chain(&cube.velocity_m_s).chain(&cube.angular_velocity_rad_s);
+        if numbers.chain(&cube.orientation).any(|x| !x.is_finite()) {
+            return Err(format!("the simulated cube is at {:?} m, expected finite numbers", cube.position_m));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, hand: &Hand, domain: &Domain, percept: &mut Percept) {
+        let n_joints = self.state.commanded_rad.len();
+        percept.time_s = self.time_s();
+        percept.measured_rad.resize(n_joints, 0.0);
+        percept.effort_nm.resize(n_joints, 0.0);
+        self.world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
+        let stiffness_nm_rad = (hand.motor.stiffness_nm_rad * self.draw.motor_gain_scale) as f32;
+        let (damping_nm_s_rad, max_effort_nm) = (hand.motor.damping_nm_s_rad as f32, hand.motor.max_effort_nm as f32);
+        for ((effort, &q), &target) in percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad) {
+            let velocity_rad_s = *effort;
+            let wanted_nm = stiffness_nm_rad * (target - q) - damping_nm_s_rad * velocity_rad_s;
+            *effort = wanted_nm.clamp(-max_effort_nm, max_effort_nm);
+        }
+
+        let noise = &mut self.state.noise;
+        let mut normal = |deviation: f32| deviation * noise.sample::<f32, _>(StandardNormal);
+        for q in &mut percept.measured_rad {
+            *q += normal(domain.joint_noise_rad.f32());
+        }
+        percept.commanded_rad.clone_from(&self.state.commanded_rad);
+
+        let mut cube = self.world.cube_pose(percept.time_s);
+        for x in &mut cube.position_m {
+            *x += normal(domain.pose_noise.position_m.f32());
+        }
+        let turn = Vector::from_array(std::array::from_fn(|_| normal(domain.pose_noise.orientation_rad.f32())));
+        cube.orientation = (Rotation::from_scaled_axis(turn) * Rotation::from_array(cube.orientation)).normalize().into();
+        for w in &mut cube.angular_velocity_rad_s {
+            *w += normal(domain.pose_noise.angular_velocity_rad_s.f32());
+        }
+        percept.objects.clear();
+        percept.objects.push(cube);
+    }
+}

@@ -1,0 +1,222 @@
+//! The command line.
+
+use clap::{Parser, ValueEnum};
+use sim::CubeScene;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+const EXAMPLES: &str = "\
+Examples:
+  sim                                        the scripted demonstrator on the ORCA hand
+  sim --policy runs/cube --domain shifted    a trained policy on a hand that is not quite the one it learned on
+  sim --record out/cube.gif --seconds 12     a recording, with or without a display
+  sim --record out/frames/ --speed 0.5       one PNG after the other, in slow motion
+
+Exit codes: 0 done, 1 failure, 2 usage, 3 done but the recording that was asked for could not be made.";
+
+/// Shows a simulated hand turning a cube: in a window, else as a recording, else as text.
+///
+/// Without a display the hand is drawn into a recording; without a graphics driver the rollout is printed. Each of these
+/// says why.
+#[derive(Clone, Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Task that is shown.
+    #[arg(long, value_enum, default_value_t = TaskName::Cube)]
+    pub task: TaskName,
+
+    /// Hand that does it.
+    #[arg(long, default_value = "orca_v2", value_parser = known_hands())]
+    pub hand: String,
+
+    /// Who acts: demo (scripted gait), zero (holds the start posture), random (seeded smooth noise around it), or the
+    /// folder of a training run.
+    #[arg(long, default_value = "demo", value_name = "demo|zero|random|RUN")]
+    pub policy: PolicyName,
+
+    /// Physics around the hand: nominal is where policies are trained, shifted is a twin that differs from it, exact is
+    /// nominal without any scatter between episodes.
+    #[arg(long, value_enum, default_value_t = DomainName::Nominal)]
+    pub domain: DomainName,
+
+    /// Names the episode: the same seed shows the same rollout.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+
+    /// Simulated time to record or print, s, up to 3600. A window stays open until it is closed.
+    #[arg(long, default_value_t = 8.0, value_name = "S", value_parser = number::<0, 3600>)]
+    pub seconds: f64,
+
+    /// Draws into a file instead of a window: a picture of the last moment (.png), an animation (.gif), or a folder of
+    /// numbered pictures (ending in /).
+    #[arg(long, value_name = "out.png|out.gif|dir/")]
+    pub record: Option<RecordTarget>,
+
+    /// Opens no window, even where there is a display; records to out/cube.gif unless --record says otherwise.
+    #[arg(long)]
+    pub headless: bool,
+
+    /// Simulated seconds per second of watching, up to 10; below 1 is slow motion.
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = number::<0, 10>)]
+    pub speed: f64,
+
+    /// Size of recorded pictures, pixels.
+    #[arg(long, default_value = "640x360", value_name = "WxH")]
+    pub size: PictureSize,
+}
+
+/// A task that can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TaskName {
+    /// Turn a cube in the palm-down hand.
+    Cube,
+}
+
+/// Physics around the hand, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DomainName {
+    /// Where policies are trained.
+    Nominal,
+    /// A twin of the hand that differs from the one that policies are trained on.
+    Shifted,
+    /// Nominal, every episode alike.
+    Exact,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyName {
+    /// The scripted demonstrator.
+    Demo,
+    /// Holds the start posture.
+    Zero,
+    /// Smooth noise around the start posture.
+    Random,
+    /// The folder of a training run.
+    Run(PathBuf),
+}
+
+/// Where a recording goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordTarget {
+    /// One picture: the last moment.
+    Still(PathBuf),
+    /// An animated GIF.
+    Gif(PathBuf),
+    /// A folder of numbered PNG files.
+    Series(PathBuf),
+}
+
+/// Size of a picture, pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureSize {
+    /// Pixels in a row.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+impl Arguments {
+    /// Where a recording goes when no place was given.
+    pub fn record_target(&self) -> RecordTarget {
+        self.record.clone().unwrap_or_else(|| RecordTarget::Gif("out/cube.gif".into()))
+    }
+}
+
+impl DomainName {
+    /// Name of the domain for `hand`: a shifted twin belongs to one hand.
+    pub fn asset_name(self, hand: &str) -> String {
+        match self {
+            Self::Nominal => "nominal".into(),
+            Self::Shifted => format!("shifted_{hand}"),
+            Self::Exact => "exact".into(),
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "demo" => Ok(Self::Demo),
+            "zero" => Ok(Self::Zero),
+            "random" => Ok(Self::Random),
+            folder if PathBuf::from(folder).is_dir() => Ok(Self::Run(folder.into())),
+            _ => Err("neither `demo`, `zero` or `random`, nor a folder that exists".into()),
+        }
+    }
+}
+
+impl FromStr for RecordTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if text.ends_with('/') || path.is_dir() => Ok(Self::Series(path)),
+            Some("png") => Ok(Self::Still(path)),
+            Some("gif") => Ok(Self::Gif(path)),
+            _ => Err("expected a file that ends in .png or .gif, or a folder that ends in /".into()),
+        }
+    }
+}
+
+impl FromStr for PictureSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|side| (16..=4096).contains(side));
+        text.split_once('x')
+            .and_then(|(width, height)| Some(Self { width: side(width)?, height: side(height)? }))
+            .ok_or_else(|| "expected two numbers between 16 and 4096, e.g. 640x360".into())
+    }
+}
+
+fn known_hands() -> clap::builder::PossibleValuesParser {
+    CubeScene::hands().collect::<Vec<_>>().into()
+}
+
+/// A number above `LOWER` and not above `UPPER`.
+fn number<const LOWER: u32, const UPPER: u32>(text: &str) -> Result<f64, String> {
+    let (lower, upper) = (f64::from(LOWER), f64::from(UPPER));
+    text.parse()
+        .ok()
+        .filter(|&number| number > lower && number <= upper)
+        .ok_or_else(|| format!("expected a number above {lower} and up to {upper}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: what a recording is follows from its name, and any other name is refused.
+    #[test]
+    fn record_targets_are_told_apart_by_name() {
+        let target = |text: &str| text.parse::<RecordTarget>();
+        assert_eq!(target("a/cube.png"), Ok(RecordTarget::Still("a/cube.png".into())));
+        assert_eq!(target("cube.gif"), Ok(RecordTarget::Gif("cube.gif".into())));
+        assert_eq!(target("cube.gif/"), Ok(RecordTarget::Series("cube.gif/".into())));
+        assert!(target("cube.mp4").is_err() && target("cube").is_err());
+    }
+
+    /// Contract: numbers that make no sense are refused, NaN included.
+    #[test]
+    fn numbers_are_checked() {
+        assert_eq!(number::<0, 10>("0.5"), Ok(0.5));
+        for bad in ["0", "-1", "NaN", "inf", "10.1", "fast"] {
+            assert!(number::<0, 10>(bad).is_err(), "{bad}");
+        }
+        for bad in ["640", "640x", "0x0", "8x8", "5000x100"] {
+            assert!(bad.parse::<PictureSize>().is_err(), "{bad}");
+        }
+    }
+
+    /// Contract: the command line is consistent, and without flags it is the demonstrator on the ORCA hand.
+    #[test]
+    fn no_flags_is_the_demonstrator() {
+        let arguments = Arguments::try_parse_from(["sim"]).unwrap();
+        assert_eq!((arguments.hand.as_str(), arguments.policy), ("orca_v2", PolicyName::Demo));
+        assert_eq!(Arguments::try_parse_from(["sim", "--hand", "hook"]).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,77 @@
+//! A camera that circles around what it looks at.
+
+use bevy::prelude::*;
+use std::f32::consts::FRAC_PI_2;
+
+/// Where the camera is, seen from what it looks at.
+#[derive(Resource, Clone, Copy, Debug, PartialEq)]
+pub struct Orbit {
+    /// What it looks at, m.
+    center: Vec3,
+    distance_m: f32,
+    /// From the x axis towards the y axis, rad.
+    azimuth_rad: f32,
+    /// Above the horizontal plane, rad.
+    elevation_rad: f32,
+}
+
+/// Nearest and farthest distance, m.
+const DISTANCES_M: (f32, f32) = (0.08, 1.2);
+/// The camera never looks straight up or down: left and right would have no meaning.
+const MAX_ELEVATION_RAD: f32 = FRAC_PI_2 - 0.02;
+const RAD_PER_PIXEL: f32 = 0.006;
+
+impl Orbit {
+    /// The first view of a palm-down hand that holds a cube at `cube_center_m`: from the finger tips' side and a little
+    /// below the palm, so that the turning cube is not hidden by the hand.
+    pub fn around(cube_center_m: [f32; 3]) -> Self {
+        let center = Vec3::from(cube_center_m) + Vec3::new(-0.025, 0.0, 0.018);
+        Self { center, distance_m: 0.42, azimuth_rad: 0.62, elevation_rad: -0.16 }
+    }
+
+    /// Where the camera is and where it looks.
+    pub fn transform(&self) -> Transform {
+        let (sin_azimuth, cos_azimuth) = self.azimuth_rad.sin_cos();
+        let (sin_elevation, cos_elevation) = self.elevation_rad.sin_cos();
+        let outwards = Vec3::new(cos_elevation * cos_azimuth, cos_elevation * sin_azimuth, sin_elevation);
+        Transform::from_translation(self.center + self.distance_m * outwards).looking_at(self.center, Vec3::Z)
+    }
+
+    /// Horizontal directions of the view: to the right, and away from the camera.
+    pub fn right_and_away(&self) -> (Vec3, Vec3) {
+        let (sin, cos) = self.azimuth_rad.sin_cos();
+        (Vec3::new(-sin, cos, 0.0), Vec3::new(-cos, -sin, 0.0))
+    }
+
+    /// Turns by a drag of the mouse, pixels: the scene follows the pointer.
+    pub fn drag(&mut self, pixels: Vec2) {
+        self.azimuth_rad -= RAD_PER_PIXEL * pixels.x;
+        self.elevation_rad =
+            (self.elevation_rad + RAD_PER_PIXEL * pixels.y).clamp(-MAX_ELEVATION_RAD, MAX_ELEVATION_RAD);
+    }
+
+    /// Comes nearer by clicks of the wheel, or goes away when they are negative.
+    pub fn zoom(&mut self, clicks: f32) {
+        self.distance_m = (self.distance_m * 0.9f32.powf(clicks)).clamp(DISTANCES_M.0, DISTANCES_M.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: the camera always looks at its centre from its distance, the right way up, however it was dragged.
+    #[test]
+    fn the_subject_stays_in_view() {
+        let mut orbit = Orbit::around([0.09, 0.0, -0.05]);
+        for (drag, clicks) in [((0.0, 0.0), 0.0), ((300.0, 900.0), 2.0), ((-5000.0, -9000.0), -40.0)] {
+            orbit.drag(drag.into());
+            orbit.zoom(clicks);
+            let view = orbit.transform();
+            let seen = view.translation + orbit.distance_m * *view.forward();
+            assert!(seen.distance(orbit.center) < 1e-4 && view.up().z > 0.0, "{orbit:?}");
+            let (right, away) = orbit.right_and_away();
+            assert!(right.dot(*view.right()) > 0.99 && away.dot(*view.forward()) > 0.0, "{orbit:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is drawn over the picture: lines of text, force arrows and the cube's axes.
+
+use crate::viewer::paint::{FORCE, INK};
+use crate::viewer::reading::Reading;
+use crate::viewer::studio::{DrawSubject, Subject};
+use bevy::prelude::*;
+
+/// Length of the arrow for a force, m/N: the finger tips press with a few newtons.
+const ARROW_M_PER_N: f32 = 0.008;
+/// Length of the cube's axes over half its diagonal.
+const AXIS_LENGTH_M: f32 = 0.05;
+
+/// What is drawn over the picture.
+#[derive(Resource, Default)]
+pub struct Overlay {
+    /// Text in the upper left corner.
+    pub title: String,
+    /// Text in the lower left corner.
+    pub status: String,
+    /// Whether the forces on the cube are drawn.
+    pub forces: bool,
+    /// Whether the cube's axes are drawn.
+    pub axes: bool,
+}
+
+/// One of the two texts.
+#[derive(Component, Clone, Copy)]
+enum Corner {
+    UpperLeft,
+    LowerLeft,
+}
+
+/// The instruments in one line.
+pub fn status_line(reading: &Reading) -> String {
+    let Reading { time_s, rpm, .. } = reading;
+    let (turns, tilt_deg) = (reading.turns(), reading.tilt_rad.to_degrees());
+    let dropped = if reading.dropped { "   dropped" } else { "" };
+    format!("{time_s:5.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0}\u{b0}{dropped}")
+}
+
+/// Adds the overlay to an app that has a studio; text is `font_px` high.
+pub fn lay_over(app: &mut App, overlay: Overlay, font_px: f32) {
+    let write = move |mut commands: Commands| spawn_texts(&mut commands, font_px);
+    app.insert_resource(overlay)
+        .add_systems(Startup, (write, configure_arrows))
+        .add_systems(Update, (update_texts, draw_arrows).after(DrawSubject));
+}
+
+fn spawn_texts(commands: &mut Commands, font_px: f32) {
+    let margin = Val::Px(font_px);
+    let upper = Node { position_type: PositionType::Absolute, left: margin, top: margin, ..default() };
+    let lower = Node { position_type: PositionType::Absolute, left: margin, bottom: margin, ..default() };
+    for (corner, node) in [(Corner::UpperLeft, upper), (Corner::LowerLeft, lower)] {
+        commands.spawn((corner, node, Text::default(), TextFont::from_font_size(font_px), TextColor(INK)));
+    }
+}
+
+fn update_texts(overlay: Res<Overlay>, mut texts: Query<(&Corner, &mut Text)>) {
+    for (corner, mut text) in &mut texts {
+        let wanted = match corner {
+            Corner::UpperLeft => &overlay.title,
+            Corner::LowerLeft => &overlay.status,
+        };
+        if text.0 != *wanted {
+            text.0.clone_from(wanted);
+        }
+    }
+}
+
+/// Arrows are seen through the fingers, which hide the places where they touch.
+fn configure_arrows(mut store: ResMut<GizmoConfigStore>) {
+    let (config, _) = store.config_mut::<DefaultGizmoConfigGroup>();
+    config.depth_bias = -1.0;
+    config.line.width = 2.5;
+}
+
+fn draw_arrows(overlay: Res<Overlay>, subject: Res<Subject>, mut gizmos: Gizmos) {
+    if overlay.forces {
+        for contact in &subject.frame.contacts {
+            let (at, force) = (Vec3::from(contact.position_m), Vec3::from(contact.force_n));
+            gizmos.arrow(at - ARROW_M_PER_N * force, at, FORCE).with_tip_length(0.004);
+        }
+    }
+    if overlay.axes {
+        let cube = &subject.frame.cube;
+        let pose = Transform::from_translation(cube.position_m.into())
+            .with_rotation(Quat::from_array(cube.orientation));
+        gizmos.axes(pose, AXIS_LENGTH_M);
+    }
+}

@@ -1,0 +1,49 @@
+//! The colours.
+
+use bevy::color::Mix;
+use bevy::prelude::Color;
+use sim::PartKind;
+
+/// Behind everything, and what the floor fades into.
+pub const BACKDROP: Color = Color::srgb(0.90, 0.885, 0.865);
+/// Edges of the cube.
+pub const CUBE_BODY: Color = Color::srgb(0.10, 0.10, 0.115);
+/// Faces of the cube: +x, -x, +y, -y, +z, -z.
+pub const CUBE_FACES: [Color; 6] = [
+    Color::srgb(0.83, 0.18, 0.17),
+    Color::srgb(0.93, 0.50, 0.10),
+    Color::srgb(0.13, 0.36, 0.72),
+    Color::srgb(0.16, 0.55, 0.30),
+    Color::srgb(0.95, 0.94, 0.90),
+    Color::srgb(0.97, 0.80, 0.16),
+];
+/// Arrows for the forces on the cube.
+pub const FORCE: Color = Color::srgb(0.80, 0.05, 0.40);
+/// Text over the picture.
+pub const INK: Color = Color::srgb(0.20, 0.19, 0.18);
+
+const FLOOR: Color = Color::srgb(0.82, 0.80, 0.775);
+const PALM: Color = Color::srgb(0.50, 0.475, 0.45);
+const LINK: Color = Color::srgb(0.66, 0.635, 0.605);
+/// Silicone of the finger tips, from index to thumb, again from the start where a hand has more fingers.
+const TIPS: [Color; 5] = [
+    Color::srgb(0.35, 0.56, 0.67),
+    Color::srgb(0.38, 0.60, 0.54),
+    Color::srgb(0.62, 0.62, 0.40),
+    Color::srgb(0.72, 0.54, 0.42),
+    Color::srgb(0.60, 0.45, 0.56),
+];
+/// How much of its tip's colour a link has.
+const LINK_TINT: f32 = 0.3;
+
+/// Colour of a part.
+pub fn part_color(kind: PartKind) -> Color {
+    let tip = |finger: usize| TIPS[finger % TIPS.len()];
+    match kind {
+        PartKind::Floor => FLOOR,
+        PartKind::Palm => PALM,
+        PartKind::Link { finger } => LINK.mix(&tip(finger), LINK_TINT),
+        PartKind::Tip { finger } => tip(finger),
+        PartKind::Cube => CUBE_BODY,
+    }
+}

@@ -1,0 +1,38 @@
+//! A trained policy from the folder of its run.
+
+use crate::viewer::driver::Driver;
+use crate::viewer::error::ViewerError;
+use bridge::random::{Rng, stream};
+use learn::{Actor, LearnError, Policy};
+use std::path::Path;
+
+/// Acts as a trained policy does.
+pub struct Trained {
+    policy: Policy,
+    rng: Rng,
+}
+
+impl Trained {
+    /// Loads the policy of the run in `folder`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn load(folder: &Path) -> Result<Self, LearnError> {
+        Ok(Self { policy: Policy::load(folder)?, rng: stream(0, "act", 0) })
+    }
+}
+
+impl Driver for Trained {
+    fn name(&self) -> &str {
+        self.policy.name()
+    }
+
+    fn begin(&mut self, seed: u64) -> Result<(), ViewerError> {
+        self.rng = stream(seed, "act", 0);
+        Ok(())
+    }
+
+    fn plan(&mut self, observation: &[f32], chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError> {
+        Ok(self.policy.plan(observation, &mut self.rng, chunk_rad)?)
+    }
+}

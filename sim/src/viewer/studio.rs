@@ -1,0 +1,173 @@
+//! The studio: light, floor and camera around whatever parts a world has, and their poses as the physics has them.
+//!
+//! Bevy is y-up only by habit: the world keeps its z-up frame.
+
+use crate::viewer::filmed::Frame;
+use crate::viewer::paint::{self, BACKDROP};
+use bevy::camera::Exposure;
+use bevy::core_pipeline::tonemapping::Tonemapping;
+use bevy::light::CascadeShadowConfigBuilder;
+use bevy::prelude::*;
+use sim::{Part, PartKind, Shape};
+use std::f32::consts::FRAC_PI_2;
+
+/// What is in front of the camera.
+#[derive(Resource)]
+pub struct Subject {
+    /// Shapes, in the order of [`Frame::part_poses`].
+    pub parts: Vec<Part>,
+    /// Poses and contacts.
+    pub frame: Frame,
+}
+
+/// Draws the subject; whatever changes it comes before.
+#[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DrawSubject;
+
+/// Index of the part that an entity draws.
+#[derive(Component)]
+struct Drawn(usize);
+
+/// Puts the studio around `subject`. The camera is left to whoever films.
+pub fn furnish(app: &mut App, subject: Subject) {
+    app.insert_resource(ClearColor(BACKDROP))
+        .insert_resource(GlobalAmbientLight { color: Color::srgb(1.0, 0.98, 0.96), brightness: 700.0, ..default() })
+        .insert_resource(subject)
+        .add_systems(Startup, light)
+        .add_systems(Update, (build, pose).chain().in_set(DrawSubject));
+}
+
+/// The camera that films from `transform`.
+pub fn camera(transform: Transform) -> impl Bundle {
+    let fog = DistanceFog { color: BACKDROP, falloff: FogFalloff::Linear { start: 0.7, end: 1.6 }, ..default() };
+    let projection = PerspectiveProjection { fov: 30f32.to_radians(), near: 0.01, far: 10.0, ..default() };
+    (
+        Camera3d::default(),
+        // The other tone mappings need lookup tables that are not built in.
+        Tonemapping::Reinhard,
+        Exposure::BLENDER,
+        Projection::from(projection),
+        transform,
+        fog,
+    )
+}
+
+/// A key light that casts the shadows, a fill light from the camera's side, and one from below for the cube's faces,
+/// which the palm would else leave dark.
+fn light(mut commands: Commands) {
+    let shadows = CascadeShadowConfigBuilder { num_cascades: 1, maximum_distance: 1.5, ..default() }.build();
+    let towards = |x, y, z| Transform::default().looking_to(Vec3::new(x, y, z), Vec3::Z);
+    let key = DirectionalLight { illuminance: 6500.0, shadow_maps_enabled: true, ..default() };
+    commands.spawn((key, shadows, towards(-0.6, -0.5, -1.0)));
+    let fill = DirectionalLight { illuminance: 2600.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
+    commands.spawn((fill, towards(-0.9, 0.6, -0.1)));
+    let bounce = DirectionalLight { illuminance: 1500.0, color: Color::srgb(0.93, 0.96, 1.0), ..default() };
+    commands.spawn((bounce, towards(-0.3, 0.4, 1.0)));
+}
+
+/// Builds what is to be drawn anew when the parts have changed: a new episode may have another cube.
+fn build(
+    mut commands: Commands,
+    subject: Res<Subject>,
+    mut built: Local<Vec<Part>>,
+    drawn: Query<Entity, With<Drawn>>,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+) {
+    if *built == subject.parts {
+        return;
+    }
+    drawn.iter().for_each(|entity| commands.entity(entity).despawn());
+    for (index, part) in subject.parts.iter().enumerate() {
+        let mut parent = commands.spawn((Drawn(index), Transform::default(), Visibility::default()));
+        for piece in pieces(part) {
+            let material = StandardMaterial {
+                base_color: piece.color,
+                perceptual_roughness: 0.55,
+                reflectance: 0.35,
+                ..default()
+            };
+            parent.with_child((
+                Mesh3d(meshes.add(piece.mesh)),
+                MeshMaterial3d(materials.add(material)),
+                piece.local_from_mesh,
+            ));
+        }
+    }
+    built.clone_from(&subject.parts);
+}
+
+/// Puts every part where the physics has it.
+fn pose(subject: Res<Subject>, mut drawn: Query<(&Drawn, &mut Transform)>) {
+    for (Drawn(index), mut transform) in &mut drawn {
+        if let Some(&(position_m, orientation)) = subject.frame.part_poses.get(*index) {
+            transform.translation = position_m.into();
+            transform.rotation = Quat::from_array(orientation);
+        }
+    }
+}
+
+/// A mesh with its colour and its place in the frame of a part.
+struct Piece {
+    mesh: Mesh,
+    color: Color,
+    local_from_mesh: Transform,
+}
+
+fn pieces(part: &Part) -> Vec<Piece> {
+    let color = paint::part_color(part.kind);
+    let piece = |mesh: Mesh, local_from_mesh| Piece { mesh, color, local_from_mesh };
+    match (part.shape, part.kind) {
+        (Shape::Cuboid { center_m, half_extents_m }, PartKind::Floor) => {
+            // The physical floor ends; the studio's goes on into the backdrop.
+            let top = Vec3::from(center_m) + Vec3::Z * half_extents_m[2];
+            vec![piece(Circle::new(4.0).mesh().resolution(64).build(), Transform::from_translation(top))]
+        }
+        (Shape::Cuboid { center_m, half_extents_m }, PartKind::Cube) => {
+            painted_cube(center_m.into(), half_extents_m.into())
+        }
+        (Shape::Cuboid { center_m, half_extents_m }, _) => {
+            let size = 2.0 * Vec3::from(half_extents_m);
+            vec![piece(Cuboid::from_size(size).into(), Transform::from_translation(center_m.into()))]
+        }
+        (Shape::Ball { center_m, radius_m }, _) => {
+            vec![piece(Sphere::new(radius_m).mesh().uv(32, 20), Transform::from_translation(center_m.into()))]
+        }
+        (Shape::Capsule { start_m, end_m, radius_m }, _) => {
+            let (start, end) = (Vec3::from(start_m), Vec3::from(end_m));
+            let axis = (end - start).normalize_or(Vec3::Y);
+            let local_from_mesh = Transform::from_translation(start.midpoint(end))
+                .with_rotation(Quat::from_rotation_arc(Vec3::Y, axis));
+            let mesh = Capsule3d::new(radius_m, start.distance(end)).mesh().longitudes(32).latitudes(16).build();
+            vec![piece(mesh, local_from_mesh)]
+        }
+    }
+}
+
+/// A dark cube with a coloured plate on each face: a turn is seen at once.
+fn painted_cube(center: Vec3, half: Vec3) -> Vec<Piece> {
+    /// Edge of a plate over the cube's.
+    const PLATE_SHARE: f32 = 0.86;
+    /// Rise of a plate above its face over the cube's edge: enough to be drawn in front of it.
+    const PLATE_RISE: f32 = 0.003;
+    let body = Piece {
+        mesh: Cuboid::from_size(2.0 * half).into(),
+        color: paint::CUBE_BODY,
+        local_from_mesh: Transform::from_translation(center),
+    };
+    let faces = [
+        (Vec3::X, Quat::from_rotation_y(FRAC_PI_2)),
+        (Vec3::NEG_X, Quat::from_rotation_y(-FRAC_PI_2)),
+        (Vec3::Y, Quat::from_rotation_x(-FRAC_PI_2)),
+        (Vec3::NEG_Y, Quat::from_rotation_x(FRAC_PI_2)),
+        (Vec3::Z, Quat::IDENTITY),
+        (Vec3::NEG_Z, Quat::from_rotation_x(2.0 * FRAC_PI_2)),
+    ];
+    let plates = faces.into_iter().zip(paint::CUBE_FACES).map(|((normal, rotation), color)| Piece {
+        mesh: Rectangle::from_size(2.0 * PLATE_SHARE * half.xy()).into(),
+        color,
+        local_from_mesh: Transform::from_translation(center + normal * half * (1.0 + 2.0 * PLATE_RISE))
+            .with_rotation(rotation),
+    });
+    std::iter::once(body).chain(plates).collect()
+}

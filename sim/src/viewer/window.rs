@@ -1,0 +1,185 @@
+//! The rollout in a window, with a hand on the clock, the camera and the cube.
+
+use crate::viewer::arguments::Arguments;
+use crate::viewer::attempt::attempt;
+use crate::viewer::clock::Clock;
+use crate::viewer::error::ViewerError;
+use crate::viewer::orbit::Orbit;
+use crate::viewer::overlay::{self, Overlay, status_line};
+use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::studio::{self, DrawSubject, Subject};
+use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll, MouseScrollUnit};
+use bevy::log::{Level, LogPlugin};
+use bevy::prelude::*;
+use bevy::render::renderer::RenderAdapterInfo;
+use bevy::render::settings::WgpuSettings;
+use bevy::winit::WinitSettings;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const HELP: &str = "\
+drag, wheel   turn and zoom
+space         pause
+.             one servo tick
+[  ]          slower, faster
+arrows        push the cube
+C             forces on the cube
+X             axes of the cube
+D             nominal or shifted domain
+R             restart the episode
+H             hide this help";
+const HELP_HINT: &str = "H: help";
+
+/// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s.
+const PUSH_N_S: f32 = 0.015;
+/// Pixels of a touch pad that are one click of a wheel.
+const PIXELS_PER_CLICK: f32 = 40.0;
+
+/// The rollout and what the window adds to it.
+#[derive(Resource)]
+struct Show {
+    rollout: Rollout,
+    moment: Moment,
+    clock: Clock,
+    help: bool,
+    outcome: Arc<Outcome>,
+}
+
+/// What is left when the window is gone.
+#[derive(Default)]
+struct Outcome {
+    /// A frame was begun: there is a window and something to draw it with.
+    drew: AtomicBool,
+    failure: Mutex<Option<ViewerError>>,
+}
+
+/// Shows the rollout until the window is closed.
+///
+/// # Errors
+/// [`ViewerError::NoRenderer`] when no window can be opened or there is no graphics driver; else when the rollout or the
+/// renderer fails.
+pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
+    let mut rollout = Rollout::new(arguments)?;
+    let moment = rollout.tick()?;
+    let outcome = Arc::new(Outcome::default());
+    let show =
+        Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
+    match attempt(|| build(show).run()) {
+        Err(reason) if outcome.drew.load(Ordering::Relaxed) => Err(ViewerError::Renderer { reason }),
+        Err(reason) => Err(ViewerError::NoRenderer { reason }),
+        Ok(_) => match outcome.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        },
+    }
+}
+
+fn build(show: Show) -> App {
+    let window = Window { title: "softflow sim".into(), resolution: (1280, 720).into(), ..default() };
+    let plugins = DefaultPlugins
+        .set(WindowPlugin { primary_window: Some(window), ..default() })
+        .set(LogPlugin { level: Level::ERROR, ..default() });
+    let subject = Subject { parts: show.rollout.parts(), frame: show.moment.frame.clone() };
+    let orbit = Orbit::around(subject.frame.cube.position_m);
+
+    let mut app = App::new();
+    app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
+    studio::furnish(&mut app, subject);
+    overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, 17.0);
+    app.add_systems(Startup, spawn_camera)
+        .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
+    app
+}
+
+/// Edges are smoothed where a real graphics card does it; a software renderer has enough to do without.
+fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>, adapter: Res<RenderAdapterInfo>) {
+    let msaa = if adapter.device_type == bevy::render::settings::DeviceType::Cpu { Msaa::Off } else { Msaa::Sample4 };
+    commands.spawn((studio::camera(orbit.transform()), msaa));
+}
+
+fn turn_camera(
+    mut orbit: ResMut<Orbit>,
+    mut camera: Single<&mut Transform, With<Camera3d>>,
+    buttons: Res<ButtonInput<MouseButton>>,
+    motion: Res<AccumulatedMouseMotion>,
+    scroll: Res<AccumulatedMouseScroll>,
+) {
+    if buttons.any_pressed([MouseButton::Left, MouseButton::Right]) {
+        orbit.drag(motion.delta);
+    }
+    let clicks = match scroll.unit {
+        MouseScrollUnit::Line => scroll.delta.y,
+        MouseScrollUnit::Pixel => scroll.delta.y / PIXELS_PER_CLICK,
+    };
+    orbit.zoom(clicks);
+    **camera = orbit.transform();
+}
+
+fn obey_keys(
+    keys: Res<ButtonInput<KeyCode>>,
+    orbit: Res<Orbit>,
+    mut show: ResMut<Show>,
+    mut overlay: ResMut<Overlay>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let (right, away) = orbit.right_and_away();
+    for key in keys.get_just_pressed() {
+        let done = match key {
+            KeyCode::Space => Ok(show.clock.toggle_pause()),
+            KeyCode::Period => Ok(show.clock.single_step()),
+            KeyCode::BracketLeft => Ok(show.clock.scale_speed(0.5)),
+            KeyCode::BracketRight => Ok(show.clock.scale_speed(2.0)),
+            KeyCode::ArrowLeft => Ok(show.push(-right)),
+            KeyCode::ArrowRight => Ok(show.push(right)),
+            KeyCode::ArrowUp => Ok(show.push(away)),
+            KeyCode::ArrowDown => Ok(show.push(-away)),
+            KeyCode::KeyC => Ok(overlay.forces ^= true),
+            KeyCode::KeyX => Ok(overlay.axes ^= true),
+            KeyCode::KeyH => Ok(show.help ^= true),
+            KeyCode::KeyD => show.rollout.switch_domain().and_then(|()| show.take_tick()),
+            KeyCode::KeyR => show.rollout.restart().and_then(|()| show.take_tick()),
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            show.fail(error, &mut exit);
+        }
+    }
+}
+
+/// Lets as much simulated time pass as the clock says.
+fn advance(time: Res<Time<Real>>, mut show: ResMut<Show>, mut exit: MessageWriter<AppExit>) {
+    show.outcome.drew.store(true, Ordering::Relaxed);
+    for _ in 0..show.clock.ticks(time.delta_secs_f64()) {
+        if let Err(error) = show.take_tick() {
+            show.fail(error, &mut exit);
+            return;
+        }
+    }
+}
+
+/// Hands the moment over to the studio and its overlay.
+fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Overlay>) {
+    subject.parts = show.rollout.parts();
+    subject.frame.clone_from(&show.moment.frame);
+    let help = if show.help { HELP } else { HELP_HINT };
+    overlay.title = format!("{}\n{help}", show.rollout.title());
+    let pace = if show.clock.is_paused() { "paused".into() } else { format!("{}x", show.clock.speed()) };
+    let contacts = show.moment.reading.n_contacts;
+    overlay.status = format!("{}   {contacts} contacts   {pace}", status_line(&show.moment.reading));
+}
+
+impl Show {
+    fn take_tick(&mut self) -> Result<(), ViewerError> {
+        self.moment = self.rollout.tick()?;
+        Ok(())
+    }
+
+    fn push(&mut self, direction: Vec3) {
+        self.rollout.push_cube((PUSH_N_S * direction).into());
+    }
+
+    fn fail(&self, error: ViewerError, exit: &mut MessageWriter<AppExit>) {
+        self.outcome.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        exit.write(AppExit::error());
+    }
+}

@@ -1,0 +1,175 @@
+//! Domains, scenes and the demonstrations that are recorded in them.
+
+use bridge::number::{NonNegative, Positive, UnitInterval};
+use bridge::{Body, CubeReward, Environment, Episode, GovernorConfig, Percept};
+use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, collect, search_gait};
+
+fn governor() -> GovernorConfig {
+    GovernorConfig { rate_share: UnitInterval::try_from(1.0).unwrap(), windup: Positive::try_from(3.0).unwrap() }
+}
+
+fn short(hand: &str, horizon_s: f64) -> CubeScene {
+    CubeScene::load(hand).unwrap().with_horizon(Positive::try_from(horizon_s).unwrap())
+}
+
+/// The hand held still in `domain` for half a second, perceived at every command.
+fn hold(domain: Domain, seed: u64) -> (Vec<Percept>, Vec<f32>) {
+    let scene = CubeScene::load("reference16").unwrap();
+    let mut hand = scene.body(domain);
+    hand.reset(seed).unwrap();
+    let mut targets_rad = scene.start().holding_rad.clone();
+    for target in &mut targets_rad {
+        *target += 0.05;
+    }
+    let mut percepts = vec![Percept::default(); 30];
+    for percept in &mut percepts {
+        hand.command(&targets_rad).unwrap();
+        hand.read(percept).unwrap();
+    }
+    (percepts, targets_rad)
+}
+
+/// Contract: a shift changes what it says it changes, and nothing before its time.
+#[test]
+fn a_shift_changes_what_it_says() {
+    let exact = Domain::load("exact").unwrap();
+    let (reference, targets_rad) = hold(exact.clone(), 1);
+    let moved_rad = |percepts: &[Percept], tick: usize| percepts[tick].measured_rad[0];
+
+    let late = Domain { command_delay_s: NonNegative::try_from(0.05).unwrap(), ..exact.clone() };
+    let (late, _) = hold(late, 1);
+    // 12 physics steps are 3 commands: until then it is as if nothing had been commanded.
+    assert!((moved_rad(&late, 2) - moved_rad(&late, 0)).abs() < 2e-4);
+    assert!((moved_rad(&late, 6) - moved_rad(&late, 2)).abs() > 1e-3);
+    assert_eq!(late[0].commanded_rad, targets_rad, "delay must not hide what was commanded");
+
+    let noisy = Domain { joint_noise_rad: NonNegative::try_from(0.01).unwrap(), ..exact.clone() };
+    let (noisy, _) = hold(noisy, 1);
+    let errors: Vec<f32> = noisy
+        .iter()
+        .zip(&reference)
+        .flat_map(|(a, b)| a.measured_rad.iter().zip(&b.measured_rad).map(|(a, b)| a - b))
+        .collect();
+    let deviation = (errors.iter().map(|e| e * e).sum::<f32>() / errors.len() as f32).sqrt();
+    assert!((0.009..0.011).contains(&deviation), "joint noise of {deviation} rad, expected 0.01");
+    for (noisy, reference) in noisy.iter().zip(&reference) {
+        assert_eq!(noisy.commanded_rad, reference.commanded_rad);
+        assert_eq!(noisy.objects[0].position_m, reference.objects[0].position_m, "joint noise must not move the cube");
+    }
+
+    let weak = Domain { motor_gain_scale: Positive::try_from(0.5).unwrap(), ..exact.clone() };
+    let (weak, _) = hold(weak, 1);
+    let effort = |percepts: &[Percept]| percepts[29].effort_nm.iter().map(|e| e.abs()).sum::<f32>();
+    assert!(effort(&weak) < 0.8 * effort(&reference), "{} N m, {} N m", effort(&weak), effort(&reference));
+
+    let play = Domain { backlash_rad: NonNegative::try_from(0.08).unwrap(), ..exact };
+    let (play, _) = hold(play, 1);
+    let lost: f32 = (0..16).map(|j| reference[29].measured_rad[j] - play[29].measured_rad[j]).sum();
+    assert!(lost > 0.05, "16 joints lost {lost} rad to play");
+}
+
+/// Contract: an episode's draw depends on the seed, stays within the jitter, and without jitter is the domain itself.
+#[test]
+fn episodes_scatter_within_their_jitter() {
+    let scene = CubeScene::load("reference16").unwrap();
+    let mut hand = scene.body(Domain::load("nominal").unwrap());
+    let mut frictions = Vec::new();
+    for seed in 0..5 {
+        hand.reset(seed).unwrap();
+        let draw = *hand.draw();
+        assert!((0.95..=1.05).contains(&draw.friction) && (0.95..=1.05).contains(&draw.motor_gain_scale), "{draw:?}");
+        assert!(draw.cube_xy_m.iter().all(|x| x.abs() <= 0.001) && draw.cube_yaw_rad.abs() <= 0.1, "{draw:?}");
+        frictions.push(draw.friction);
+    }
+    assert!(frictions.windows(2).all(|pair| pair[0] != pair[1]), "{frictions:?}");
+    hand.set_domain(Domain::load("exact").unwrap());
+    hand.reset(0).unwrap();
+    let draw = hand.draw();
+    assert_eq!((draw.friction, draw.cube_mass_scale, draw.cube_xy_m, draw.cube_yaw_rad), (1.0, 1.0, [0.0; 2], 0.0));
+}
+
+/// Contract: every asset parses and its parts fit together, for every hand.
+#[test]
+fn assets_fit_together() {
+    for name in Domain::names() {
+        Domain::load(name).unwrap();
+    }
+    for name in Gait::names() {
+        let gait = Gait::load(name).unwrap();
+        let hand = Hand::load(&gait.hand).unwrap();
+        let table = GaitTable::new(&hand, &gait).unwrap();
+        assert!(table.mean_miss_m() < 1e-3, "{name}: the tips miss by {} m", table.mean_miss_m());
+        let other = Hand::names().find(|&other| other != gait.hand).unwrap();
+        assert!(GaitTable::new(&Hand::load(other).unwrap(), &gait).is_err(), "{name} was accepted for {other}");
+    }
+    for hand in CubeScene::hands() {
+        let scene = CubeScene::load(hand).unwrap();
+        assert!(scene.demonstrations().len() >= 2, "{hand} is demonstrated in one way only");
+        let environment =
+            scene.environment(Domain::load("nominal").unwrap(), governor(), CubeReward::Dense).unwrap();
+        assert_eq!(environment.spec().observation_len, 42);
+        assert_eq!(environment.spec().horizon_steps, 600);
+    }
+}
+
+/// Contract: demonstrations do not depend on the number of threads, are whole, and hold what was really applied.
+#[test]
+fn demonstrations_do_not_depend_on_threads() {
+    for hand in CubeScene::hands() {
+        let scene = short(hand, 2.0);
+        let domain = Domain::load("nominal").unwrap();
+        let alone = collect(&scene, &domain, governor(), 6, 7, 1).unwrap();
+        assert_eq!(alone, collect(&scene, &domain, governor(), 6, 7, 2).unwrap(), "{hand}");
+        let actors: std::collections::BTreeSet<&str> = alone.iter().map(|e: &Episode| e.label.actor.as_str()).collect();
+        assert_eq!(actors.len(), scene.demonstrations().len(), "{hand}: not every gait was played");
+        for episode in &alone {
+            episode.check().unwrap();
+            if episode.survived() {
+                assert_eq!(episode.n_steps(), 40);
+            }
+            // The commanded joints, the second sixteen of an observation, are the action that led to it.
+            for step in 0..episode.n_steps() {
+                assert_eq!(episode.observation(step + 1)[16..32], *episode.action_rad(step));
+            }
+        }
+    }
+}
+
+/// Contract: most of ORCA's and of the reference hand's demonstrations turn the cube for the whole episode.
+#[test]
+fn demonstrations_turn_the_cube() {
+    for hand in CubeScene::hands() {
+        let scene = CubeScene::load(hand).unwrap();
+        let episodes = collect(&scene, &Domain::load("nominal").unwrap(), governor(), 12, 1, 2).unwrap();
+        let successes: Vec<&Episode> = episodes.iter().filter(|episode| episode.survived()).collect();
+        assert!(successes.len() >= 5, "{hand}: {} of 12 survived", successes.len());
+        let turns = successes.iter().map(|episode| episode.label.outcome.turns).sum::<f64>() / successes.len() as f64;
+        assert!(turns > 1.5, "{hand}: {turns} turns in 30 s");
+    }
+}
+
+/// Contract: a search never returns less than what it started from, and does not depend on the number of threads.
+#[test]
+fn a_search_is_deterministic() {
+    let scene = CubeScene::load("reference16").unwrap();
+    let start = &scene.demonstrations()[0].gait;
+    let options = |n_threads| SearchOptions {
+        n_generations: 2,
+        population: 4,
+        elite_share: UnitInterval::try_from(0.5).unwrap(),
+        n_episodes: 1,
+        episode_s: Positive::try_from(1.0).unwrap(),
+        spread: Positive::try_from(0.2).unwrap(),
+        noise_rad: NonNegative::try_from(0.004).unwrap(),
+        domain: Domain::load("nominal").unwrap(),
+        governor: governor(),
+        seed: 1,
+        n_threads,
+    };
+    let mut scores = Vec::new();
+    let found = search_gait(&scene, start, &options(1), |progress, _| scores.push(progress.best.score)).unwrap();
+    assert_eq!(found, search_gait(&scene, start, &options(2), |_, _| ()).unwrap());
+    assert!(scores.len() == 2 && scores[1] >= scores[0], "{scores:?}");
+    let started_with = sim::score(&short("reference16", 1.0), start, &options(1)).unwrap().score;
+    assert!(scores[1] >= started_with, "{scores:?}, started with {started_with}");
+}
