@@ -1,7 +1,7 @@
 //! The command line of `softflow`.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::overrides::Override;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Fine-tune dexterous hand policies: imitation, critic warm-up, offline RL, online RL.
@@ -27,7 +27,9 @@ pub enum Command {
                             --seed 2 --set learn.online.iterations=3\n  softflow train --resume --out runs/cube-1")]
     Train(TrainArgs),
     /// Evaluate a trained policy on fixed episodes.
-    #[command(after_help = "Example: softflow eval runs/cube-1 --policy offline --domain shifted_orca_v2 --episodes 100")]
+    #[command(
+        after_help = "Example: softflow eval runs/cube-1 --policy offline --domain shifted_orca_v2 --episodes 100"
+    )]
     Eval(EvalArgs),
 }
 
@@ -94,7 +96,7 @@ pub struct TrainArgs {
     /// What the body is.
     #[arg(long, value_enum, default_value = "sim")]
     pub backend: Backend,
-    /// Folder of the run [default: runs/<experiment>-<seed>].
+    /// Folder of the run [default: `runs/<experiment>-<seed>`].
     #[arg(long, required_unless_present = "experiment")]
     pub out: Option<PathBuf>,
     /// Seed of the run, instead of the experiment's.

@@ -8,7 +8,7 @@ mod train;
 pub use demo::demo;
 pub use eval::eval;
 pub use tasks::tasks;
-pub use train::train;
+pub use train::{read_demonstrations, train};
 
 /// How a command ended, when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -78,6 +78,14 @@ pub struct ReadDataset {
     pub lost_bytes: u64,
 }
 
+/// Reads the episodes of a dataset that may hold none yet.
+///
+/// # Errors
+/// When an episode in it is not one.
+pub fn read_or_empty(folder: &Path) -> Result<Vec<Episode>> {
+    if folder.join(EPISODES_FILE).exists() { Ok(read(folder)?.episodes) } else { Ok(Vec::new()) }
+}
+
 /// Reads a dataset.
 ///
 /// # Errors
@@ -89,8 +97,9 @@ pub fn read(folder: &Path) -> Result<ReadDataset> {
         bail!("dataset {}: {EPISODES_FILE} is missing", folder.display());
     }
     let frames = read_frames(&log).wrap_err_with(|| log.display().to_string())?;
-    let episodes = frames.payloads.iter().enumerate().map(|(index, record)| {
-        Episode::decode(record).wrap_err_with(|| format!("{}: episode {index}", log.display()))
-    });
+    let episodes =
+        frames.payloads.iter().enumerate().map(|(index, record)| {
+            Episode::decode(record).wrap_err_with(|| format!("{}: episode {index}", log.display()))
+        });
     Ok(ReadDataset { header, episodes: episodes.collect::<Result<_>>()?, lost_bytes: frames.lost_bytes })
 }

@@ -1,5 +1,6 @@
 //! Policies on fixed episodes, and the table that compares them.
 
+use crate::chart::{LearningCurve, Marker, Point, Series};
 use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, wilson};
 use crate::table::Table;
 use bridge::Outcome;
@@ -74,7 +75,15 @@ impl Summary {
 #[must_use]
 pub fn table(records: &[EvaluationRecord]) -> Table {
     let mut table = Table::new([
-        "policy", "domain", "episodes", "RPM [95 %]", "turns [95 %]", "drop rate [95 %]", "alive s", "offset mm", "tilt rad",
+        "policy",
+        "domain",
+        "episodes",
+        "RPM [95 %]",
+        "turns [95 %]",
+        "drop rate [95 %]",
+        "alive s",
+        "offset mm",
+        "tilt rad",
     ]);
     for record in records {
         let Some(summary) = Summary::of(&record.outcomes) else { continue };
@@ -118,4 +127,39 @@ pub fn json_lines(records: &[EvaluationRecord]) -> serde_json::Result<String> {
         lines.push('\n');
     }
     Ok(lines)
+}
+
+/// Turns over own episodes in `domain`: one line for what the online stage deployed, one for the imitation policy that it
+/// began with.
+#[must_use]
+pub fn learning_curve(records: &[EvaluationRecord], domain: &str) -> LearningCurve {
+    let point = |record: &EvaluationRecord| {
+        let turns = Summary::of(&record.outcomes)?.turns;
+        Some(Point { x: record.own_episodes as f64, y: turns.value, low: turns.low, high: turns.high })
+    };
+    let of_stage = |stage: &str| {
+        let is_meant = |record: &&EvaluationRecord| record.domain == domain && record.policy == stage;
+        records.iter().filter(is_meant).filter_map(point).collect::<Vec<_>>()
+    };
+    let mut deployed = of_stage("offline");
+    deployed.truncate(1);
+    deployed.extend(of_stage("online"));
+    deployed.dedup_by(|a, b| a.x == b.x);
+    let last_x = deployed.last().map_or(0.0, |last| last.x);
+    let mut series = vec![Series { name: "deployed".into(), points: deployed }];
+    for stage in ["imitation", "demonstrator"] {
+        if let Some(&first) = of_stage(stage).first() {
+            series.push(Series {
+                name: stage.into(),
+                points: vec![Point { x: 0.0, ..first }, Point { x: last_x, ..first }],
+            });
+        }
+    }
+    LearningCurve {
+        title: format!("Cube turns in 30 s, domain {domain}"),
+        x_label: "own episodes".into(),
+        y_label: "turns per episode".into(),
+        series,
+        markers: vec![Marker { x: 0.0, label: "online".into() }],
+    }
 }

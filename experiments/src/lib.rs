@@ -10,6 +10,15 @@
 //! - A killed process leaves logs that are whole up to their last line.
 //! - The same samples and seed give the same interval, bit for bit.
 
+// The commands.
+pub mod cli;
+pub mod commands;
+pub mod dataset;
+pub mod evaluation;
+pub mod experiment;
+mod session;
+
+// What they are made of.
 pub mod overrides;
 mod ron_scan;
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = learn::configure_process().map_err(Into::into).and_then(|()| match &cli.command {
+    let ended = learn::configure_process().map_err(Into::into).and_then(|_| match &cli.command {
         Command::Tasks(args) => commands::tasks(args),
         Command::Demo(args) => commands::demo(args),
         Command::Train(args) => commands::train(args),

@@ -54,6 +54,14 @@ impl MetricsLog {
             .map_err(|source| LogError::Io { path: "tensorboard".into(), source })
     }
 
+    /// Waits until all lines are on disk.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.lines.sync()
+    }
+
     /// Reads all whole lines of a `metrics.jsonl`.
     ///
     /// # Errors

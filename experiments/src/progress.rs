@@ -12,14 +12,13 @@ pub struct Progress {
     label: String,
     n_total: u64,
     n_done: u64,
-    message: String,
     view: View,
 }
 
 #[derive(Debug)]
 enum View {
     Bar(ProgressBar),
-    Lines { started: Instant, pacer: Pacer },
+    Lines { started: Instant, pacer: Pacer, note: String },
 }
 
 impl Progress {
@@ -36,28 +35,28 @@ impl Progress {
             bar.set_prefix(label.to_owned());
             View::Bar(bar)
         } else {
-            View::Lines { started: Instant::now(), pacer: Pacer::default() }
+            View::Lines { started: Instant::now(), pacer: Pacer::default(), note: String::new() }
         };
-        Self { label: format!("{label} {unit}"), n_total, n_done: 0, message: String::new(), view }
+        Self { label: format!("{label} {unit}"), n_total, n_done: 0, view }
     }
 
-    /// Says what is worth knowing beside the count, e.g. the latest return. It is shown with the next advance.
-    pub fn note(&mut self, message: impl Into<String>) {
-        self.message = message.into();
+    /// Says what is worth knowing beside the count, e.g. the latest return.
+    pub fn note(&mut self, text: impl Into<String>) {
+        match &mut self.view {
+            View::Bar(bar) => bar.set_message(text.into()),
+            View::Lines { note, .. } => *note = text.into(),
+        }
     }
 
     /// `n` more pieces are done.
     pub fn advance(&mut self, n: u64) {
         self.n_done += n;
         match &mut self.view {
-            View::Bar(bar) => {
-                bar.set_message(self.message.clone());
-                bar.set_position(self.n_done);
-            }
-            View::Lines { started, pacer } => {
+            View::Bar(bar) => bar.set_position(self.n_done),
+            View::Lines { started, pacer, note } => {
                 let elapsed = started.elapsed();
                 if pacer.is_due(self.n_done, self.n_total, elapsed) {
-                    eprintln!("{}", line(&self.label, self.n_done, self.n_total, elapsed, &self.message));
+                    eprintln!("{}", line(&self.label, self.n_done, self.n_total, elapsed, note));
                 }
             }
         }
@@ -96,11 +95,11 @@ impl Pacer {
 }
 
 /// E.g. `offline steps: 500/2000, 25 %, 12.5/s, 2 min left, loss 0.31`.
-fn line(label: &str, n_done: u64, n_total: u64, elapsed: Duration, message: &str) -> String {
+fn line(label: &str, n_done: u64, n_total: u64, elapsed: Duration, note: &str) -> String {
     let rate_hz = n_done as f64 / elapsed.as_secs_f64().max(1e-3);
     let left_s = n_total.saturating_sub(n_done) as f64 / rate_hz.max(1e-9);
     let percent = 100 * n_done / n_total.max(1);
-    let end = if message.is_empty() { String::new() } else { format!(", {message}") };
+    let end = if note.is_empty() { String::new() } else { format!(", {note}") };
     let left = if left_s < 90.0 { format!("{left_s:.0} s") } else { format!("{:.0} min", left_s / 60.0) };
     format!("{label}: {n_done}/{n_total}, {percent} %, {rate_hz:.1}/s, {left} left{end}")
 }

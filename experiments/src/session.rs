@@ -5,8 +5,8 @@ use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, Summary};
 use crate::experiment::{Experiment, Workcell};
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Progress, RunFolder};
-use bridge::{Environment, EnvironmentSpec, Episode};
-use color_eyre::eyre::{Result, WrapErr, ensure};
+use bridge::{EnvironmentSpec, Episode};
+use color_eyre::eyre::{Result, ensure};
 use learn::{Boundary, Checkpoint, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,7 +49,14 @@ impl Session {
             seed: experiment.seed,
         };
 
-        let demonstrations = demonstrations(&run, &experiment, &demo_cell, &header(&experiment.demonstrations.domain), demos, n_threads)?;
+        let demonstrations = demonstrations(
+            &run,
+            &experiment,
+            &demo_cell,
+            &header(&experiment.demonstrations.domain),
+            demos,
+            n_threads,
+        )?;
         let own_folder = run.replay().join("own");
         let own = Dataset::open(&own_folder, &header(&experiment.online_domain))?;
         let own_by_seed: BTreeMap<u64, Episode> =
@@ -64,7 +71,14 @@ impl Session {
                 checkpoint.verify()?;
                 let n_own = TrainerState::load(&checkpoint.path)?.n_online_episodes;
                 let own = first_own(&own_by_seed, experiment.seed, n_own)?;
-                Trainer::resume(learn, environment.clone(), &demonstrations.episodes, &own, temperature, &checkpoint.path)?
+                Trainer::resume(
+                    learn,
+                    environment.clone(),
+                    &demonstrations.episodes,
+                    &own,
+                    temperature,
+                    &checkpoint.path,
+                )?
             }
         };
         let stages = Stage::ALL.map(Stage::name);
@@ -186,7 +200,10 @@ impl Session {
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
         if self.trainer.accept(&episodes)? {
-            eprintln!("online iteration {}: the live policy has proven worse, the one before acts again", iteration + 1);
+            eprintln!(
+                "online iteration {}: the live policy has proven worse, the one before acts again",
+                iteration + 1
+            );
         }
         Ok(())
     }
@@ -242,7 +259,8 @@ impl Session {
         };
         self.recorded(blank, n_episodes, || {
             let seeds: Vec<u64> = (first_seed..).take(n_episodes).collect();
-            let progress = Mutex::new(Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64));
+            let progress =
+                Mutex::new(Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64));
             let on_done = |_: &Episode| {
                 if let Ok(mut progress) = progress.lock() {
                     progress.advance(1);
@@ -362,7 +380,11 @@ fn demonstrations(
 fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Vec<Episode>> {
     let episodes: Vec<Episode> =
         (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index)).cloned()).collect();
-    ensure!(episodes.len() == n, "replay: {} of the {n} episodes that the checkpoint has learned from are there", episodes.len());
+    ensure!(
+        episodes.len() == n,
+        "replay: {} of the {n} episodes that the checkpoint has learned from are there",
+        episodes.len()
+    );
     Ok(episodes)
 }
 

@@ -322,4 +322,3 @@ pub fn episode_seed(seed: u64, index: u64) -> u64 {
 fn rows(values: &[f32], n_rows: usize, range: Range<usize>) -> candle_core::Result<Tensor> {
     shards::rows(values, n_rows, range, &Device::Cpu)
 }
-

@@ -3,6 +3,8 @@
 //! The loss of every comparison is the sum of squares of the result with fixed weights, so that no gradient is trivial.
 //! Differences are measured against the largest element: 1e-5 for both.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use bridge::random;
 use candle_core::{Device, Result, Tensor, Var};
 use learn::noise;

@@ -142,7 +142,8 @@ impl GaitTable {
 }
 
 fn check(hand: &Hand, gait: &Gait) -> Result<(), AssetError> {
-    let inconsistent = |reason| Err(AssetError::Inconsistent { source_name: format!("gait for {}", gait.hand), reason });
+    let inconsistent =
+        |reason| Err(AssetError::Inconsistent { source_name: format!("gait for {}", gait.hand), reason });
     if gait.hand != hand.name {
         return inconsistent(format!("it was to be played on the hand {}", hand.name));
     }

@@ -113,7 +113,10 @@ impl HandFile {
         for finger in self.fingers {
             let finger = finger.resolve(hand_from_table, first_joint).map_err(inconsistent)?;
             if fingers.iter().any(|other: &Finger| other.name == finger.name) {
-                return Err(inconsistent(format!("fingers: found two called `{}`, expected distinct names", finger.name)));
+                return Err(inconsistent(format!(
+                    "fingers: found two called `{}`, expected distinct names",
+                    finger.name
+                )));
             }
             first_joint += finger.joints.len();
             fingers.push(finger);
@@ -172,7 +175,9 @@ impl FingerFile {
         }
         if self.ik_seed_rad.len() != n_joints {
             let found = self.ik_seed_rad.len();
-            return Err(format!("finger {name}: ik_seed_rad has {found} values, expected one for each of {n_joints} joints"));
+            return Err(format!(
+                "finger {name}: ik_seed_rad has {found} values, expected one for each of {n_joints} joints"
+            ));
         }
         let anchors_m: Vec<DVec3> = self.joints.iter().map(|joint| hand_from_table * vector(joint.anchor_m)).collect();
         let bone = (anchors_m[n_joints - 1] - anchors_m[n_joints - 2])

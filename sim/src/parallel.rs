@@ -18,7 +18,7 @@ pub(crate) fn run<T: Send>(n_jobs: usize, n_threads: usize, job: impl Fn(usize) 
         }
     };
     let mut results: Vec<(usize, T)> = std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..n_threads.clamp(1, n_jobs.max(1))).map(|_| scope.spawn(&work)).collect();
+        let helpers: Vec<_> = (1..n_threads.clamp(1, n_jobs.max(1))).map(|_| scope.spawn(work)).collect();
         let mut results = work();
         for helper in helpers {
             match helper.join() {

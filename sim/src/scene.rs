@@ -8,7 +8,7 @@ use crate::gait_table::GaitTable;
 use crate::hand::Hand;
 use crate::sim_hand::{SimHand, Start};
 use crate::world::Cube;
-use bridge::number::{Finite, NonNegative, Positive};
+use bridge::number::{Finite, NonNegative, NumberError, Positive};
 use bridge::{CubeReward, CubeTask, CubeTaskConfig, EnvironmentError, GovernorConfig, TaskEnvironment, TurnDirection};
 use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,18 @@ impl CubeScene {
     pub fn with_finger_contacts(mut self, finger_contacts: FingerContacts) -> Self {
         self.start = Arc::new(Start { finger_contacts, ..Start::clone(&self.start) });
         self
+    }
+
+    /// The same scene with its gaits played as they are: without perturbation and noise.
+    ///
+    /// # Errors
+    /// Never: zero is a scale.
+    pub fn with_exact_gaits(mut self) -> Result<Self, NumberError> {
+        for demonstration in &mut self.demonstrations {
+            demonstration.config.perturbation = NonNegative::try_from(0.0)?;
+            demonstration.config.noise_rad.clear();
+        }
+        Ok(self)
     }
 
     /// The task that the scene poses.

@@ -153,8 +153,7 @@ impl SimHand {
                 self.episode.world.set_cube_weight(true);
             }
             let closed = (f64::from(tick) / f64::from(SERVO_HZ) / CLOSE_S).min(1.0) as f32;
-            for (target, (&open, &holding)) in
-                targets_rad.iter_mut().zip(start.open_rad.iter().zip(&start.holding_rad))
+            for (target, (&open, &holding)) in targets_rad.iter_mut().zip(start.open_rad.iter().zip(&start.holding_rad))
             {
                 let wanted = open + (holding - open) * closed;
                 *target += (wanted - *target).clamp(-max_step_rad, max_step_rad);
@@ -253,7 +252,9 @@ impl Episode {
         self.world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let stiffness_nm_rad = (hand.motor.stiffness_nm_rad * self.draw.motor_gain_scale) as f32;
         let (damping_nm_s_rad, max_effort_nm) = (hand.motor.damping_nm_s_rad as f32, hand.motor.max_effort_nm as f32);
-        for ((effort, &q), &target) in percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad) {
+        for ((effort, &q), &target) in
+            percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad)
+        {
             let velocity_rad_s = *effort;
             let wanted_nm = stiffness_nm_rad * (target - q) - damping_nm_s_rad * velocity_rad_s;
             *effort = wanted_nm.clamp(-max_effort_nm, max_effort_nm);
@@ -271,7 +272,8 @@ impl Episode {
             *x += normal(domain.pose_noise.position_m.f32());
         }
         let turn = Vector::from_array(std::array::from_fn(|_| normal(domain.pose_noise.orientation_rad.f32())));
-        cube.orientation = (Rotation::from_scaled_axis(turn) * Rotation::from_array(cube.orientation)).normalize().into();
+        cube.orientation =
+            (Rotation::from_scaled_axis(turn) * Rotation::from_array(cube.orientation)).normalize().into();
         for w in &mut cube.angular_velocity_rad_s {
             *w += normal(domain.pose_noise.angular_velocity_rad_s.f32());
         }

@@ -237,9 +237,9 @@ impl World {
             let (axis, offset) = (vector(joint.axis), vector(joint.offset_m));
             let is_distal = link_index + 1 == n_joints;
             pose = pose * Pose::from_translation(offset) * Pose::from_rotation(Rotation::from_axis_angle(axis, q));
-            let body = self.physics.insert_body(
-                RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false),
-            );
+            let body = self
+                .physics
+                .insert_body(RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false));
 
             let link = &joint.link;
             let (end, radius) = (vector(link.end_m), link.radius_m as f32);

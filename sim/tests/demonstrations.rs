@@ -1,5 +1,7 @@
 //! Domains, scenes and the demonstrations that are recorded in them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bridge::number::{NonNegative, Positive, UnitInterval};
 use bridge::{Body, CubeReward, Environment, Episode, GovernorConfig, Percept};
 use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, collect, search_gait};
@@ -105,8 +107,7 @@ fn assets_fit_together() {
     for hand in CubeScene::hands() {
         let scene = CubeScene::load(hand).unwrap();
         assert!(scene.demonstrations().len() >= 2, "{hand} is demonstrated in one way only");
-        let environment =
-            scene.environment(Domain::load("nominal").unwrap(), governor(), CubeReward::Dense).unwrap();
+        let environment = scene.environment(Domain::load("nominal").unwrap(), governor(), CubeReward::Dense).unwrap();
         assert_eq!(environment.spec().observation_len, 42);
         assert_eq!(environment.spec().horizon_steps, 600);
     }

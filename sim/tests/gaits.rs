@@ -1,5 +1,7 @@
 //! The gaits turn the cube as they did when they were found.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bridge::number::{Positive, UnitInterval};
 use bridge::{Governor, GovernorConfig, heading_rad};
 use sim::{CubeScene, Domain, FingerContacts, Gait, GaitTable, SERVO_HZ};

@@ -138,7 +138,11 @@ fn broken_hands_are_refused() {
         ("armature_kg_m2", "armature", "Unexpected field named `armature`"),
         ("y: MinusX", "y: PlusX", "expected a right-handed frame"),
         ("lower: Deg(-25), upper: Deg(30)", "lower: Deg(25), upper: Deg(-30)", "expected them in this order"),
-        ("ik_seed_rad: [0.0, 0.7, 1.1]", "ik_seed_rad: [0.0, 0.7]", "ik_seed_rad has 2 values, expected one for each of 3"),
+        (
+            "ik_seed_rad: [0.0, 0.7, 1.1]",
+            "ik_seed_rad: [0.0, 0.7]",
+            "ik_seed_rad has 2 values, expected one for each of 3",
+        ),
         ("(-0.0375, -0.0027, 0.1246)", "(-0.0306, -0.0012, 0.0883)", "the last two anchors coincide"),
     ];
     assert!(Hand::parse("hand.ron", good).is_ok());

@@ -1,8 +1,12 @@
 //! The physics behind the hand: it is exact where it must be, and holds what it grasps.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bridge::{Body, BodyError, Percept};
 use rapier3d::glamx::DVec3;
-use sim::{Cube, CubeScene, Domain, FingerContacts, GaitTable, Gait, Hand, PHYSICS_HZ, SERVO_HZ, SimHand, Surroundings, World};
+use sim::{
+    Cube, CubeScene, Domain, FingerContacts, Gait, GaitTable, Hand, PHYSICS_HZ, SERVO_HZ, SimHand, Surroundings, World,
+};
 
 /// A hand that plays the gait of its scene at the servo rate.
 struct Player {
@@ -86,8 +90,13 @@ fn a_snapshot_leads_to_the_same_bits() {
 /// Contract: a 13 mm squeeze of ORCA's five fingers holds a 5 cm cube of 80 g with less than 1 mm of slip in 9 s.
 #[test]
 fn a_static_grasp_does_not_creep() {
-    const GRASP_DEG: [&[f64]; 5] =
-        [&[-24.0, 38.0, 80.0], &[17.0, 46.0, 36.0], &[24.0, 32.0, 93.0], &[-10.0, 59.0, 50.0], &[-17.0, 11.0, 31.0, 32.0]];
+    const GRASP_DEG: [&[f64]; 5] = [
+        &[-24.0, 38.0, 80.0],
+        &[17.0, 46.0, 36.0],
+        &[24.0, 32.0, 93.0],
+        &[-10.0, 59.0, 50.0],
+        &[-17.0, 11.0, 31.0, 32.0],
+    ];
     const SQUEEZE_M: f64 = 0.013;
     let hand = Hand::load("orca_v2").unwrap();
     let cube = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: DVec3::new(0.0727, -0.0142, -0.0545), yaw_rad: -0.74 };
@@ -141,7 +150,10 @@ fn nonsense_is_not_commanded() {
         let mut targets_rad = player.targets_rad.clone();
         targets_rad[joint] = value;
         let error = player.hand.command(&targets_rad).unwrap_err();
-        assert!(matches!(&error, BodyError::NonFinite { quantity, .. } if *quantity == format!("targets_rad[{joint}]")), "{error}");
+        assert!(
+            matches!(&error, BodyError::NonFinite { quantity, .. } if *quantity == format!("targets_rad[{joint}]")),
+            "{error}"
+        );
     }
     let error = player.hand.command(&[0.0; 3]).unwrap_err();
     assert!(matches!(error, BodyError::WrongLength { found: 3, expected: 16, .. }), "{error}");

@@ -18,7 +18,8 @@ pub fn demo(args: &DemoArgs) -> Result<Ended> {
     let domain = Domain::load(&args.domain)?;
     let governor = GovernorConfig { rate_share: 1.0.try_into()?, windup: 3.0.try_into()? };
     let environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
-    let header = DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
+    let header =
+        DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
     let mut dataset = Dataset::open(&args.out, &header)?;
     ensure!(dataset.n_episodes() == 0, "dataset {}: it exists already, expected a new folder", args.out.display());
 
@@ -43,14 +44,18 @@ pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<Evaluation
         actors.entry(&episode.label.actor).or_default().push(episode);
     }
     let all = ("all", episodes.iter().collect());
-    actors.into_iter().chain([all]).map(|(actor, episodes): (&str, Vec<&Episode>)| EvaluationRecord {
-        stage: "demonstration".into(),
-        step: 0,
-        policy: actor.to_owned(),
-        domain: domain.to_owned(),
-        own_episodes: 0,
-        n_candidates: 1,
-        first_seed: seed,
-        outcomes: episodes.iter().map(|episode| episode.label.outcome.clone()).collect(),
-    }).collect()
+    actors
+        .into_iter()
+        .chain([all])
+        .map(|(actor, episodes): (&str, Vec<&Episode>)| EvaluationRecord {
+            stage: "demonstration".into(),
+            step: 0,
+            policy: actor.to_owned(),
+            domain: domain.to_owned(),
+            own_episodes: 0,
+            n_candidates: 1,
+            first_seed: seed,
+            outcomes: episodes.iter().map(|episode| episode.label.outcome.clone()).collect(),
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@ use crate::cli::EvalArgs;
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::{Experiment, Workcell};
 use crate::{Progress, RunFolder};
-use bridge::{Environment, Episode};
+use bridge::Episode;
 use color_eyre::eyre::Result;
 use learn::play_all;
 use std::sync::Mutex;

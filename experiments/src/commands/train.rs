@@ -7,7 +7,7 @@ use crate::experiment::{Experiment, Workcell};
 use crate::session::Session;
 use crate::{JsonLines, RunFolder, dataset, overrides};
 use bridge::storage::write_atomic;
-use color_eyre::eyre::{Result, WrapErr, ensure};
+use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use learn::{Checkpoint, Policy, Stage};
 use std::path::{Path, PathBuf};
 
@@ -103,8 +103,8 @@ pub fn load_policy(run: &RunFolder, name: &str) -> Result<(Policy, Stage, u64)> 
         None if name == "final" => Checkpoint::list(&run.checkpoints())?.pop(),
         None => Checkpoint::of_path(Path::new(name)),
     };
-    let checkpoint = checkpoint.wrap_err_with(|| {
-        format!(
+    let checkpoint = checkpoint.ok_or_else(|| {
+        eyre!(
             "policy {name}: run {} has none; expected final, imitation, warmup, offline, online, or the folder of a checkpoint",
             run.path().display()
         )

@@ -195,7 +195,12 @@ impl Trainer {
     ) -> Result<f64, LearnError> {
         let stage = stage.name();
         if !gradient.loss.is_finite() {
-            return Err(LearnError::NonFinite { quantity: "the actor's loss".into(), value: gradient.loss, stage, step });
+            return Err(LearnError::NonFinite {
+                quantity: "the actor's loss".into(),
+                value: gradient.loss,
+                stage,
+                step,
+            });
         }
         let report = self
             .actor_optimizer

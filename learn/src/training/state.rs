@@ -1,8 +1,8 @@
 //! A trainer on disk: weights, targets, optimisers and counters. Batches and noise are named by counters, so no generator
 //! state is needed; episodes have a log of their own, of which only their number is kept here.
 
-use crate::adamw::AdamWError;
 use super::{Live, Position, Trainer};
+use crate::adamw::AdamWError;
 use crate::flow::Flow;
 use crate::gate::RealisedReturn;
 use crate::policy::{read, write};
@@ -71,7 +71,8 @@ impl Trainer {
             .map_err(|error| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() })?;
         write(folder, STATE_FILE, state.as_bytes())?;
         write(folder, "actor.safetensors", &self.actor.params().to_bytes()?)?;
-        let unusable = |error: AdamWError| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() };
+        let unusable =
+            |error: AdamWError| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() };
         let optimizer = self.actor_optimizer.to_bytes(self.actor.params()).map_err(unusable)?;
         write(folder, "actor_optimizer.safetensors", &optimizer)?;
         write(folder, "reference.safetensors", &self.reference.params().to_bytes()?)?;

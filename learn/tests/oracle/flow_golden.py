@@ -1,4 +1,5 @@
-"""Writes golden.safetensors beside this file: what the flow, the labels and the optimiser must reproduce.
+"""Writes flow.safetensors, a parameters file, and golden.safetensors, what the flow with these parameters, the labels and
+the optimiser must reproduce.
 
     python -m venv venv && venv/bin/pip install numpy==2.4.6 safetensors==0.8.0 && venv/bin/python flow_golden.py
 
@@ -14,7 +15,7 @@ from safetensors.numpy import save_file
 rng = np.random.default_rng(20240611)
 OBS, D, HIDDEN, EMBEDDING, BLOCKS, S_MAX, ROWS = 5, 6, 16, 8, 4, 1.0, 7
 HALF = D // 2
-out = {}
+out, flow = {}, {}
 
 
 def f32(x):
@@ -22,8 +23,8 @@ def f32(x):
 
 
 def parameter(name, shape, scale):
-    out["flow/" + name] = f32(rng.normal(0.0, scale, shape))
-    return out["flow/" + name].astype(np.float64)
+    flow[name] = f32(rng.normal(0.0, scale, shape))
+    return flow[name].astype(np.float64)
 
 
 # ---- flow: density and samples -------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ for i in range(BLOCKS):
 shift, log_scale = parameter("act_norm.shift", (D,), 0.5), parameter("act_norm.log_scale", (D,), 0.5)
 splits = [rng.permutation(D).astype(np.uint32) for _ in range(BLOCKS // 2)]
 for j, split in enumerate(splits):
-    out[f"flow/pair.{j:02}.split"] = split
+    flow[f"pair.{j:02}.split"] = split
 
 
 def silu(x):
@@ -126,4 +127,17 @@ for t, g in enumerate(gradients, 1):
     norms.append(norm)
 out["adamw/theta"], out["adamw/norms"] = f32(trace), f32(norms)
 
-save_file(out, pathlib.Path(__file__).with_name("golden.safetensors"))
+
+def checksum(tensors):
+    """FNV-1a, 64 bits, over name, type, shape and bytes of the tensors in the order of their names."""
+    value = 0xCBF29CE484222325
+    for name, x in sorted(tensors.items()):
+        dtype = {"float32": "F32", "uint32": "U32"}[x.dtype.name]
+        for byte in f'"{name}" {dtype} {list(x.shape)}'.encode() + x.tobytes():
+            value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value:016x}"
+
+
+here = pathlib.Path(__file__)
+save_file(out, here.with_name("golden.safetensors"))
+save_file(flow, here.with_name("flow.safetensors"), {"checksum": checksum(flow)})

@@ -38,6 +38,9 @@ pub enum ViewerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The text could not be printed.
+    #[error("output: {0}")]
+    Output(#[from] std::io::Error),
     /// There is nothing to draw with.
     #[error("{reason}")]
     NoRenderer {

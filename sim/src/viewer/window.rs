@@ -11,8 +11,6 @@ use crate::viewer::studio::{self, DrawSubject, Subject};
 use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::*;
-use bevy::render::renderer::RenderAdapterInfo;
-use bevy::render::settings::WgpuSettings;
 use bevy::winit::WinitSettings;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,14 +85,31 @@ fn build(show: Show) -> App {
     studio::furnish(&mut app, subject);
     overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, 17.0);
     app.add_systems(Startup, spawn_camera)
-        .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
+        .add_systems(Update, (spare_slow_renderers, turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
     app
 }
 
-/// Edges are smoothed where a real graphics card does it; a software renderer has enough to do without.
-fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>, adapter: Res<RenderAdapterInfo>) {
-    let msaa = if adapter.device_type == bevy::render::settings::DeviceType::Cpu { Msaa::Off } else { Msaa::Sample4 };
-    commands.spawn((studio::camera(orbit.transform()), msaa));
+fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>) {
+    commands.spawn((studio::camera(orbit.transform()), Msaa::Sample4));
+}
+
+/// Goes without smoothed edges where they take too long: software renderers draw twice as fast without.
+fn spare_slow_renderers(
+    time: Res<Time<Real>>,
+    mut n_frames: Local<u32>,
+    mut slow_s: Local<f64>,
+    mut msaa: Single<&mut Msaa>,
+) {
+    /// The first frames are slow everywhere: shaders are compiled.
+    const IGNORED: u32 = 20;
+    const WATCHED: u32 = 20;
+    const TOO_SLOW_S: f64 = 1.0 / 30.0;
+    *n_frames += 1;
+    if (IGNORED..IGNORED + WATCHED).contains(&*n_frames) {
+        *slow_s += time.delta_secs_f64();
+    } else if *n_frames == IGNORED + WATCHED && *slow_s > f64::from(WATCHED) * TOO_SLOW_S {
+        **msaa = Msaa::Off;
+    }
 }
 
 fn turn_camera(

@@ -1,0 +1,210 @@
+//! Contract of the binary: the commands do what their help says on real physics, a run leaves what it promises, a killed
+//! run goes on and ends in the same bits, and bad input is a clear error with the right exit code.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+/// A training of seconds.
+const TINY: [&str; 14] = [
+    "demonstrations.episodes=4",
+    "evaluation.episodes=2",
+    "evaluation.online_episodes=2",
+    "learn.batch_size=32",
+    "learn.imitation.steps=40",
+    "learn.warmup_steps=20",
+    "learn.offline_steps=20",
+    "learn.online.iterations=2",
+    "learn.online.episodes_per_iteration=1",
+    "learn.online.critic_first_steps=5",
+    "learn.online.steps_per_iteration=15",
+    "checkpoint_every=10",
+    "log_every=5",
+    "evaluation.domains=[\"nominal\"]",
+];
+
+fn softflow(arguments: &[&str]) -> std::io::Result<Output> {
+    Command::new(env!("CARGO_BIN_EXE_softflow")).args(arguments).output()
+}
+
+fn smoke_config() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron").to_string_lossy().into_owned()
+}
+
+fn tiny_training(out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softflow"));
+    command.args(["train", &smoke_config(), "--out"]).arg(out);
+    for change in TINY {
+        command.args(["--set", change]);
+    }
+    command
+}
+
+fn assert_success(output: &Output) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{error}", output.status);
+}
+
+fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Contract: a training leaves its configuration, logs, checkpoints, curve and a table with a row per stage; `eval` plays
+/// any of its policies again and finds the same numbers.
+#[test]
+fn a_run_leaves_what_it_promises() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let output = tiny_training(&out).output()?;
+    assert_success(&output);
+    let table = String::from_utf8(output.stdout)?;
+    for row in ["demonstrator", "imitation", "warmup", "offline", "online"] {
+        assert!(table.lines().any(|line| line.starts_with(row)), "no row {row} in\n{table}");
+    }
+    for file in [
+        "config.ron",
+        "manifest.ron",
+        "metrics.jsonl",
+        "evals.jsonl",
+        "learning_curve.svg",
+        "checkpoints/offline-20/MANIFEST.ron",
+    ] {
+        assert!(out.join(file).exists(), "{file} is missing");
+    }
+    assert!(std::fs::read_dir(out.join("tensorboard"))?.count() > 0);
+
+    let out = out.to_string_lossy().into_owned();
+    let row = |policy: &str| -> Result<serde_json::Value, Box<dyn Error>> {
+        let arguments = ["eval", &out, "--policy", policy, "--domain", "nominal", "--episodes", "2", "--json"];
+        let output = softflow(&arguments)?;
+        assert_success(&output);
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let offline = row("offline")?;
+    let shown = table.lines().find(|line| line.starts_with("offline")).ok_or("no offline row")?;
+    let turns = offline["turns"]["value"].as_f64().ok_or("turns are not a number")?;
+    assert!(shown.contains(&format!("{turns:.2} [")), "{shown} does not say {turns}");
+    assert_eq!(row("final")?["episodes"], 2);
+    Ok(())
+}
+
+/// Contract: a training that is killed wherever it happens to be, and resumed until it ends, leaves the same weights as
+/// one that was left alone.
+#[test]
+fn a_killed_run_goes_on_bit_for_bit() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (alone, killed) = (folder.path().join("alone"), folder.path().join("killed"));
+    assert_success(&tiny_training(&alone).output()?);
+
+    let mut child =
+        tiny_training(&killed).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn()?;
+    for attempt in 1u64.. {
+        // Every attempt is left alone for longer, so that the last one ends whatever the machine is doing.
+        let deadline = std::time::Instant::now() + Duration::from_millis(600 * attempt);
+        while child.try_wait()?.is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if child.try_wait()?.is_some_and(|status| status.success()) {
+            break;
+        }
+        // An attempt that fails by itself fails here too: the next one says why.
+        child.kill()?;
+        child.wait()?;
+        let mut resume = if killed.join("config.ron").exists() {
+            let mut resume = Command::new(env!("CARGO_BIN_EXE_softflow"));
+            resume.args(["train", "--resume", "--out"]).arg(&killed);
+            resume
+        } else {
+            tiny_training(&killed)
+        };
+        child = resume.stdout(std::process::Stdio::null()).spawn()?;
+        assert!(attempt < 60, "the training does not end");
+    }
+    let policy = |run: &Path| -> Result<Vec<(PathBuf, Vec<u8>)>, Box<dyn Error>> {
+        let checkpoints = run.join("checkpoints");
+        let files = files_below(&checkpoints)?.into_iter().filter(|path| path.to_string_lossy().contains("/online-"));
+        files.map(|path| Ok((path.strip_prefix(run)?.to_owned(), std::fs::read(&path)?))).collect()
+    };
+    let (alone, killed) = (policy(&alone)?, policy(&killed)?);
+    assert!(!alone.is_empty());
+    assert_eq!(
+        alone.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+        killed.iter().map(|(path, _)| path).collect::<Vec<_>>()
+    );
+    for ((path, left), (_, right)) in alone.iter().zip(&killed) {
+        assert!(left == right, "{} differs", path.display());
+    }
+    Ok(())
+}
+
+/// Contract: demonstrations are recorded once, are what `train --demos` uses, and a dataset of another hand is refused.
+#[test]
+fn demonstrations_are_recorded_and_used() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data").to_string_lossy().into_owned();
+    let record = ["demo", "cube", "--hand", "reference16", "--episodes", "3", "--out", &data, "--json"];
+    assert_success(&softflow(&record)?);
+    let again = softflow(&record)?;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
+
+    let other = ["--set", "task.hand=orca_v2", "--demos", &data];
+    let output = tiny_training(&folder.path().join("run")).args(other).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("reference16") && error.contains("orca_v2"), "{error}");
+    Ok(())
+}
+
+/// Contract: bad input ends with exit code 2 (the command line) or 1 (what it names), and says what was wrong, what is
+/// allowed, and where.
+#[test]
+fn bad_input_is_a_clear_error() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run").to_string_lossy().into_owned();
+    let smoke = smoke_config();
+    let cases: [(&[&str], i32, &[&str]); 9] = [
+        (&["fly"], 2, &["fly"]),
+        (&["train"], 2, &["EXPERIMENT"]),
+        (&["train", &smoke, "--backend", "real"], 2, &["real", "sim"]),
+        (&["train", "nowhere.ron"], 1, &["nowhere.ron"]),
+        (&["train", &smoke, "--out", &out, "--set", "learn.polyak=NaN"], 1, &["learn.polyak", "NaN", "0 to 1"]),
+        (&["train", &smoke, "--out", &out, "--set", "learn.tau=0.1"], 1, &["tau", "polyak"]),
+        (&["train", &smoke, "--out", &out, "--set", "task.hand=claw"], 1, &["claw", "orca_v2", "reference16"]),
+        (&["train", &smoke, "--out", &out, "--set", "online_domain=mars"], 1, &["mars", "nominal"]),
+        (&["eval", &out], 1, &["run", "config.ron"]),
+    ];
+    for (arguments, code, words) in cases {
+        // A run that was begun before its hand was looked up must not stand in the way of the next case.
+        drop(std::fs::remove_dir_all(&out));
+        let output = softflow(arguments)?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+    }
+    Ok(())
+}
+
+/// Contract: `tasks --json` is JSON and names everything that an experiment may name.
+#[test]
+fn tasks_lists_every_name() -> TestResult {
+    let output = softflow(&["tasks", "--json"])?;
+    assert_success(&output);
+    let lists: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    for (kind, name) in
+        [("hands", "orca_v2"), ("hands", "reference16"), ("domains", "nominal"), ("objectives", "ReverseKl")]
+    {
+        let names = lists[kind].as_array().ok_or("not a list")?;
+        assert!(names.iter().any(|found| found == name), "{name} is not among {kind}");
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Contracts of the ensemble of critics, and of gradients on several threads.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use bridge::random;
+use candle_core::{Device, Tensor, Var};
+use learn::adamw::{AdamW, AdamWConfig};
+use learn::critic::{ChunkCritic, CriticConfig, CriticError};
+use learn::flow::{Flow, FlowConfig};
+use learn::hl_gauss::Support;
+use learn::layers::Track;
+use learn::noise;
+use learn::shards::{self, Gradient, GradientError, ShardOutput};
+use learn::squash::squash;
+
+const OBS: usize = 3;
+const CHUNK: usize = 4;
+
+fn config(ensemble: usize) -> CriticConfig {
+    CriticConfig { ensemble, hidden: 24, n_layers: 3, support: Support::new(-0.5, 2.0, 31).unwrap() }
+}
+
+fn normal(seed: u64, name: &str, shape: (usize, usize)) -> Tensor {
+    noise::normal(&mut random::stream(seed, name, 0), shape, 1.0, &Device::Cpu).unwrap()
+}
+
+fn vec1(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// An ensemble whose weights are all random.
+fn random_critic(seed: u64) -> ChunkCritic {
+    let critic = ChunkCritic::new(config(2), OBS, CHUNK, seed, &Device::Cpu).unwrap();
+    for (i, member) in critic.members().iter().enumerate() {
+        let mut values = vec![0.0; member.params().n_elements()];
+        noise::fill_normal(&mut random::stream(seed, "weights", i as u64), &mut values);
+        values.iter_mut().for_each(|value| *value *= 0.3);
+        member.params().copy_from_flat(&values).unwrap();
+    }
+    critic
+}
+
+/// Contract: an untrained critic gives the middle of its support; trained on values of chunks it learns them (mean error below
+/// 2 % of the support), and every trainable tensor gets a gradient on the way.
+#[test]
+fn values_are_learned() {
+    let critic = ChunkCritic::new(config(2), OBS, CHUNK, 1, &Device::Cpu).unwrap();
+    let (obs, action) = (normal(1, "obs", (256, OBS)), normal(1, "action", (256, CHUNK)));
+    let q = vec1(&critic.q_min(&obs, &action, Track::Frozen).unwrap());
+    assert!(q.iter().all(|q| (q - 0.75).abs() < 1e-5));
+
+    // Q = 0.75 + 0.5 tanh(o_0 + a_0 - a_1)
+    let targets: Vec<f32> = obs
+        .to_vec2::<f32>()
+        .unwrap()
+        .iter()
+        .zip(action.to_vec2::<f32>().unwrap())
+        .map(|(o, a)| 0.75 + 0.5 * (o[0] + a[0] - a[1]).tanh())
+        .collect();
+    let labels = critic.support().project(&targets);
+    let labels = Tensor::from_vec(labels.probabilities, (256, 31), &Device::Cpu).unwrap();
+    let optimiser = AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
+    let new_optimiser = |member: &learn::critic::Critic| AdamW::new(optimiser, member.params());
+    let mut optimisers: Vec<AdamW> = critic.members().iter().map(new_optimiser).collect();
+    for _ in 0..200 {
+        for (i, optimiser) in optimisers.iter_mut().enumerate() {
+            let gradient = critic.gradient(i, &obs, &action, &labels).unwrap();
+            optimiser.step(critic.members()[i].params(), &gradient.flat, 3e-3).unwrap();
+        }
+    }
+    let q = vec1(&critic.q_min(&obs, &action, Track::Frozen).unwrap());
+    let error = q.iter().zip(&targets).map(|(q, y)| (q - y).abs()).sum::<f32>() / 256.0;
+    assert!(error < 0.05, "mean error {error}");
+}
+
+/// Contract: the minimum is over the members; one observation for many chunks gives what the same observation per chunk
+/// gives; frozen critics pass gradients to the chunks and none to their weights.
+#[test]
+fn values_are_compared() {
+    let critic = random_critic(2);
+    let (obs, action) = (normal(2, "obs", (1, OBS)), Var::from_tensor(&normal(2, "action", (24, CHUNK))).unwrap());
+    let q_min = critic.q_min(&obs, &action, Track::Frozen).unwrap();
+    let each = obs.broadcast_as((24, OBS)).unwrap().contiguous().unwrap();
+    let members: Vec<Vec<f32>> =
+        critic.members().iter().map(|member| vec1(&member.q(&each, &action, Track::Frozen).unwrap())).collect();
+    assert_ne!(members[0], members[1]);
+    for (i, q) in vec1(&q_min).into_iter().enumerate() {
+        assert!((q - members[0][i].min(members[1][i])).abs() < 1e-5);
+    }
+    let gradients = q_min.sum_all().unwrap().backward().unwrap();
+    assert!(vec1(gradients.get(&action).unwrap()).iter().all(|g| g.is_finite() && *g != 0.0));
+    for member in critic.members() {
+        assert!(member.params().iter().all(|(_, var)| gradients.get(var).is_none()));
+    }
+}
+
+/// Contract: an ensemble comes back from its file with the same bits; a target follows by tau; sizes that make none are
+/// refused.
+#[test]
+fn ensembles_are_copied() {
+    let critic = random_critic(3);
+    let other = random_critic(4);
+    other.load_bytes(&critic.to_bytes().unwrap()).unwrap();
+    assert_eq!(other.to_bytes().unwrap(), critic.to_bytes().unwrap());
+    let target = critic.deep_clone().unwrap();
+    target.polyak_from(&random_critic(5), 1.0).unwrap();
+    assert_ne!(target.to_bytes().unwrap(), critic.to_bytes().unwrap());
+    let three = ChunkCritic::new(config(3), OBS, CHUNK, 0, &Device::Cpu).unwrap();
+    assert!(target.polyak_from(&three, 0.5).is_err());
+    assert!(critic.load_bytes(&three.to_bytes().unwrap()).is_err());
+    for ensemble in [0, 11] {
+        let refused = ChunkCritic::new(config(ensemble), OBS, CHUNK, 0, &Device::Cpu);
+        assert!(matches!(refused, Err(CriticError::Size { field: "ensemble", .. })));
+    }
+}
+
+/// Loss of an actor step: likelihood of chunks, value of samples, density of samples; odd number of rows.
+fn actor_gradient(flow: &Flow, critic: &ChunkCritic) -> Gradient {
+    const N: usize = 33;
+    let (obs, u, z) = (normal(6, "obs", (N, OBS)), normal(6, "u", (N, CHUNK)), normal(6, "z", (N, CHUNK)));
+    shards::gradients(flow.params(), N, |rows| -> Result<ShardOutput, GradientError> {
+        let part = |t: &Tensor| t.narrow(0, rows.start, rows.len());
+        let obs = part(&obs)?;
+        let embedding = flow.embed(&obs, Track::Weights)?;
+        let log_prob = flow.log_prob(&embedding, &part(&u)?, Track::Weights)?;
+        let sample = flow.sample(&embedding, &part(&z)?, Track::Weights)?;
+        let q = critic.q_min(&obs, &squash(&sample.u)?, Track::Frozen)?;
+        let loss = (((sample.log_prob * 0.1)? - q)? - log_prob)?;
+        let metrics = vec![("loss", f64::from(loss.sum_all()?.to_scalar::<f32>()?) / N as f64)];
+        Ok(ShardOutput { loss: (loss.sum_all()? / N as f64)?, metrics })
+    })
+    .unwrap()
+}
+
+/// Contract: losses, metrics and gradients have the same bits on one and on two threads, training included.
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let run = |n_threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap().install(|| {
+            let flow_config = FlowConfig { n_blocks: 4, hidden: 40, embedding: 9, s_max: 1.0.try_into().unwrap() };
+            let flow = Flow::new(flow_config, OBS, CHUNK, 6, &Device::Cpu).unwrap();
+            let critic = random_critic(6);
+            let optimiser =
+                AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
+            let mut optimiser = AdamW::new(optimiser, flow.params());
+            let losses: Vec<Gradient> = (0..5)
+                .map(|_| {
+                    let gradient = actor_gradient(&flow, &critic);
+                    optimiser.step(flow.params(), &gradient.flat, 1e-2).unwrap();
+                    gradient
+                })
+                .collect();
+            (losses, flow.params().to_bytes().unwrap())
+        })
+    };
+    let (one, two) = (run(1), run(2));
+    assert!(one.0.iter().zip(&two.0).all(|(one, two)| one == two), "losses or gradients differ");
+    assert!(one.1 == two.1, "weights differ");
+}
+
+/// Contract: the sum over the shards is the gradient of the whole batch, to rounding; metrics add up the same way.
+#[test]
+fn shards_add_up_to_the_batch() {
+    let flow_config = FlowConfig { n_blocks: 2, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() };
+    let flow = Flow::new(flow_config, OBS, CHUNK, 7, &Device::Cpu).unwrap();
+    let (obs, u) = (normal(7, "obs", (9, OBS)), normal(7, "u", (9, CHUNK)));
+    let loss = |obs: &Tensor, u: &Tensor| -> Result<Tensor, GradientError> {
+        let embedding = flow.embed(obs, Track::Weights)?;
+        Ok((flow.log_prob(&embedding, u, Track::Weights)?.sum_all()? / -9.0)?)
+    };
+    let whole = Gradient::of(&loss(&obs, &u).unwrap(), flow.params()).unwrap();
+    let sharded = shards::gradients(flow.params(), 9, |rows| {
+        let loss = loss(&obs.narrow(0, rows.start, rows.len())?, &u.narrow(0, rows.start, rows.len())?)?;
+        Ok::<_, GradientError>(ShardOutput { loss, metrics: vec![("rows", rows.len() as f64)] })
+    })
+    .unwrap();
+    assert!((whole.loss - sharded.loss).abs() < 1e-5 * whole.loss.abs());
+    assert_eq!(sharded.metrics, [("rows", 9.0)]);
+    let scale = whole.flat.iter().fold(0.0_f32, |scale, g| scale.max(g.abs()));
+    assert!(whole.flat.iter().zip(&sharded.flat).all(|(a, b)| (a - b).abs() < 1e-5 * scale));
+}
+
+/// Contract: a tensor that takes no part in the loss is an error with its name; a batch without rows is one, too; a batch of
+/// one row is none.
+#[test]
+fn missing_gradients_are_named() {
+    let flow_config = FlowConfig { n_blocks: 2, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() };
+    let flow = Flow::new(flow_config, OBS, CHUNK, 8, &Device::Cpu).unwrap();
+    let embedding_only = |rows: std::ops::Range<usize>| {
+        let loss = flow.embed(&normal(8, "obs", (rows.len(), OBS)), Track::Weights)?.sum_all()?;
+        Ok(ShardOutput { loss, metrics: Vec::new() })
+    };
+    match shards::gradients(flow.params(), 1, embedding_only) {
+        Err(GradientError::Missing { name }) => assert_eq!(name, "act_norm.log_scale"),
+        other => panic!("{other:?}"),
+    }
+    let empty = shards::gradients(flow.params(), 0, |_| -> Result<ShardOutput, GradientError> { panic!("no rows") });
+    assert!(matches!(empty, Err(GradientError::EmptyBatch)));
+    assert_eq!(shards::ranges(1), [0..1, 1..1]);
+    assert_eq!(shards::ranges(7), [0..4, 4..7]);
+}

@@ -1,0 +1,349 @@
+//! Contract: the four stages on a small problem of known answer - they improve the policy, they stop and go on bit for
+//! bit, they give the same bits on any number of threads, and they refuse what is not a number.
+//!
+//! The problem: a point on a line moves by what is applied to it; the reward of a step is `0.1 (1 - 2 (x - g)^2)`, the goal
+//! g is observed. Demonstrators go towards a place beside the goal, on either side of it, so there is something to imitate and
+//! something to improve.
+
+use bridge::number::Positive;
+use bridge::random::{Rng, stream};
+use bridge::{Environment, EnvironmentError, EnvironmentSpec, Episode, Outcome, Step};
+use learn::{
+    Actor, Boundary, Checkpoint, LearnConfig, LearnError, Policy, Stage, Trainer, TrainerState, Work, play_all,
+};
+use rand::Rng as _;
+use std::error::Error;
+use std::path::Path;
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+/// The point on a line.
+struct Line {
+    spec: EnvironmentSpec,
+    position: f32,
+    goal: f32,
+    step_idx: u32,
+    applied: [f32; 1],
+    outcome: Outcome,
+}
+
+impl Line {
+    fn new() -> Self {
+        let spec = EnvironmentSpec {
+            task: "line".into(),
+            body: "point".into(),
+            observation_len: 2,
+            action_len: 1,
+            action_lower_rad: vec![-0.5],
+            action_upper_rad: vec![0.5],
+            control_hz: 10,
+            horizon_steps: 20,
+        };
+        Self { spec, position: 0.0, goal: 0.0, step_idx: 0, applied: [0.0], outcome: Outcome::default() }
+    }
+
+    fn observe(&self, observation: &mut [f32]) {
+        observation.copy_from_slice(&[self.position, self.goal]);
+    }
+}
+
+impl Environment for Line {
+    fn spec(&self) -> &EnvironmentSpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64, observation: &mut [f32]) -> Result<(), EnvironmentError> {
+        let mut rng = stream(seed, "line", 0);
+        (self.position, self.goal) = (rng.random_range(-0.5..0.5), rng.random_range(-0.5..0.5));
+        (self.step_idx, self.outcome) = (0, Outcome::default());
+        self.observe(observation);
+        Ok(())
+    }
+
+    fn step(&mut self, action_rad: &[f32], observation: &mut [f32]) -> Result<Step, EnvironmentError> {
+        self.applied = [action_rad[0].clamp(-0.5, 0.5)];
+        self.position += self.applied[0];
+        self.step_idx += 1;
+        let reward = 0.1 * (1.0 - 2.0 * (self.position - self.goal).powi(2));
+        self.outcome.total_reward += f64::from(reward);
+        self.observe(observation);
+        Ok(Step { reward, terminated: false, truncated: self.step_idx >= self.spec.horizon_steps })
+    }
+
+    fn applied_rad(&self) -> &[f32] {
+        &self.applied
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome.clone()
+    }
+}
+
+/// Goes a fifth of the way to a place beside the goal, now on this side of it, now on that.
+struct Demonstrator;
+
+impl Actor for Demonstrator {
+    fn name(&self) -> &str {
+        "beside the goal"
+    }
+
+    fn plan(&self, observation: &[f32], rng: &mut Rng, chunk_rad: &mut Vec<f32>) -> Result<(), LearnError> {
+        let side = if rng.random_bool(0.5) { 0.5 } else { -0.5 };
+        let mut position = observation[0];
+        chunk_rad.clear();
+        for _ in 0..4 {
+            let step = 0.2 * (observation[1] + side - position) + rng.random_range(-0.05..0.05);
+            position += step;
+            chunk_rad.push(step);
+        }
+        Ok(())
+    }
+}
+
+fn make() -> Result<Box<dyn Environment>, LearnError> {
+    Ok(Box::new(Line::new()))
+}
+
+fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
+    let text = format!(
+        "(chunk_len: 4, discount: 0.9, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
+          optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
+          flow: (n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
+          critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
+          polyak: 0.05, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, objective: {objective},
+          acting: (n_candidates: 8, temperature: 0.7),
+          imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, ema_decay: 0.99),
+          warmup_steps: 300, offline_steps: 300,
+          online: (iterations: 2, episodes_per_iteration: 5, critic_first_steps: 20, steps_per_iteration: 60,
+                   offline_share: 0.5,
+                   gate: KeepBest(max_nats_per_dim: 2.0, max_calibration_gap: 1.0, value_tolerance: 0.5,
+                                  max_return_drop: 0.5)))"
+    );
+    Ok(bridge::config::parse("config", &text)?)
+}
+
+const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02)";
+
+fn temperature() -> Result<Positive, Box<dyn Error>> {
+    Ok(0.7.try_into()?)
+}
+
+fn demonstrations() -> Result<Vec<Episode>, LearnError> {
+    play_all(&make, &Demonstrator, &(0..40).collect::<Vec<_>>(), 2, &|_| {})
+}
+
+fn trainer(objective: &str, demonstrations: &[Episode]) -> Result<Trainer, Box<dyn Error>> {
+    Ok(Trainer::new(config(objective)?, Line::new().spec, demonstrations, temperature()?, 3)?)
+}
+
+/// Runs to the end; `pause` may replace the trainer between any two pieces of work.
+fn run(
+    mut trainer: Trainer,
+    mut pause: impl FnMut(Trainer, &[Episode]) -> Result<Trainer, Box<dyn Error>>,
+) -> Result<(Trainer, Vec<(Stage, Vec<(&'static str, f64)>)>), Box<dyn Error>> {
+    let (mut own, mut log) = (Vec::new(), Vec::new());
+    loop {
+        match trainer.work() {
+            Work::Finished => return Ok((trainer, log)),
+            Work::Learn => {
+                let report = trainer.learn()?;
+                log.push((report.stage, report.metrics));
+            }
+            Work::Collect { seeds, .. } => {
+                let episodes = play_all(&make, trainer.live()?, &seeds, 2, &|_| {})?;
+                trainer.accept(&episodes)?;
+                own.extend(episodes);
+            }
+        }
+        trainer = pause(trainer, &own)?;
+    }
+}
+
+fn mean_return(policy: &Policy) -> Result<f64, LearnError> {
+    let episodes = play_all(&make, policy, &(1000..1100).collect::<Vec<_>>(), 2, &|_| {})?;
+    Ok(episodes.iter().map(|episode| episode.label.outcome.total_reward).sum::<f64>() / episodes.len() as f64)
+}
+
+/// Everything that a trainer keeps on disk, byte for byte.
+fn bytes(trainer: &Trainer) -> Result<Vec<(String, Vec<u8>)>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    trainer.save(folder.path())?;
+    let mut files = Vec::new();
+    collect_files(folder.path(), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<(String, Vec<u8>)>) -> TestResult {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_files(&path, files)?;
+        } else {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let parent = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            let is_root = path.parent() == Some(folder) && folder.join("trainer.ron").exists();
+            files.push((if is_root { name } else { format!("{parent:?}/{name}") }, std::fs::read(&path)?));
+        }
+    }
+    Ok(())
+}
+
+fn assert_same(left: &Trainer, right: &Trainer) -> TestResult {
+    let (left, right) = (bytes(left)?, bytes(right)?);
+    assert_eq!(
+        left.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        right.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    for ((name, left), (_, right)) in left.iter().zip(&right) {
+        assert!(left == right, "{name} differs");
+    }
+    Ok(())
+}
+
+/// Contract: every stage does its part. Imitation returns what was demonstrated, offline and online RL return more, and
+/// the reverse KL settles near its target.
+#[test]
+fn the_stages_improve_the_policy() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let mut returns = Vec::new();
+    let mut trainer = trainer(REVERSE_KL, &demonstrations)?;
+    let mut kl = Vec::new();
+    loop {
+        match trainer.work() {
+            Work::Finished => break,
+            Work::Collect { seeds, .. } => {
+                let episodes = play_all(&make, trainer.live()?, &seeds, 2, &|_| {})?;
+                trainer.accept(&episodes)?;
+            }
+            Work::Learn => {
+                let report = trainer.learn()?;
+                if report.stage == Stage::Online {
+                    kl.extend(report.metrics.iter().filter(|(name, _)| *name == "kl_to_imitation").map(|(_, kl)| *kl));
+                }
+                if let Some(Boundary::Stage(Stage::Imitation)) = report.boundary {
+                    returns.push(mean_return(&trainer.imitation_policy()?)?);
+                } else if let Some(Boundary::Stage(Stage::Offline)) = report.boundary {
+                    returns.push(mean_return(&trainer.policy()?)?);
+                }
+            }
+        }
+    }
+    returns.push(mean_return(&trainer.policy()?)?);
+    let demonstrated = demonstrations.iter().map(|e| e.label.outcome.total_reward).sum::<f64>() / 40.0;
+    let [imitation, offline, online] = returns[..] else { return Err("three stages were to be evaluated".into()) };
+    assert!((imitation - demonstrated).abs() < 0.25, "demonstrated {demonstrated}, imitated {imitation}");
+    assert!(offline > imitation + 0.1, "imitation {imitation}, offline {offline}");
+    assert!(online > imitation + 0.15, "imitation {imitation}, online {online}");
+    let settled = kl[kl.len() / 2..].iter().sum::<f64>() / (kl.len() / 2) as f64;
+    let target = 0.3 * 4.0;
+    assert!((0.4 * target..2.5 * target).contains(&settled), "KL {settled} nats, target {target}");
+    Ok(())
+}
+
+/// Contract: a training that is saved, dropped and resumed anywhere - within every stage, at its end, between collecting
+/// and learning - ends in the same bits as one that never stopped.
+#[test]
+fn resuming_equals_never_having_stopped() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let (straight, _) = run(trainer(REVERSE_KL, &demonstrations)?, |trainer, _| Ok(trainer))?;
+
+    let folder = tempfile::tempdir()?;
+    let mut n_pieces = 0;
+    let (resumed, _) = run(trainer(REVERSE_KL, &demonstrations)?, |trainer, own| {
+        n_pieces += 1;
+        let is_boundary = !matches!(trainer.work(), Work::Learn);
+        if n_pieces % 97 != 0 && !is_boundary {
+            return Ok(trainer);
+        }
+        let checkpoint = Checkpoint::write(&trainer, folder.path())?;
+        drop(trainer);
+        checkpoint.verify()?;
+        let n_own = TrainerState::load(&checkpoint.path)?.n_online_episodes;
+        let spec = Line::new().spec;
+        Ok(Trainer::resume(
+            config(REVERSE_KL)?,
+            spec,
+            &demonstrations,
+            &own[..n_own],
+            temperature()?,
+            &checkpoint.path,
+        )?)
+    })?;
+    assert!(n_pieces > 1000);
+    assert_same(&straight, &resumed)
+}
+
+/// Contract: one thread or two, every objective ends in the same bits.
+#[test]
+fn threads_do_not_change_a_bit() -> TestResult {
+    let demonstrations = demonstrations()?;
+    for objective in [REVERSE_KL, "DemoLikelihood(lambda: 0.03)", "BestOfN(n: 4, temperature: 0.9, lambda: 0.3)"] {
+        let with_threads = |n: usize| -> Result<Trainer, Box<dyn Error>> {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build()?;
+            let config = LearnConfig { warmup_steps: 20, offline_steps: 20, ..config(objective)? };
+            let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+            pool.install(|| (0..340).try_for_each(|_| trainer.learn().map(|_| ())))?;
+            Ok(trainer)
+        };
+        assert_same(&with_threads(1)?, &with_threads(2)?)?;
+    }
+    Ok(())
+}
+
+/// Contract: a damaged checkpoint is refused with the file's name, whatever byte of it is hit or missing.
+#[test]
+fn a_damaged_checkpoint_is_refused() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let folder = tempfile::tempdir()?;
+    let checkpoint = Checkpoint::write(&trainer(REVERSE_KL, &demonstrations)?, folder.path())?;
+    checkpoint.verify()?;
+    for name in ["actor.safetensors", "actor_optimizer.safetensors", "trainer.ron", "policy/flow.safetensors"] {
+        let path = checkpoint.path.join(name);
+        let whole = std::fs::read(&path)?;
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 4;
+        for damaged in [&flipped[..], &whole[..whole.len() - 1], &[]] {
+            bridge::storage::write_atomic(&path, damaged)?;
+            let error = checkpoint.verify().err().ok_or("damage was not seen")?.to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        std::fs::remove_file(&path)?;
+        let error = checkpoint.verify().err().ok_or("a missing file was not seen")?.to_string();
+        assert!(error.contains(name) && error.contains("missing"), "{error}");
+        bridge::storage::write_atomic(&path, &whole)?;
+        checkpoint.verify()?;
+    }
+    Ok(())
+}
+
+/// Contract: numbers that are not finite are refused by name, in demonstrations and in own episodes, and nothing is
+/// learned from them.
+#[test]
+fn non_finite_numbers_are_refused() -> TestResult {
+    let mut bad = demonstrations()?;
+    bad[7].rewards[3] = f32::NAN;
+    let error = trainer(REVERSE_KL, &bad).err().ok_or("NaN was accepted")?.to_string();
+    assert!(error.contains("rewards[3]") && error.contains("NaN"), "{error}");
+    Ok(())
+}
+
+/// Contract: a policy is what it was after a round trip through its folder, and refuses an environment that it was not
+/// made for.
+#[test]
+fn policies_survive_their_folder() -> TestResult {
+    let trainer = trainer(REVERSE_KL, &demonstrations()?)?;
+    let folder = tempfile::tempdir()?;
+    let policy = trainer.imitation_policy()?;
+    policy.save(folder.path())?;
+    let loaded = Policy::load(folder.path())?;
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    policy.plan(&[0.2, -0.4], &mut stream(1, "act", 0), &mut left)?;
+    loaded.plan(&[0.2, -0.4], &mut stream(1, "act", 0), &mut right)?;
+    assert_eq!(left, right);
+    assert_eq!(left.len(), 4);
+    let other = EnvironmentSpec { body: "another".into(), ..Line::new().spec };
+    let error = loaded.check_fits(&other).err().ok_or("it was taken to fit")?.to_string();
+    assert!(error.contains("point") && error.contains("another"), "{error}");
+    Ok(())
+}
