@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod number;
+pub mod parallel;
 pub mod random;
 pub mod storage;
 

@@ -10,7 +10,6 @@ use color_eyre::eyre::{Result, ensure};
 use learn::{Boundary, Checkpoint, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Instant;
 
 /// One process that works on a run.
@@ -178,24 +177,17 @@ impl Session {
             self.evaluate_online(0)?;
         }
         let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
-        let progress = Mutex::new(Progress::start("collect", "episodes", missing.len() as u64));
-        let own = Mutex::new((&mut self.own, Ok(())));
+        let mut progress = Progress::start("collect", "episodes", missing.len() as u64);
+        let mut logged = Ok(());
         let on_done = |episode: &Episode| {
-            if let Ok(mut progress) = progress.lock() {
-                progress.advance(1);
-            }
-            if let Ok(mut own) = own.lock() {
-                let (log, written) = &mut *own;
-                if written.is_ok() {
-                    *written = log.append(episode);
-                }
+            progress.advance(1);
+            if logged.is_ok() {
+                logged = self.own.append(episode);
             }
         };
         let cell = &self.online_cell;
-        let played = play_all(&|| cell.environment(), self.trainer.live()?, &missing, self.n_threads, &on_done)?;
-        if let Ok((_, written)) = own.into_inner() {
-            written?;
-        }
+        let played = play_all(&|| cell.environment(), self.trainer.live()?, &missing, self.n_threads, on_done)?;
+        logged?;
         self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
@@ -259,14 +251,8 @@ impl Session {
         };
         self.recorded(blank, n_episodes, || {
             let seeds: Vec<u64> = (first_seed..).take(n_episodes).collect();
-            let progress =
-                Mutex::new(Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64));
-            let on_done = |_: &Episode| {
-                if let Ok(mut progress) = progress.lock() {
-                    progress.advance(1);
-                }
-            };
-            Ok(play_all(&|| cell.environment(), policy, &seeds, self.n_threads, &on_done)?)
+            let mut progress = Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64);
+            Ok(play_all(&|| cell.environment(), policy, &seeds, self.n_threads, |_| progress.advance(1))?)
         })
     }
 

@@ -150,6 +150,23 @@ impl Checkpoint {
     }
 }
 
+/// The policy that `path` means: the newest of a run, that of a checkpoint, or one that was saved by itself.
+///
+/// # Errors
+/// When there is no policy, or it is damaged.
+pub fn find_policy(path: &Path) -> Result<Policy, LearnError> {
+    let checkpoints = path.join("checkpoints");
+    if checkpoints.is_dir() {
+        let newest = Checkpoint::list(&checkpoints)?.pop();
+        let none = || LearnError::Checkpoint { path: checkpoints, reason: "there is none yet".into() };
+        return newest.ok_or_else(none)?.policy();
+    }
+    match Checkpoint::of_path(path) {
+        Some(checkpoint) => checkpoint.policy(),
+        None => Policy::load(path),
+    }
+}
+
 /// Steps that are done, told by the stage that they belong to: the end of a stage is not the start of the next.
 fn finished_stage_and_step(position: Position, config: &LearnConfig) -> (Stage, u64) {
     match position {

@@ -39,7 +39,7 @@ pub mod params;
 pub mod shards;
 pub mod tensor_file;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, find_policy};
 pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig};
 pub use error::LearnError;
 pub use kernels::configure_process;

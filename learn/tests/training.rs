@@ -129,7 +129,7 @@ fn temperature() -> Result<Positive, Box<dyn Error>> {
 }
 
 fn demonstrations() -> Result<Vec<Episode>, LearnError> {
-    play_all(&make, &Demonstrator, &(0..40).collect::<Vec<_>>(), 2, &|_| {})
+    play_all(&make, &Demonstrator, &(0..40).collect::<Vec<_>>(), 2, |_| ())
 }
 
 fn trainer(objective: &str, demonstrations: &[Episode]) -> Result<Trainer, Box<dyn Error>> {
@@ -150,7 +150,7 @@ fn run(
                 log.push((report.stage, report.metrics));
             }
             Work::Collect { seeds, .. } => {
-                let episodes = play_all(&make, trainer.live()?, &seeds, 2, &|_| {})?;
+                let episodes = play_all(&make, trainer.live()?, &seeds, 2, |_| ())?;
                 trainer.accept(&episodes)?;
                 own.extend(episodes);
             }
@@ -160,7 +160,7 @@ fn run(
 }
 
 fn mean_return(policy: &Policy) -> Result<f64, LearnError> {
-    let episodes = play_all(&make, policy, &(1000..1100).collect::<Vec<_>>(), 2, &|_| {})?;
+    let episodes = play_all(&make, policy, &(1000..1100).collect::<Vec<_>>(), 2, |_| ())?;
     Ok(episodes.iter().map(|episode| episode.label.outcome.total_reward).sum::<f64>() / episodes.len() as f64)
 }
 
@@ -213,7 +213,7 @@ fn the_stages_improve_the_policy() -> TestResult {
         match trainer.work() {
             Work::Finished => break,
             Work::Collect { seeds, .. } => {
-                let episodes = play_all(&make, trainer.live()?, &seeds, 2, &|_| {})?;
+                let episodes = play_all(&make, trainer.live()?, &seeds, 2, |_| ())?;
                 trainer.accept(&episodes)?;
             }
             Work::Learn => {

@@ -1,4 +1,4 @@
-//! Searches for a gait, prints its progress, and writes the best gait so far as RON after every generation.
+//! Searches for a gait, prints its progress, and writes the mean as RON after every generation.
 //!
 //! `cargo run --release -p sim --no-default-features --example search_gait -- hand=reference16 start=reference16_trot
 //! generations=20 seed=1 out=gait.ron`
@@ -16,7 +16,7 @@ options, all as name=value:
   hand=reference16        hand whose cube scene is used
   start=reference16_trot  gait to start from: a name or a RON file
   phases=0,0.2,0.4,0.6,0.8  replaces the phases of the fingers
-  out=gait.ron            where the best gait is written
+  out=gait.ron            where the gait is written
   contacts=scene          off, distal, all: which finger parts touch those of other fingers
   domain=nominal generations=20 population=40 episodes=2 seconds=12 spread=1 noise=0 seed=1 threads=2";
 
@@ -62,13 +62,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = Path::new(text("out", "gait.ron"));
     let mut written = Ok(());
     search_gait(&scene, &start, &search, |progress, gait| {
-        let best = &progress.best;
         println!(
-            "generation {:3}: best {:7.2} ({:6.3} rad/s, {:4.1} s), median {:7.2}, survived {:3.0} %",
+            "generation {:3}: mean {:7.2} ({:6.3} rad/s, {:4.1} s), best {:7.2} ({:6.3} rad/s), median {:7.2}, survived {:3.0} %",
             progress.generation,
-            best.score,
-            best.rate_rad_s,
-            best.seconds,
+            progress.mean.score,
+            progress.mean.rate_rad_s,
+            progress.mean.seconds,
+            progress.best.score,
+            progress.best.rate_rad_s,
             progress.median,
             100.0 * progress.survived,
         );

@@ -49,7 +49,11 @@ macro_rules! shelf {
 
 pub(crate) const HANDS: Shelf = shelf!("hand", "hands", ["orca_v2", "reference16"]);
 pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16"]);
-pub(crate) const GAITS: Shelf = shelf!("gait", "gaits", ["orca_v2_r5", "orca_v2_r7b", "reference16_trot", "reference16_wave"]);
+pub(crate) const GAITS: Shelf = shelf!(
+    "gait",
+    "gaits",
+    ["orca_v2_r5", "orca_v2_r7b", "orca_v2_r7d", "reference16_trot", "reference16_trot_clear", "reference16_wave"]
+);
 pub(crate) const DOMAINS: Shelf =
     shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);
 

@@ -7,9 +7,9 @@ use crate::asset::AssetError;
 use crate::domain::Domain;
 use crate::gait::{FingerGait, Gait};
 use crate::gait_table::GaitTable;
-use crate::parallel;
 use crate::scene::{CubeScene, Demonstration};
 use bridge::number::{Finite, NumberError, Positive, UnitInterval};
+use bridge::parallel;
 use bridge::random::{Rng, stream};
 use bridge::{CubeReward, Environment, EnvironmentError, Episode, GovernorConfig};
 use rand::{Rng as _, RngCore};
@@ -93,7 +93,7 @@ pub fn collect(
     n_threads: usize,
 ) -> Result<Vec<Episode>, DemonstrationError> {
     let schedule = schedule(scene, n_episodes)?;
-    let episodes = parallel::run(n_episodes, n_threads, |index| {
+    let play = |index: usize| {
         let (demonstration, turn) = schedule[index];
         let config = &demonstration.config;
         let mut rng = stream(seed, "demonstration", index as u64);
@@ -103,8 +103,8 @@ pub fn collect(
         let mut demonstrator = Demonstrator::new(scene, &gait, noise_rad, rng)?;
         let mut environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
         record(&mut environment, &mut demonstrator, &config.gait, episode_seed)
-    });
-    episodes.into_iter().collect()
+    };
+    parallel::run(n_episodes, n_threads, play, |_| ())
 }
 
 /// Plays one episode to its end.

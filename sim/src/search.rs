@@ -1,5 +1,8 @@
 //! Finds gaits by the cross-entropy method: sample a population of gaits, play them, fit mean and deviation to the best,
-//! repeat.
+//! repeat; the last mean is the result.
+//!
+//! Contacts are chaotic: a gait that does well in one episode may drop the cube in the next. So every generation plays
+//! new episodes, and no gait is kept because it was best once.
 //!
 //! A gait's score is what a demonstrator needs: per episode 40 w - tilt - 100 offset - 200 |rise|, with w the mean
 //! turning rate in the wanted direction (rad/s), tilt in rad, mean offset and final rise of the cube in m; or, if the
@@ -9,9 +12,9 @@
 use crate::demonstrator::{DemonstrationError, Demonstrator};
 use crate::domain::Domain;
 use crate::gait::{FingerGait, Gait};
-use crate::parallel;
 use crate::scene::CubeScene;
 use bridge::number::{Finite, NonNegative, NumberError, Positive, UnitInterval};
+use bridge::parallel;
 use bridge::random::stream;
 use bridge::{CubeReward, Environment, GovernorConfig};
 use rand::{Rng as _, RngCore};
@@ -27,7 +30,7 @@ const DROPPED_RATE_WEIGHT: f64 = 10.0;
 pub struct SearchOptions {
     /// Generations.
     pub n_generations: usize,
-    /// Gaits in a generation; the first one has three times as many.
+    /// Gaits in a generation, the mean of those before among them; the first one has three times as many.
     pub population: usize,
     /// Share of the best, which the next generation is drawn around.
     pub elite_share: UnitInterval,
@@ -54,7 +57,9 @@ pub struct SearchOptions {
 pub struct SearchProgress {
     /// Generation that was played, from 0.
     pub generation: usize,
-    /// The best gait so far.
+    /// The mean that the generation was drawn around.
+    pub mean: GaitScore,
+    /// The best of the generation.
     pub best: GaitScore,
     /// Median score of the generation.
     pub median: f64,
@@ -75,8 +80,8 @@ pub struct GaitScore {
     pub survived: bool,
 }
 
-/// Searches near `start` for a gait that turns the scene's cube; calls `report` after every generation with the best gait
-/// so far.
+/// Searches near `start` for a gait that turns the scene's cube; calls `report` after every generation with the
+/// new mean.
 ///
 /// The cube starts where the scene says, so gaits that are found fit the scene's demonstrations.
 ///
@@ -92,7 +97,6 @@ pub fn search_gait(
     let widths: Vec<f64> = deviations(start).iter().map(|width| width * options.spread.get()).collect();
     let mut mean = to_vector(start);
     let mut deviation = widths.clone();
-    let mut best: Option<(GaitScore, Vec<f64>)> = None;
     for generation in 0..options.n_generations {
         let n_gaits = if generation == 0 { 3 * options.population } else { options.population };
         let mut rng = stream(options.seed, "gait search", generation as u64);
@@ -100,50 +104,39 @@ pub fn search_gait(
             .map(|_| mean.iter().zip(&deviation).map(|(m, d)| m + d * rng.sample::<f64, _>(StandardNormal)).collect())
             .collect();
         gaits[0].clone_from(&mean);
-        if let Some((_, elite)) = &best {
-            gaits[1].clone_from(elite);
-        }
 
-        let scores = parallel::run(n_gaits, options.n_threads, |index| {
-            score(&scene, &from_vector(start, &gaits[index])?, options)
-        });
-        let scores = scores.into_iter().collect::<Result<Vec<_>, DemonstrationError>>()?;
+        let play_one = |index: usize| play(&scene, &from_vector(start, &gaits[index])?, options, generation);
+        let scores = parallel::run(n_gaits, options.n_threads, play_one, |_| ())?;
         let mut order: Vec<usize> = (0..n_gaits).collect();
         order.sort_by(|&a, &b| scores[b].score.total_cmp(&scores[a].score));
 
-        if best.as_ref().is_none_or(|(score, _)| scores[order[0]].score > score.score) {
-            best = Some((scores[order[0]], gaits[order[0]].clone()));
-        }
-        let n_elite = ((n_gaits as f64 * options.elite_share.get()) as usize).clamp(2, n_gaits);
+        let n_elite = ((n_gaits as f64 * options.elite_share.get()) as usize).clamp(2.min(n_gaits), n_gaits);
         refit(&mut mean, &mut deviation, &widths, &order[..n_elite], &gaits);
-        if let Some((score, elite)) = &best {
-            let n_survived = scores.iter().filter(|score| score.survived).count();
-            let progress = SearchProgress {
-                generation,
-                best: *score,
-                median: scores[order[n_gaits / 2]].score,
-                survived: n_survived as f64 / n_gaits as f64,
-            };
-            report(&progress, &from_vector(start, elite)?);
-        }
+        let progress = SearchProgress {
+            generation,
+            mean: scores[0],
+            best: scores[order[0]],
+            median: scores[order[n_gaits / 2]].score,
+            survived: scores.iter().filter(|score| score.survived).count() as f64 / n_gaits as f64,
+        };
+        report(&progress, &from_vector(start, &mean)?);
     }
-    Ok(match best {
-        Some((_, gait)) => from_vector(start, &gait)?,
-        None => start.clone(),
-    })
+    Ok(from_vector(start, &mean)?)
 }
 
-/// Plays `gait` as [`SearchOptions`] say and scores it.
-///
-/// # Errors
-/// When the gait does not fit the scene, or the environment fails.
-pub fn score(scene: &CubeScene, gait: &Gait, options: &SearchOptions) -> Result<GaitScore, DemonstrationError> {
+/// Plays `gait` in the episodes of `generation` and scores it.
+fn play(
+    scene: &CubeScene,
+    gait: &Gait,
+    options: &SearchOptions,
+    generation: usize,
+) -> Result<GaitScore, DemonstrationError> {
     let mut environment = scene.environment(options.domain.clone(), options.governor, CubeReward::Dense)?;
     let mut observation = vec![0.0; environment.spec().observation_len];
     let mut action_rad = vec![0.0; environment.spec().action_len];
     let (mut score_sum, mut rate_sum, mut seconds_sum) = (0.0, 0.0, 0.0);
     for index in 0..options.n_episodes {
-        let mut rng = stream(options.seed, "gait search episode", index as u64);
+        let mut rng = stream(options.seed, "gait search episode", (generation * options.n_episodes + index) as u64);
         environment.reset(rng.next_u64(), &mut observation)?;
         let mut demonstrator = Demonstrator::new(scene, gait, options.noise_rad.get(), rng)?;
         loop {

@@ -109,6 +109,11 @@ impl SimHand {
         self.episode.world.cube_pose(self.episode.time_s())
     }
 
+    /// Gives the cube a push through its centre, N s.
+    pub fn push_cube(&mut self, impulse_n_s: [f32; 3]) {
+        self.episode.world.push_cube(impulse_n_s);
+    }
+
     /// Copies the moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -236,12 +241,11 @@ impl Episode {
             self.world.step()?;
             state.step += 1;
         }
-        let cube = self.world.cube_pose(0.0);
-        let numbers = cube.position_m.iter().chain(&cube.velocity_m_s).chain(&cube.angular_velocity_rad_s);
-        if numbers.chain(&cube.orientation).any(|x| !x.is_finite()) {
-            return Err(format!("the simulated cube is at {:?} m, expected finite numbers", cube.position_m));
+        if self.world.is_finite() {
+            Ok(())
+        } else {
+            Err(format!("the physics stopped being finite {} s after the reset", self.time_s()))
         }
-        Ok(())
     }
 
     fn read(&mut self, hand: &Hand, domain: &Domain, percept: &mut Percept) {
@@ -279,5 +283,36 @@ impl Episode {
         }
         percept.objects.clear();
         percept.objects.push(cube);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CubeScene;
+
+    /// Contract: physics that stops being finite is a fault of the body, command after command, until a reset; never a
+    /// panic, and never a cube that silently hangs where it was last finite.
+    #[test]
+    fn physics_that_stops_being_finite_is_a_fault() {
+        let scene = CubeScene::load("reference16").unwrap();
+        let targets_rad = scene.start().holding_rad.clone();
+        let mut hand = scene.body(Domain::load("exact").unwrap());
+        let mut percept = Percept::default();
+        for impulse_n_s in [f32::NAN, f32::INFINITY, f32::MAX] {
+            hand.reset(0).unwrap();
+            hand.command(&targets_rad).unwrap();
+            hand.episode.world.push_cube([0.0, impulse_n_s, 0.0]);
+            for _ in 0..3 {
+                let error = hand.command(&targets_rad).unwrap_err();
+                assert!(matches!(error, BodyError::Fault { .. }), "{impulse_n_s} N s: {error}");
+                let error = hand.read(&mut percept).unwrap_err();
+                assert!(matches!(error, BodyError::Fault { .. }), "{impulse_n_s} N s: {error}");
+            }
+        }
+        hand.reset(0).unwrap();
+        hand.command(&targets_rad).unwrap();
+        hand.read(&mut percept).unwrap();
+        assert_eq!(percept.find_non_finite(), None);
     }
 }

@@ -58,3 +58,10 @@ fn the_trot_turns() {
     let rate_rad_s = turning_rate_rad_s("reference16", "reference16_trot", FingerContacts::Off);
     assert!(rate_rad_s > 0.8, "{rate_rad_s} rad/s");
 }
+
+/// Contract: the wave turns counter-clockwise at 0.8 rad/s or more for 30 s with fingers that touch each other.
+#[test]
+fn the_wave_turns() {
+    let rate_rad_s = turning_rate_rad_s("reference16", "reference16_wave", FingerContacts::Distal);
+    assert!(rate_rad_s > 0.8, "{rate_rad_s} rad/s");
+}

@@ -6,10 +6,8 @@ use crate::cli::EvalArgs;
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::{Experiment, Workcell};
 use crate::{Progress, RunFolder};
-use bridge::Episode;
 use color_eyre::eyre::Result;
 use learn::play_all;
-use std::sync::Mutex;
 
 /// Evaluates.
 ///
@@ -24,13 +22,9 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     policy.check_fits(cell.environment()?.spec())?;
 
     let seeds: Vec<u64> = (args.seed..).take(args.episodes).collect();
-    let progress = Mutex::new(Progress::start("evaluate", "episodes", args.episodes as u64));
-    let on_done = |_: &Episode| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.advance(1);
-        }
-    };
-    let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads(args.threads), &on_done)?;
+    let mut progress = Progress::start("evaluate", "episodes", args.episodes as u64);
+    let n_threads = n_threads(args.threads);
+    let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads, |_| progress.advance(1))?;
     let record = EvaluationRecord {
         stage: stage.name().into(),
         step,

@@ -3,6 +3,7 @@
 use crate::viewer::arguments::PolicyName;
 use crate::viewer::error::ViewerError;
 use crate::viewer::policy::Trained;
+use bridge::EnvironmentSpec;
 use bridge::random::stream;
 use rand::Rng as _;
 use sim::{CubeScene, Demonstrator};
@@ -26,16 +27,20 @@ pub trait Driver: Send + Sync {
     fn plan(&mut self, observation: &[f32], chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError>;
 }
 
-/// The driver called `name` in `scene`.
+/// The driver called `name` in `scene`, whose environment is `environment`.
 ///
 /// # Errors
-/// When a trained policy cannot be loaded, or the scene has no demonstrations.
-pub fn driver(name: &PolicyName, scene: &CubeScene) -> Result<Box<dyn Driver>, ViewerError> {
+/// When a trained policy cannot be loaded or does not fit, or the scene has no demonstrations.
+pub fn driver(
+    name: &PolicyName,
+    scene: &CubeScene,
+    environment: &EnvironmentSpec,
+) -> Result<Box<dyn Driver>, ViewerError> {
     Ok(match name {
         PolicyName::Demo => Box::new(Scripted::new(scene)?),
         PolicyName::Zero => Box::new(Hold { posture_rad: scene.start().holding_rad.clone() }),
         PolicyName::Random => Box::new(Wander::new(scene)),
-        PolicyName::Run(folder) => Box::new(Trained::load(folder)?),
+        PolicyName::Run(folder) => Box::new(Trained::load(folder, environment)?),
     })
 }
 

@@ -17,6 +17,7 @@ use bevy::render::render_resource::{
     TexelCopyBufferLayout, TextureFormat, TextureUsages,
 };
 use bevy::render::renderer::{RenderDevice, RenderQueue};
+use bevy::render::settings::{Backends, RenderCreation, WgpuSettings};
 use bevy::render::texture::GpuImage;
 use bevy::render::{RenderApp, RenderPlugin};
 use bevy::window::ExitCondition;
@@ -59,7 +60,11 @@ impl Offscreen {
     fn build(size: PictureSize, transform: Transform, subject: Subject, overlay: Overlay) -> Self {
         let plugins = DefaultPlugins
             .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
-            .set(RenderPlugin { synchronous_pipeline_compilation: true, ..default() })
+            .set(RenderPlugin {
+                synchronous_pipeline_compilation: true,
+                render_creation: RenderCreation::Automatic(Box::new(WgpuSettings { backends: Some(Backends::PRIMARY), ..default() })),
+                ..default()
+            })
             // Every update draws what was posed in it, not what was posed before.
             .disable::<PipelinedRenderingPlugin>()
             .disable::<WinitPlugin>()
@@ -75,7 +80,6 @@ impl Offscreen {
             studio::camera(transform),
             IsDefaultUiCamera,
             RenderTarget::Image(target.clone().into()),
-            Msaa::Sample4,
         ));
         studio::furnish(&mut app, subject);
         overlay::lay_over(&mut app, overlay, f32::from(size.height) / 26.0);

@@ -21,12 +21,22 @@ const DISTANCES_M: (f32, f32) = (0.08, 1.2);
 const MAX_ELEVATION_RAD: f32 = FRAC_PI_2 - 0.02;
 const RAD_PER_PIXEL: f32 = 0.006;
 
+/// Angle from the lower to the upper edge of the picture, rad.
+pub const FIELD_OF_VIEW_RAD: f32 = 0.52;
+
 impl Orbit {
-    /// The first view of a palm-down hand that holds a cube at `cube_center_m`: from the finger tips' side and a little
-    /// below the palm, so that the turning cube is not hidden by the hand.
-    pub fn around(cube_center_m: [f32; 3]) -> Self {
-        let center = Vec3::from(cube_center_m) + Vec3::new(-0.025, 0.0, 0.018);
-        Self { center, distance_m: 0.42, azimuth_rad: 0.62, elevation_rad: -0.16 }
+    /// The first view of a palm-down hand with a cube, given by `points` of its parts: from the thumb's side and a
+    /// little below, where the gap between thumb and index shows the cube turning.
+    pub fn framing(points: impl IntoIterator<Item = Vec3>) -> Self {
+        /// Distance over the radius of what is to be seen: fills a picture with [`FIELD_OF_VIEW_RAD`] to two thirds.
+        const DISTANCE_SHARE: f32 = 3.9;
+        let points: Vec<Vec3> = points.into_iter().collect();
+        let lower = points.iter().copied().reduce(Vec3::min).unwrap_or_default();
+        let upper = points.iter().copied().reduce(Vec3::max).unwrap_or_default();
+        let center = lower.midpoint(upper);
+        let radius_m = points.iter().map(|point| point.distance(center)).fold(0.0, f32::max);
+        let distance_m = (DISTANCE_SHARE * radius_m).clamp(DISTANCES_M.0, DISTANCES_M.1);
+        Self { center, distance_m, azimuth_rad: 1.1, elevation_rad: -0.2 }
     }
 
     /// Where the camera is and where it looks.
@@ -63,7 +73,7 @@ mod tests {
     /// Contract: the camera always looks at its centre from its distance, the right way up, however it was dragged.
     #[test]
     fn the_subject_stays_in_view() {
-        let mut orbit = Orbit::around([0.09, 0.0, -0.05]);
+        let mut orbit = Orbit::framing([Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
         for (drag, clicks) in [((0.0, 0.0), 0.0), ((300.0, 900.0), 2.0), ((-5000.0, -9000.0), -40.0)] {
             orbit.drag(drag.into());
             orbit.zoom(clicks);

@@ -35,7 +35,7 @@ pub fn status_line(reading: &Reading) -> String {
     let Reading { time_s, rpm, .. } = reading;
     let (turns, tilt_deg) = (reading.turns(), reading.tilt_rad.to_degrees());
     let dropped = if reading.dropped { "   dropped" } else { "" };
-    format!("{time_s:5.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0}\u{b0}{dropped}")
+    format!("{time_s:5.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0} deg{dropped}")
 }
 
 /// Adds the overlay to an app that has a studio; text is `font_px` high.

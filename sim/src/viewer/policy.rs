@@ -2,8 +2,9 @@
 
 use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
+use bridge::EnvironmentSpec;
 use bridge::random::{Rng, stream};
-use learn::{Actor, LearnError, Policy};
+use learn::{Actor, LearnError, Policy, find_policy};
 use std::path::Path;
 
 /// Acts as a trained policy does.
@@ -13,12 +14,14 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Loads the policy of the run in `folder`.
+    /// Loads the policy of the run in `folder`, for `environment`.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
-    pub fn load(folder: &Path) -> Result<Self, LearnError> {
-        Ok(Self { policy: Policy::load(folder)?, rng: stream(0, "act", 0) })
+    /// When there is none, it cannot be read, or it was made for another environment.
+    pub fn load(folder: &Path, environment: &EnvironmentSpec) -> Result<Self, LearnError> {
+        let policy = find_policy(folder)?;
+        policy.check_fits(environment)?;
+        Ok(Self { policy, rng: stream(0, "act", 0) })
     }
 }
 

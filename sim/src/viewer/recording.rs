@@ -24,7 +24,7 @@ pub fn record(arguments: &Arguments) -> Result<(Recorded, Reading), ViewerError>
     let mut n_ticks = 1;
 
     let subject = Subject { parts: rollout.parts(), frame: moment.frame.clone() };
-    let view = Orbit::around(subject.frame.cube.position_m).transform();
+    let view = Orbit::framing(subject.points()).transform();
     let overlay = Overlay { title: rollout.title(), status: status_line(&moment.reading), ..Overlay::default() };
     let mut camera = Offscreen::new(arguments.size, view, subject, overlay)?;
     let mut recorder = Recorder::new(&target, arguments.size)?;

@@ -3,9 +3,11 @@
 //! Bevy is y-up only by habit: the world keeps its z-up frame.
 
 use crate::viewer::filmed::Frame;
+use crate::viewer::orbit::FIELD_OF_VIEW_RAD;
 use crate::viewer::paint::{self, BACKDROP};
+use bevy::anti_alias::fxaa::Fxaa;
 use bevy::camera::Exposure;
-use bevy::core_pipeline::tonemapping::Tonemapping;
+use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
 use bevy::light::CascadeShadowConfigBuilder;
 use bevy::prelude::*;
 use sim::{Part, PartKind, Shape};
@@ -20,6 +22,26 @@ pub struct Subject {
     pub frame: Frame,
 }
 
+impl Subject {
+    /// Points that the hand and the cube reach out to; not the floor's.
+    pub fn points(&self) -> Vec<Vec3> {
+        let parts = self.parts.iter().zip(&self.frame.part_poses).filter(|(part, _)| part.kind != PartKind::Floor);
+        let mut points = Vec::new();
+        for (part, &(position_m, orientation)) in parts {
+            let ends = match part.shape {
+                Shape::Cuboid { center_m, half_extents_m } => {
+                    let (center, half) = (Vec3::from(center_m), Vec3::from(half_extents_m));
+                    [center - half, center + half]
+                }
+                Shape::Capsule { start_m, end_m, .. } => [start_m.into(), end_m.into()],
+                Shape::Ball { center_m, .. } => [center_m.into(); 2],
+            };
+            points.extend(ends.map(|end| Vec3::from(position_m) + Quat::from_array(orientation) * end));
+        }
+        points
+    }
+}
+
 /// Draws the subject; whatever changes it comes before.
 #[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DrawSubject;
@@ -31,7 +53,7 @@ struct Drawn(usize);
 /// Puts the studio around `subject`. The camera is left to whoever films.
 pub fn furnish(app: &mut App, subject: Subject) {
     app.insert_resource(ClearColor(BACKDROP))
-        .insert_resource(GlobalAmbientLight { color: Color::srgb(1.0, 0.98, 0.96), brightness: 700.0, ..default() })
+        .insert_resource(GlobalAmbientLight { color: Color::srgb(1.0, 0.98, 0.96), brightness: 430.0, ..default() })
         .insert_resource(subject)
         .add_systems(Startup, light)
         .add_systems(Update, (build, pose).chain().in_set(DrawSubject));
@@ -40,11 +62,15 @@ pub fn furnish(app: &mut App, subject: Subject) {
 /// The camera that films from `transform`.
 pub fn camera(transform: Transform) -> impl Bundle {
     let fog = DistanceFog { color: BACKDROP, falloff: FogFalloff::Linear { start: 0.7, end: 1.6 }, ..default() };
-    let projection = PerspectiveProjection { fov: 30f32.to_radians(), near: 0.01, far: 10.0, ..default() };
+    let projection = PerspectiveProjection { fov: FIELD_OF_VIEW_RAD, near: 0.01, far: 10.0, ..default() };
     (
         Camera3d::default(),
-        // The other tone mappings need lookup tables that are not built in.
-        Tonemapping::Reinhard,
+        // Colours stay as they are painted, so that the floor fades into the backdrop without an edge.
+        Tonemapping::None,
+        DebandDither::Disabled,
+        // Smooths edges in one pass over the picture: multisampling costs a software renderer more than twice the time.
+        Msaa::Off,
+        Fxaa::default(),
         Exposure::BLENDER,
         Projection::from(projection),
         transform,
@@ -57,11 +83,11 @@ pub fn camera(transform: Transform) -> impl Bundle {
 fn light(mut commands: Commands) {
     let shadows = CascadeShadowConfigBuilder { num_cascades: 1, maximum_distance: 1.5, ..default() }.build();
     let towards = |x, y, z| Transform::default().looking_to(Vec3::new(x, y, z), Vec3::Z);
-    let key = DirectionalLight { illuminance: 6500.0, shadow_maps_enabled: true, ..default() };
-    commands.spawn((key, shadows, towards(-0.6, -0.5, -1.0)));
-    let fill = DirectionalLight { illuminance: 2600.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
-    commands.spawn((fill, towards(-0.9, 0.6, -0.1)));
-    let bounce = DirectionalLight { illuminance: 1500.0, color: Color::srgb(0.93, 0.96, 1.0), ..default() };
+    let key = DirectionalLight { illuminance: 3800.0, shadow_maps_enabled: true, ..default() };
+    commands.spawn((key, shadows, towards(-0.8, -0.6, -1.0)));
+    let fill = DirectionalLight { illuminance: 1100.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
+    commands.spawn((fill, towards(-0.2, -1.0, 0.1)));
+    let bounce = DirectionalLight { illuminance: 900.0, color: Color::srgb(0.93, 0.96, 1.0), ..default() };
     commands.spawn((bounce, towards(-0.3, 0.4, 1.0)));
 }
 

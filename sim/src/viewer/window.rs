@@ -78,38 +78,19 @@ fn build(show: Show) -> App {
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
     let subject = Subject { parts: show.rollout.parts(), frame: show.moment.frame.clone() };
-    let orbit = Orbit::around(subject.frame.cube.position_m);
+    let orbit = Orbit::framing(subject.points());
 
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
     studio::furnish(&mut app, subject);
     overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, 17.0);
     app.add_systems(Startup, spawn_camera)
-        .add_systems(Update, (spare_slow_renderers, turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
+        .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
     app
 }
 
 fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>) {
-    commands.spawn((studio::camera(orbit.transform()), Msaa::Sample4));
-}
-
-/// Goes without smoothed edges where they take too long: software renderers draw twice as fast without.
-fn spare_slow_renderers(
-    time: Res<Time<Real>>,
-    mut n_frames: Local<u32>,
-    mut slow_s: Local<f64>,
-    mut msaa: Single<&mut Msaa>,
-) {
-    /// The first frames are slow everywhere: shaders are compiled.
-    const IGNORED: u32 = 20;
-    const WATCHED: u32 = 20;
-    const TOO_SLOW_S: f64 = 1.0 / 30.0;
-    *n_frames += 1;
-    if (IGNORED..IGNORED + WATCHED).contains(&*n_frames) {
-        *slow_s += time.delta_secs_f64();
-    } else if *n_frames == IGNORED + WATCHED && *slow_s > f64::from(WATCHED) * TOO_SLOW_S {
-        **msaa = Msaa::Off;
-    }
+    commands.spawn(studio::camera(orbit.transform()));
 }
 
 fn turn_camera(
