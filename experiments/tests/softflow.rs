@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 type TestResult = Result<(), Box<dyn Error>>;
+type File = (PathBuf, Vec<u8>);
 
 /// A training of seconds.
 const TINY: [&str; 14] = [
@@ -129,7 +130,7 @@ fn a_killed_run_goes_on_bit_for_bit() -> TestResult {
         child = resume.stdout(std::process::Stdio::null()).spawn()?;
         assert!(attempt < 60, "the training does not end");
     }
-    let policy = |run: &Path| -> Result<Vec<(PathBuf, Vec<u8>)>, Box<dyn Error>> {
+    let policy = |run: &Path| -> Result<Vec<File>, Box<dyn Error>> {
         let checkpoints = run.join("checkpoints");
         let files = files_below(&checkpoints)?.into_iter().filter(|path| path.to_string_lossy().contains("/online-"));
         files.map(|path| Ok((path.strip_prefix(run)?.to_owned(), std::fs::read(&path)?))).collect()

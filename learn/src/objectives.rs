@@ -2,10 +2,10 @@
 //!
 //! | symbol | here | meaning |
 //! |---|---|---|
-//! | Q | `q` | min over the critics of the value of the policy's own chunk, [r] |
-//! | log pi(a_z) | `log_pi` | density of that chunk under the policy, from the sampling pass, [r] |
-//! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation flow, [r] |
-//! | log pi(a_D) | `log_demo` | density of a demonstrated chunk under the policy, [r] |
+//! | Q | `q` | min over the critics of the value of the policy's own chunk, `[r]` |
+//! | log pi(a_z) | `log_pi` | density of that chunk under the policy, from the sampling pass, `[r]` |
+//! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation flow, `[r]` |
+//! | log pi(a_D) | `log_demo` | density of a demonstrated chunk under the policy, `[r]` |
 //!
 //! Densities are those of u = atanh(a): the squash is the same on both sides of every difference, so it cancels.
 //! Every function returns the *sum* over the rows it was given, divided by `n_rows`, the rows of the whole batch: shards
