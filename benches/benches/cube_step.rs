@@ -2,6 +2,8 @@
 //!
 //! Elements are physics steps; a servo command is four of them. Target: 25,000 steps/s.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot be set up has nothing to measure")]
+
 use bridge::{Body, Percept};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sim::{CubeScene, Domain, FingerContacts, Gait, GaitTable, PHYSICS_HZ, SERVO_HZ, SimHand};

@@ -52,7 +52,15 @@ pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cub
 pub(crate) const GAITS: Shelf = shelf!(
     "gait",
     "gaits",
-    ["orca_v2_r5", "orca_v2_r7b", "orca_v2_r7d", "reference16_trot", "reference16_trot_clear", "reference16_wave"]
+    [
+        "orca_v2_r5",
+        "orca_v2_r5d",
+        "orca_v2_r7b",
+        "orca_v2_r7d",
+        "reference16_trot",
+        "reference16_trot_clear",
+        "reference16_wave"
+    ]
 );
 pub(crate) const DOMAINS: Shelf =
     shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);

@@ -1,7 +1,9 @@
 //! Who touches whom. Explicit, because a pair that overlaps for good (palm and knuckles do) makes a multibody explode.
 //!
 //! The hand touches objects, always. Palm and fingers do not touch, nor do the links of one finger. Links of different
-//! fingers do, as far as [`FingerContacts`] says.
+//! fingers do, as far as [`FingerContacts`] says. Measured: `Distal` costs nothing with ORCA (its gaits turn at 0.583 and
+//! 1.41 rad/s with and without) and 8 % of the steps/s with the reference hand, whose first gait needed fingers that pass
+//! through each other (0.841 rad/s without, 0.324 with); `All` drops the slow ORCA gait's cube after 12 s.
 
 use rapier3d::prelude::{Group, InteractionGroups, InteractionTestMode};
 use serde::{Deserialize, Serialize};

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn show(arguments: &Arguments) -> Result<ExitCode, ViewerError> {
     if arguments.record.is_none() && !arguments.headless {
         match open_window(arguments) {
-            Err(ViewerError::NoRenderer { reason }) => println!("No window, but a recording: {reason}"),
+            Err(ViewerError::NoRenderer { reason }) => println!("No window, but a recording, because {reason}."),
             done => return done.map(|()| ExitCode::SUCCESS),
         }
     }
@@ -36,7 +36,7 @@ fn show(arguments: &Arguments) -> Result<ExitCode, ViewerError> {
             println!("Wrote {path}: {n_pictures} pictures, {kilobytes} kB; {:.2} turns", reading.turns());
             return Ok(ExitCode::SUCCESS);
         }
-        Err(ViewerError::NoRenderer { reason }) => println!("No recording, but text: {reason}"),
+        Err(ViewerError::NoRenderer { reason }) => println!("No recording, but text, because {reason}."),
         Err(error) => return Err(error),
     }
     text::print(arguments, &mut std::io::stdout().lock())?;
@@ -45,7 +45,7 @@ fn show(arguments: &Arguments) -> Result<ExitCode, ViewerError> {
 
 fn open_window(arguments: &Arguments) -> Result<(), ViewerError> {
     if ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none_or(|value| value.is_empty())) {
-        let reason = "neither DISPLAY nor WAYLAND_DISPLAY is set, so there is no display".into();
+        let reason = "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set".into();
         return Err(ViewerError::NoRenderer { reason });
     }
     window::open(arguments)

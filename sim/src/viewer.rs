@@ -21,6 +21,7 @@ mod offscreen;
 mod orbit;
 mod overlay;
 mod paint;
+mod palette;
 mod picture;
 mod policy;
 mod reading;

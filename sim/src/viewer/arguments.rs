@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use sim::CubeScene;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 const EXAMPLES: &str = "\
@@ -60,9 +60,9 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = number::<0, 10>)]
     pub speed: f64,
 
-    /// Size of recorded pictures, pixels.
-    #[arg(long, default_value = "640x360", value_name = "WxH")]
-    pub size: PictureSize,
+    /// Size of recorded pictures, pixels; 480x270 for an animation and 640x360 for pictures unless given.
+    #[arg(long, value_name = "WxH")]
+    pub size: Option<PictureSize>,
 }
 
 /// A task that can be shown.
@@ -117,9 +117,28 @@ pub struct PictureSize {
 }
 
 impl Arguments {
-    /// Where a recording goes when no place was given.
+    /// Where a recording goes, also when no place was given.
     pub fn record_target(&self) -> RecordTarget {
         self.record.clone().unwrap_or_else(|| RecordTarget::Gif("out/cube.gif".into()))
+    }
+
+    /// Size of recorded pictures, also when none was given.
+    pub fn picture_size(&self) -> PictureSize {
+        let usual = match self.record_target() {
+            // Eight seconds take 2 to 3 MB.
+            RecordTarget::Gif(_) => PictureSize { width: 480, height: 270 },
+            RecordTarget::Still(_) | RecordTarget::Series(_) => PictureSize { width: 640, height: 360 },
+        };
+        self.size.unwrap_or(usual)
+    }
+}
+
+impl RecordTarget {
+    /// The file or folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Still(path) | Self::Gif(path) | Self::Series(path) => path,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ use bevy::winit::WinitPlugin;
 
 /// Shaders load in the background; the camera is ready when the motionless subject looks alike this many times.
 const N_ALIKE: usize = 3;
+/// Height of the text over the picture's.
+const FONT_SHARE: f32 = 0.04;
 /// So many pictures and still no two alike: something is wrong.
 const MAX_WARM_UP: usize = 300;
 
@@ -40,20 +42,31 @@ impl Offscreen {
     ///
     /// # Errors
     /// [`ViewerError::NoRenderer`] when there is no graphics driver.
-    pub fn new(size: PictureSize, transform: Transform, subject: Subject, overlay: Overlay) -> Result<Self, ViewerError> {
-        let mut camera = attempt(|| Self::build(size, transform, subject, overlay))
-            .map_err(|reason| ViewerError::NoRenderer { reason })?;
+    pub fn new(
+        size: PictureSize,
+        transform: Transform,
+        subject: Subject,
+        overlay: Overlay,
+    ) -> Result<Self, ViewerError> {
+        let mut camera = attempt(|| Self::build(size, transform, subject, overlay)).map_err(|said| {
+            let reason = format!(
+                "nothing was found to draw with (the renderer says: {said}); Debian's packages libvulkan1 and \
+                 mesa-vulkan-drivers bring a driver that needs no graphics card"
+            );
+            ViewerError::NoRenderer { reason }
+        })?;
         camera.warm_up()?;
         Ok(camera)
     }
 
-    /// Shows `subject` to the camera and takes the picture.
+    /// Shows `subject` to the camera and takes the picture, with a `title` and a `status` line over it.
     ///
     /// # Errors
     /// When the renderer fails.
-    pub fn shoot(&mut self, subject: Subject, status: String) -> Result<Picture, ViewerError> {
+    pub fn shoot(&mut self, subject: Subject, title: String, status: String) -> Result<Picture, ViewerError> {
         self.app.insert_resource(subject);
-        self.app.world_mut().resource_mut::<Overlay>().status = status;
+        let mut overlay = self.app.world_mut().resource_mut::<Overlay>();
+        (overlay.title, overlay.status) = (title, status);
         self.draw()
     }
 
@@ -62,7 +75,10 @@ impl Offscreen {
             .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
             .set(RenderPlugin {
                 synchronous_pipeline_compilation: true,
-                render_creation: RenderCreation::Automatic(Box::new(WgpuSettings { backends: Some(Backends::PRIMARY), ..default() })),
+                render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
+                    backends: Some(Backends::PRIMARY),
+                    ..default()
+                })),
                 ..default()
             })
             // Every update draws what was posed in it, not what was posed before.
@@ -82,7 +98,7 @@ impl Offscreen {
             RenderTarget::Image(target.clone().into()),
         ));
         studio::furnish(&mut app, subject);
-        overlay::lay_over(&mut app, overlay, f32::from(size.height) / 26.0);
+        overlay::lay_over(&mut app, overlay, FONT_SHARE * f32::from(size.height));
 
         while app.plugins_state() == PluginsState::Adding {
             bevy::tasks::tick_global_task_pools_on_main_thread();

@@ -29,7 +29,7 @@ impl Orbit {
     /// little below, where the gap between thumb and index shows the cube turning.
     pub fn framing(points: impl IntoIterator<Item = Vec3>) -> Self {
         /// Distance over the radius of what is to be seen: fills a picture with [`FIELD_OF_VIEW_RAD`] to two thirds.
-        const DISTANCE_SHARE: f32 = 3.9;
+        const DISTANCE_SHARE: f32 = 4.2;
         let points: Vec<Vec3> = points.into_iter().collect();
         let lower = points.iter().copied().reduce(Vec3::min).unwrap_or_default();
         let upper = points.iter().copied().reduce(Vec3::max).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is drawn over the picture: lines of text, force arrows and the cube's axes.
+//! What is drawn over the picture: texts, force arrows and the cube's axes.
 
 use crate::viewer::paint::{FORCE, INK};
 use crate::viewer::reading::Reading;
@@ -7,7 +7,7 @@ use bevy::prelude::*;
 
 /// Length of the arrow for a force, m/N: the finger tips press with a few newtons.
 const ARROW_M_PER_N: f32 = 0.008;
-/// Length of the cube's axes over half its diagonal.
+/// Length of the cube's axes, m: they reach out of its faces.
 const AXIS_LENGTH_M: f32 = 0.05;
 
 /// What is drawn over the picture.
@@ -15,6 +15,8 @@ const AXIS_LENGTH_M: f32 = 0.05;
 pub struct Overlay {
     /// Text in the upper left corner.
     pub title: String,
+    /// Text in the upper right corner.
+    pub help: &'static str,
     /// Text in the lower left corner.
     pub status: String,
     /// Whether the forces on the cube are drawn.
@@ -23,10 +25,11 @@ pub struct Overlay {
     pub axes: bool,
 }
 
-/// One of the two texts.
+/// Where a text is.
 #[derive(Component, Clone, Copy)]
 enum Corner {
     UpperLeft,
+    UpperRight,
     LowerLeft,
 }
 
@@ -35,7 +38,7 @@ pub fn status_line(reading: &Reading) -> String {
     let Reading { time_s, rpm, .. } = reading;
     let (turns, tilt_deg) = (reading.turns(), reading.tilt_rad.to_degrees());
     let dropped = if reading.dropped { "   dropped" } else { "" };
-    format!("{time_s:5.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0} deg{dropped}")
+    format!("{time_s:.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0} deg{dropped}")
 }
 
 /// Adds the overlay to an app that has a studio; text is `font_px` high.
@@ -48,9 +51,13 @@ pub fn lay_over(app: &mut App, overlay: Overlay, font_px: f32) {
 
 fn spawn_texts(commands: &mut Commands, font_px: f32) {
     let margin = Val::Px(font_px);
-    let upper = Node { position_type: PositionType::Absolute, left: margin, top: margin, ..default() };
-    let lower = Node { position_type: PositionType::Absolute, left: margin, bottom: margin, ..default() };
-    for (corner, node) in [(Corner::UpperLeft, upper), (Corner::LowerLeft, lower)] {
+    let absolute = Node { position_type: PositionType::Absolute, ..default() };
+    let nodes = [
+        (Corner::UpperLeft, Node { left: margin, top: margin, ..absolute.clone() }),
+        (Corner::UpperRight, Node { right: margin, top: margin, ..absolute.clone() }),
+        (Corner::LowerLeft, Node { left: margin, bottom: margin, ..absolute }),
+    ];
+    for (corner, node) in nodes {
         commands.spawn((corner, node, Text::default(), TextFont::from_font_size(font_px), TextColor(INK)));
     }
 }
@@ -59,10 +66,11 @@ fn update_texts(overlay: Res<Overlay>, mut texts: Query<(&Corner, &mut Text)>) {
     for (corner, mut text) in &mut texts {
         let wanted = match corner {
             Corner::UpperLeft => &overlay.title,
+            Corner::UpperRight => overlay.help,
             Corner::LowerLeft => &overlay.status,
         };
-        if text.0 != *wanted {
-            text.0.clone_from(wanted);
+        if text.0 != wanted {
+            text.0 = wanted.to_owned();
         }
     }
 }
@@ -83,8 +91,8 @@ fn draw_arrows(overlay: Res<Overlay>, subject: Res<Subject>, mut gizmos: Gizmos)
     }
     if overlay.axes {
         let cube = &subject.frame.cube;
-        let pose = Transform::from_translation(cube.position_m.into())
-            .with_rotation(Quat::from_array(cube.orientation));
+        let pose =
+            Transform::from_translation(cube.position_m.into()).with_rotation(Quat::from_array(cube.orientation));
         gizmos.axes(pose, AXIS_LENGTH_M);
     }
 }

@@ -69,7 +69,8 @@ impl Instruments {
         let reading = &mut self.reading;
         reading.time_s = cube.time_s;
         reading.turned_rad += self.wanted_sign * turned_rad;
-        let squares = cube.position_m.iter().zip(self.nominal_center_m).map(|(&x, nominal)| (f64::from(x) - nominal).powi(2));
+        let squares =
+            cube.position_m.iter().zip(self.nominal_center_m).map(|(&x, nominal)| (f64::from(x) - nominal).powi(2));
         reading.offset_m = squares.sum::<f64>().sqrt();
         reading.tilt_rad = f64::from(tilt_rad(cube.orientation));
         reading.n_contacts = n_contacts;

@@ -3,6 +3,7 @@
 use crate::viewer::animation::Animation;
 use crate::viewer::arguments::{PictureSize, RecordTarget};
 use crate::viewer::error::ViewerError;
+use crate::viewer::palette::Palette;
 use crate::viewer::picture::Picture;
 use bridge::storage::write_atomic;
 use std::path::{Path, PathBuf};
@@ -37,23 +38,32 @@ pub struct Recorded {
 }
 
 impl Recorder {
-    /// Begins a recording at `target`, whose folder is created.
+    /// Begins a recording at `target`, whose folder is created. Only an animation asks for its colours.
     ///
     /// # Errors
     /// When that is impossible.
-    pub fn new(target: &RecordTarget, size: PictureSize) -> Result<Self, ViewerError> {
-        let (path, folder, medium) = match target {
-            RecordTarget::Still(path) => (path, path.parent(), Medium::Still(None)),
-            RecordTarget::Gif(path) => {
-                let delay_cs = (100 / PICTURES_PER_S) as u16;
-                (path, path.parent(), Medium::Animation(Animation::new(size.width, size.height, delay_cs)?))
-            }
-            RecordTarget::Series(folder) => (folder, Some(folder.as_path()), Medium::Series),
+    pub fn new(
+        target: &RecordTarget,
+        size: PictureSize,
+        palette: impl FnOnce() -> Result<Palette, ViewerError>,
+    ) -> Result<Self, ViewerError> {
+        let path = target.path();
+        let folder = match target {
+            RecordTarget::Still(_) | RecordTarget::Gif(_) => path.parent(),
+            RecordTarget::Series(_) => Some(path),
         };
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder).map_err(|source| ViewerError::File { path: folder.into(), source })?;
         }
-        Ok(Self { path: path.clone(), medium, n_pictures: 0, n_bytes: 0 })
+        let medium = match target {
+            RecordTarget::Still(_) => Medium::Still(None),
+            RecordTarget::Gif(_) => {
+                let delay_cs = (100 / PICTURES_PER_S) as u16;
+                Medium::Animation(Animation::new(size.width, size.height, delay_cs, palette()?)?)
+            }
+            RecordTarget::Series(_) => Medium::Series,
+        };
+        Ok(Self { path: path.to_owned(), medium, n_pictures: 0, n_bytes: 0 })
     }
 
     /// Appends a picture.

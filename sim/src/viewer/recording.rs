@@ -1,16 +1,20 @@
 //! The rollout as a recording: simulated time and drawing time have nothing to do with each other.
 
-use crate::viewer::arguments::Arguments;
-use crate::viewer::arguments::RecordTarget;
+use crate::viewer::arguments::{Arguments, RecordTarget};
 use crate::viewer::error::ViewerError;
 use crate::viewer::offscreen::Offscreen;
 use crate::viewer::orbit::Orbit;
 use crate::viewer::overlay::{Overlay, status_line};
+use crate::viewer::palette::Palette;
+use crate::viewer::picture::Picture;
 use crate::viewer::reading::Reading;
 use crate::viewer::recorder::{PICTURES_PER_S, Recorded, Recorder};
-use crate::viewer::rollout::Rollout;
+use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::studio::Subject;
 use sim::SERVO_HZ;
+
+/// Pictures that an animation's colours are taken from.
+const N_SCOUTED: u64 = 10;
 
 /// Records the rollout to where the command line says. Returns what was written, and what the instruments said last.
 ///
@@ -19,33 +23,70 @@ use sim::SERVO_HZ;
 /// renderer or the file system fails.
 pub fn record(arguments: &Arguments) -> Result<(Recorded, Reading), ViewerError> {
     let target = arguments.record_target();
-    let mut rollout = Rollout::new(arguments)?;
-    let mut moment = rollout.tick()?;
-    let mut n_ticks = 1;
-
-    let subject = Subject { parts: rollout.parts(), frame: moment.frame.clone() };
-    let view = Orbit::framing(subject.points()).transform();
-    let overlay = Overlay { title: rollout.title(), status: status_line(&moment.reading), ..Overlay::default() };
-    let mut camera = Offscreen::new(arguments.size, view, subject, overlay)?;
-    let mut recorder = Recorder::new(&target, arguments.size)?;
-
-    let n_pictures = (arguments.seconds / arguments.speed * f64::from(PICTURES_PER_S)).ceil() as u64;
-    for picture_idx in 0..n_pictures {
-        // A still shows the last moment only.
-        let due_s = match target {
-            RecordTarget::Still(_) => arguments.seconds,
-            _ => (picture_idx + 1) as f64 / f64::from(PICTURES_PER_S) * arguments.speed,
-        };
-        let n_due = (due_s * f64::from(SERVO_HZ)).round() as u64;
-        while n_ticks <= n_due {
-            moment = rollout.tick()?;
-            n_ticks += 1;
-        }
-        let subject = Subject { parts: rollout.parts(), frame: moment.frame.clone() };
-        recorder.add(camera.shoot(subject, status_line(&moment.reading))?)?;
-        if matches!(target, RecordTarget::Still(_)) {
-            break;
-        }
+    let mut film = Film::new(arguments)?;
+    let mut camera = film.camera(arguments)?;
+    println!("Recording {} s of {} to {}", arguments.seconds, film.rollout.title(), target.path().display());
+    let mut recorder = Recorder::new(&target, arguments.picture_size(), || scout(arguments, &mut camera))?;
+    let shown_s = arguments.seconds / arguments.speed;
+    let n_pictures = match target {
+        RecordTarget::Still(_) => 1,
+        RecordTarget::Gif(_) | RecordTarget::Series(_) => (shown_s * f64::from(PICTURES_PER_S)).ceil() as u64,
+    };
+    for picture in 1..=n_pictures {
+        film.wind_to(arguments.seconds * picture as f64 / n_pictures as f64)?;
+        recorder.add(film.shoot(&mut camera)?)?;
     }
-    Ok((recorder.finish()?, moment.reading))
+    Ok((recorder.finish()?, film.moment.reading))
+}
+
+/// Goes through the same rollout ahead of the recording: the colours must be known before the first picture is written,
+/// and a side of the cube that shows up later has its own.
+fn scout(arguments: &Arguments, camera: &mut Offscreen) -> Result<Palette, ViewerError> {
+    let mut film = Film::new(arguments)?;
+    let pictures = (0..N_SCOUTED).map(|picture| {
+        film.wind_to(arguments.seconds * picture as f64 / (N_SCOUTED - 1) as f64)?;
+        film.shoot(camera)
+    });
+    Ok(Palette::of(&pictures.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// A rollout that is wound forward from picture to picture.
+struct Film {
+    rollout: Rollout,
+    moment: Moment,
+    n_ticks: u64,
+}
+
+impl Film {
+    fn new(arguments: &Arguments) -> Result<Self, ViewerError> {
+        let mut rollout = Rollout::new(arguments)?;
+        let moment = rollout.tick()?;
+        Ok(Self { rollout, moment, n_ticks: 0 })
+    }
+
+    /// A camera in front of the rollout's start.
+    fn camera(&self, arguments: &Arguments) -> Result<Offscreen, ViewerError> {
+        let subject = self.subject();
+        let view = Orbit::framing(subject.points()).transform();
+        let overlay = Overlay { title: self.rollout.title(), ..Overlay::default() };
+        Offscreen::new(arguments.picture_size(), view, subject, overlay)
+    }
+
+    /// Goes on to `time_s` since the first moment.
+    fn wind_to(&mut self, time_s: f64) -> Result<(), ViewerError> {
+        let n_ticks = (time_s * f64::from(SERVO_HZ)).round() as u64;
+        while self.n_ticks < n_ticks {
+            self.moment = self.rollout.tick()?;
+            self.n_ticks += 1;
+        }
+        Ok(())
+    }
+
+    fn shoot(&self, camera: &mut Offscreen) -> Result<Picture, ViewerError> {
+        camera.shoot(self.subject(), self.rollout.title(), status_line(&self.moment.reading))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { parts: self.rollout.parts(), frame: self.moment.frame.clone() }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of pictures: a window, a recording and a text log all call [`Rollout::tick`].
 
-use crate::viewer::arguments::{Arguments, DomainName};
+use crate::viewer::arguments::{Arguments, DomainName, TaskName};
 use crate::viewer::driver::{Driver, driver};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame};
@@ -55,10 +55,10 @@ impl Rollout {
     /// # Errors
     /// When a name is unknown, the policy cannot be loaded, or the hand cannot be brought into its start posture.
     pub fn new(arguments: &Arguments) -> Result<Self, ViewerError> {
+        let TaskName::Cube = arguments.task;
         let scene = CubeScene::load(&arguments.hand)?;
         let task_config = scene.task_config(CubeReward::Dense);
-        let instruments =
-            Instruments::new(task_config.nominal_center_m.map(|x| x.get()), task_config.direction.sign());
+        let instruments = Instruments::new(task_config.nominal_center_m.map(|x| x.get()), task_config.direction.sign());
         let domain = Domain::load(&arguments.domain.asset_name(&arguments.hand))?;
         let task = CubeTask::new(task_config, scene.hand().n_joints());
         let environment = TaskEnvironment::new(Filmed::new(scene.body(domain)), task, governor()?)?;

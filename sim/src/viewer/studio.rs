@@ -162,8 +162,8 @@ fn pieces(part: &Part) -> Vec<Piece> {
         (Shape::Capsule { start_m, end_m, radius_m }, _) => {
             let (start, end) = (Vec3::from(start_m), Vec3::from(end_m));
             let axis = (end - start).normalize_or(Vec3::Y);
-            let local_from_mesh = Transform::from_translation(start.midpoint(end))
-                .with_rotation(Quat::from_rotation_arc(Vec3::Y, axis));
+            let local_from_mesh =
+                Transform::from_translation(start.midpoint(end)).with_rotation(Quat::from_rotation_arc(Vec3::Y, axis));
             let mesh = Capsule3d::new(radius_m, start.distance(end)).mesh().longitudes(32).latitudes(16).build();
             vec![piece(mesh, local_from_mesh)]
         }

@@ -8,7 +8,7 @@ use crate::viewer::orbit::Orbit;
 use crate::viewer::overlay::{self, Overlay, status_line};
 use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::studio::{self, DrawSubject, Subject};
-use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll, MouseScrollUnit};
+use bevy::input::mouse::{AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::*;
 use bevy::winit::WinitSettings;
@@ -27,6 +27,7 @@ D             nominal or shifted domain
 R             restart the episode
 H             hide this help";
 const HELP_HINT: &str = "H: help";
+const FONT_PX: f32 = 15.0;
 
 /// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s.
 const PUSH_N_S: f32 = 0.015;
@@ -60,20 +61,20 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
     let mut rollout = Rollout::new(arguments)?;
     let moment = rollout.tick()?;
     let outcome = Arc::new(Outcome::default());
-    let show =
-        Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
+    let show = Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
     match attempt(|| build(show).run()) {
         Err(reason) if outcome.drew.load(Ordering::Relaxed) => Err(ViewerError::Renderer { reason }),
-        Err(reason) => Err(ViewerError::NoRenderer { reason }),
-        Ok(_) => match outcome.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(failure) => Err(failure),
-            None => Ok(()),
-        },
+        Err(said) => Err(ViewerError::NoRenderer { reason: format!("none could be opened (Bevy says: {said})") }),
+        Ok(AppExit::Success) => Ok(()),
+        Ok(AppExit::Error(_)) => {
+            let failure = outcome.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Err(failure.unwrap_or_else(|| ViewerError::Renderer { reason: "it gave up".into() }))
+        }
     }
 }
 
 fn build(show: Show) -> App {
-    let window = Window { title: "softflow sim".into(), resolution: (1280, 720).into(), ..default() };
+    let window = Window { title: "softflow sim".into(), resolution: (960, 540).into(), ..default() };
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
@@ -83,7 +84,7 @@ fn build(show: Show) -> App {
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
     studio::furnish(&mut app, subject);
-    overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, 17.0);
+    overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
         .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
     app
@@ -97,11 +98,12 @@ fn turn_camera(
     mut orbit: ResMut<Orbit>,
     mut camera: Single<&mut Transform, With<Camera3d>>,
     buttons: Res<ButtonInput<MouseButton>>,
-    motion: Res<AccumulatedMouseMotion>,
+    mut moves: MessageReader<CursorMoved>,
     scroll: Res<AccumulatedMouseScroll>,
 ) {
+    let moved: Vec2 = moves.read().filter_map(|cursor| cursor.delta).sum();
     if buttons.any_pressed([MouseButton::Left, MouseButton::Right]) {
-        orbit.drag(motion.delta);
+        orbit.drag(moved);
     }
     let clicks = match scroll.unit {
         MouseScrollUnit::Line => scroll.delta.y,
@@ -157,8 +159,8 @@ fn advance(time: Res<Time<Real>>, mut show: ResMut<Show>, mut exit: MessageWrite
 fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Overlay>) {
     subject.parts = show.rollout.parts();
     subject.frame.clone_from(&show.moment.frame);
-    let help = if show.help { HELP } else { HELP_HINT };
-    overlay.title = format!("{}\n{help}", show.rollout.title());
+    overlay.title = show.rollout.title();
+    overlay.help = if show.help { HELP } else { HELP_HINT };
     let pace = if show.clock.is_paused() { "paused".into() } else { format!("{}x", show.clock.speed()) };
     let contacts = show.moment.reading.n_contacts;
     overlay.status = format!("{}   {contacts} contacts   {pace}", status_line(&show.moment.reading));

@@ -49,3 +49,39 @@ impl World {
         self.physics.bodies[self.cube].apply_impulse(Vector::from_array(impulse_n_s), true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{CubeScene, Domain};
+    use bridge::Body;
+
+    /// Contract: the forces on a cube that is held still add up to its weight, and a push changes its velocity by impulse
+    /// over mass.
+    #[test]
+    fn forces_carry_the_cube() {
+        let scene = CubeScene::load("orca_v2").unwrap();
+        let mut body = scene.body(Domain::load("exact").unwrap());
+        body.reset(0).unwrap();
+        let holding_rad = scene.start().holding_rad.clone();
+        let n_ticks = 120;
+        let mut mean_n = [0.0; 3];
+        for _ in 0..n_ticks {
+            body.command(&holding_rad).unwrap();
+            for contact in body.world().cube_contacts() {
+                for (mean, force) in mean_n.iter_mut().zip(contact.force_n) {
+                    *mean += force / n_ticks as f32;
+                }
+            }
+        }
+        let mass_kg = scene.start().cube.mass_kg as f32;
+        let weight_n = 9.81 * mass_kg;
+        for (found_n, expected_n) in mean_n.into_iter().zip([0.0, 0.0, weight_n]) {
+            assert!((found_n - expected_n).abs() < 0.1 * weight_n, "{mean_n:?} N, expected {weight_n} N upwards");
+        }
+
+        let before = body.cube_pose().velocity_m_s;
+        body.push_cube([0.0, 0.008, 0.0]);
+        let gained_m_s = body.cube_pose().velocity_m_s[1] - before[1];
+        assert!((gained_m_s - 0.008 / mass_kg).abs() < 1e-4, "{gained_m_s} m/s");
+    }
+}
