@@ -4,6 +4,7 @@
 //! These tests need a Vulkan driver; one that needs no graphics card is enough.
 
 #![cfg(feature = "viewer")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
 use std::collections::HashSet;
 use std::fs::File;

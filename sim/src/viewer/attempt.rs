@@ -16,7 +16,8 @@ pub fn attempt<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
     }));
     let result = catch_unwind(AssertUnwindSafe(attempt));
     set_hook(hook);
-    result.map_err(|_| {
+    // The payload says what the hook heard, or less: the first panic is the one that tells why.
+    result.map_err(|_payload| {
         first.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| "an unknown failure".into())
     })
 }

@@ -122,24 +122,21 @@ fn obey_keys(
 ) {
     let (right, away) = orbit.right_and_away();
     for key in keys.get_just_pressed() {
-        let done = match key {
-            KeyCode::Space => Ok(show.clock.toggle_pause()),
-            KeyCode::Period => Ok(show.clock.single_step()),
-            KeyCode::BracketLeft => Ok(show.clock.scale_speed(0.5)),
-            KeyCode::BracketRight => Ok(show.clock.scale_speed(2.0)),
-            KeyCode::ArrowLeft => Ok(show.push(-right)),
-            KeyCode::ArrowRight => Ok(show.push(right)),
-            KeyCode::ArrowUp => Ok(show.push(away)),
-            KeyCode::ArrowDown => Ok(show.push(-away)),
-            KeyCode::KeyC => Ok(overlay.forces ^= true),
-            KeyCode::KeyX => Ok(overlay.axes ^= true),
-            KeyCode::KeyH => Ok(show.help ^= true),
-            KeyCode::KeyD => show.rollout.switch_domain().and_then(|()| show.take_tick()),
-            KeyCode::KeyR => show.rollout.restart().and_then(|()| show.take_tick()),
-            _ => Ok(()),
-        };
-        if let Err(error) = done {
-            show.fail(error, &mut exit);
+        match key {
+            KeyCode::Space => show.clock.toggle_pause(),
+            KeyCode::Period => show.clock.single_step(),
+            KeyCode::BracketLeft => show.clock.scale_speed(0.5),
+            KeyCode::BracketRight => show.clock.scale_speed(2.0),
+            KeyCode::ArrowLeft => show.push(-right),
+            KeyCode::ArrowRight => show.push(right),
+            KeyCode::ArrowUp => show.push(away),
+            KeyCode::ArrowDown => show.push(-away),
+            KeyCode::KeyC => overlay.forces ^= true,
+            KeyCode::KeyX => overlay.axes ^= true,
+            KeyCode::KeyH => show.help ^= true,
+            KeyCode::KeyD => show.begin_anew(Rollout::switch_domain, &mut exit),
+            KeyCode::KeyR => show.begin_anew(Rollout::restart, &mut exit),
+            _ => {}
         }
     }
 }
@@ -170,6 +167,17 @@ impl Show {
     fn take_tick(&mut self) -> Result<(), ViewerError> {
         self.moment = self.rollout.tick()?;
         Ok(())
+    }
+
+    /// Begins an episode by `begin` and shows its start, also while the clock stands still.
+    fn begin_anew(
+        &mut self,
+        begin: impl FnOnce(&mut Rollout) -> Result<(), ViewerError>,
+        exit: &mut MessageWriter<AppExit>,
+    ) {
+        if let Err(error) = begin(&mut self.rollout).and_then(|()| self.take_tick()) {
+            self.fail(error, exit);
+        }
     }
 
     fn push(&mut self, direction: Vec3) {
