@@ -217,8 +217,10 @@ impl Trainer {
         if stage == Stage::Imitation {
             self.imitation_step(step, &mut rng, &mut metrics)?;
         } else {
-            self.draw_batch(stage, &mut rng);
-            self.critic_step(stage, step, &mut rng, &mut metrics)?;
+            for _ in 0..if critic_only { 1 } else { self.config.critic_steps_per_actor_step } {
+                self.draw_batch(stage, &mut rng);
+                self.critic_step(stage, step, &mut rng, &mut metrics)?;
+            }
             if !critic_only {
                 self.actor_step(stage, step, &mut rng, &mut metrics)?;
             }

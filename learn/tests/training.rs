@@ -111,7 +111,7 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
           flow: (n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
           critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
-          polyak: 0.05, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, objective: {objective},
+          polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
           imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, ema_decay: 0.99),
           warmup_steps: 300, offline_steps: 300,

@@ -7,12 +7,12 @@ use std::str::FromStr;
 
 const EXAMPLES: &str = "\
 Examples:
-  sim                                        the scripted demonstrator on the ORCA hand
-  sim --policy runs/cube --domain shifted    a trained policy on a hand that is not quite the one it learned on
-  sim --record out/cube.gif --seconds 12     a recording, with or without a display
-  sim --record out/frames/ --speed 0.5       one PNG after the other, in slow motion
+  sim                                      the scripted demonstrator on the ORCA hand
+  sim --policy runs/cube --domain shifted  a trained policy on another hand than its own
+  sim --record out/cube.gif --seconds 12   a recording, with or without a display
+  sim --record out/frames/ --speed 0.5     numbered pictures in slow motion
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 done but the recording that was asked for could not be made.";
+Exit codes: 0 done, 1 failure, 2 usage, 3 printed instead of recorded.";
 
 /// Shows a simulated hand turning a cube: in a window, else as a recording, else as text.
 ///

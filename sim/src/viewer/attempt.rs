@@ -22,6 +22,11 @@ pub fn attempt<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// What a message says before it goes into details: up to its first colon or exclamation mark.
+pub fn gist(message: &str) -> &str {
+    message.split([':', '!']).next().unwrap_or(message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +38,6 @@ mod tests {
         assert_eq!(attempt(|| panic!("no {}\nhint", "driver")).map(|()| 0), Err("no driver".into()));
         let elsewhere = attempt(|| std::thread::spawn(|| panic!("elsewhere")).join().unwrap());
         assert_eq!(elsewhere, Err("elsewhere".into()));
+        assert_eq!(gist("no driver! install one"), "no driver");
     }
 }

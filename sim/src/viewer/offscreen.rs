@@ -1,7 +1,7 @@
 //! A camera without a window: one call, one complete picture.
 
 use crate::viewer::arguments::PictureSize;
-use crate::viewer::attempt::attempt;
+use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::error::ViewerError;
 use crate::viewer::overlay::{self, Overlay};
 use crate::viewer::picture::Picture;
@@ -50,8 +50,9 @@ impl Offscreen {
     ) -> Result<Self, ViewerError> {
         let mut camera = attempt(|| Self::build(size, transform, subject, overlay)).map_err(|said| {
             let reason = format!(
-                "nothing was found to draw with (the renderer says: {said}); Debian's packages libvulkan1 and \
-                 mesa-vulkan-drivers bring a driver that needs no graphics card"
+                "there is nothing to draw with ({}); Debian's packages libvulkan1 and mesa-vulkan-drivers bring a \
+                 driver that needs no graphics card",
+                gist(&said)
             );
             ViewerError::NoRenderer { reason }
         })?;

@@ -59,10 +59,12 @@ pub fn furnish(app: &mut App, subject: Subject) {
         .add_systems(Update, (build, pose).chain().in_set(DrawSubject));
 }
 
-/// The camera that films from `transform`.
+/// The camera that films from `transform`, with a fill light beside it.
 pub fn camera(transform: Transform) -> impl Bundle {
     let fog = DistanceFog { color: BACKDROP, falloff: FogFalloff::Linear { start: 0.7, end: 1.6 }, ..default() };
     let projection = PerspectiveProjection { fov: FIELD_OF_VIEW_RAD, near: 0.01, far: 10.0, ..default() };
+    let fill = DirectionalLight { illuminance: 1100.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
+    let forwards_and_down = Transform::default().looking_to(Vec3::new(-0.3, -0.2, -1.0), Vec3::Y);
     (
         Camera3d::default(),
         // Colours stay as they are painted, so that the floor fades into the backdrop without an edge.
@@ -75,18 +77,16 @@ pub fn camera(transform: Transform) -> impl Bundle {
         Projection::from(projection),
         transform,
         fog,
+        children![(fill, forwards_and_down)],
     )
 }
 
-/// A key light that casts the shadows, a fill light from the camera's side, and one from below for the cube's faces,
-/// which the palm would else leave dark.
+/// A key light that casts the shadows, and one from below for the cube's faces, which the palm would else leave dark.
 fn light(mut commands: Commands) {
     let shadows = CascadeShadowConfigBuilder { num_cascades: 1, maximum_distance: 1.5, ..default() }.build();
     let towards = |x, y, z| Transform::default().looking_to(Vec3::new(x, y, z), Vec3::Z);
     let key = DirectionalLight { illuminance: 3800.0, shadow_maps_enabled: true, ..default() };
     commands.spawn((key, shadows, towards(-0.8, -0.6, -1.0)));
-    let fill = DirectionalLight { illuminance: 1100.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
-    commands.spawn((fill, towards(-0.2, -1.0, 0.1)));
     let bounce = DirectionalLight { illuminance: 900.0, color: Color::srgb(0.93, 0.96, 1.0), ..default() };
     commands.spawn((bounce, towards(-0.3, 0.4, 1.0)));
 }

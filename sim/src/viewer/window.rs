@@ -1,7 +1,7 @@
 //! The rollout in a window, with a hand on the clock, the camera and the cube.
 
 use crate::viewer::arguments::Arguments;
-use crate::viewer::attempt::attempt;
+use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
 use crate::viewer::orbit::Orbit;
@@ -25,7 +25,8 @@ C             forces on the cube
 X             axes of the cube
 D             nominal or shifted domain
 R             restart the episode
-H             hide this help";
+H             hide this help
+Esc           close";
 const HELP_HINT: &str = "H: help";
 const FONT_PX: f32 = 15.0;
 
@@ -64,7 +65,7 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
     let show = Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
     match attempt(|| build(show).run()) {
         Err(reason) if outcome.drew.load(Ordering::Relaxed) => Err(ViewerError::Renderer { reason }),
-        Err(said) => Err(ViewerError::NoRenderer { reason: format!("none could be opened (Bevy says: {said})") }),
+        Err(said) => Err(ViewerError::NoRenderer { reason: format!("none can be opened ({})", gist(&said)) }),
         Ok(AppExit::Success) => Ok(()),
         Ok(AppExit::Error(_)) => {
             let failure = outcome.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -136,6 +137,9 @@ fn obey_keys(
             KeyCode::KeyH => show.help ^= true,
             KeyCode::KeyD => show.begin_anew(Rollout::switch_domain, &mut exit),
             KeyCode::KeyR => show.begin_anew(Rollout::restart, &mut exit),
+            KeyCode::Escape => {
+                exit.write(AppExit::Success);
+            }
             _ => {}
         }
     }
