@@ -96,7 +96,7 @@ pub struct TrainArgs {
     /// What the body is.
     #[arg(long, value_enum, default_value = "sim")]
     pub backend: Backend,
-    /// Folder of the run [default: `runs/<experiment>-<seed>`].
+    /// Folder of the run; `runs/<experiment>-<seed>` unless given.
     #[arg(long, required_unless_present = "experiment")]
     pub out: Option<PathBuf>,
     /// Seed of the run, instead of the experiment's.
@@ -127,7 +127,7 @@ pub struct EvalArgs {
     /// Which policy: final, imitation, warmup, offline, or the folder of a checkpoint.
     #[arg(long, default_value = "final")]
     pub policy: String,
-    /// The domain [default: the one that the run was fine-tuned in].
+    /// The domain; the one that the run was fine-tuned in unless given.
     #[arg(long)]
     pub domain: Option<String>,
     /// Episodes.
