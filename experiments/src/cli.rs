@@ -1,6 +1,7 @@
 //! The command line of `softflow`.
 
 use crate::overrides::Override;
+use bridge::number::Positive;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -133,6 +134,12 @@ pub struct EvalArgs {
     /// Episodes.
     #[arg(long, default_value_t = 100)]
     pub episodes: usize,
+    /// Candidates among which the critic chooses, instead of the policy's own number.
+    #[arg(long)]
+    pub candidates: Option<usize>,
+    /// Scale of the base noise, instead of the policy's own.
+    #[arg(long, value_parser = positive)]
+    pub temperature: Option<Positive>,
     /// Seed of the first episode; the others follow it.
     #[arg(long, default_value_t = crate::evaluation::FIRST_SEED)]
     pub seed: u64,
@@ -145,4 +152,9 @@ pub struct EvalArgs {
     /// Print the row as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn positive(text: &str) -> Result<Positive, String> {
+    let number: f64 = text.parse().map_err(|error| format!("found {text:?}, expected a number: {error}"))?;
+    Positive::try_from(number).map_err(|error| error.to_string())
 }

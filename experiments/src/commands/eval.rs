@@ -7,7 +7,7 @@ use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::{Experiment, Workcell};
 use crate::{Progress, RunFolder};
 use color_eyre::eyre::Result;
-use learn::play_all;
+use learn::{Acting, play_all};
 
 /// Evaluates.
 ///
@@ -19,6 +19,11 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     let domain = args.domain.as_ref().unwrap_or(&experiment.online_domain);
     let cell = Workcell::new(&experiment, domain)?;
     let (policy, stage, step) = load_policy(&run, &args.policy)?;
+    let own = policy.header().acting;
+    let policy = policy.acting(Acting {
+        n_candidates: args.candidates.unwrap_or(own.n_candidates).max(1),
+        temperature: args.temperature.unwrap_or(own.temperature),
+    });
     policy.check_fits(cell.environment()?.spec())?;
 
     let seeds: Vec<u64> = (args.seed..).take(args.episodes).collect();
