@@ -173,7 +173,7 @@ impl Session {
     /// Plays the episodes of an iteration; those that an interrupted session played already are taken as they are.
     fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
         if iteration == 0 && self.experiment.evaluation.online_episodes > 0 {
-            self.trainer.live()?;
+            self.trainer.acting()?;
             self.evaluate_online(0)?;
         }
         let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
@@ -186,16 +186,13 @@ impl Session {
             }
         };
         let cell = &self.online_cell;
-        let played = play_all(&|| cell.environment(), self.trainer.live()?, &missing, self.n_threads, on_done)?;
+        let played = play_all(&|| cell.environment(), self.trainer.acting()?, &missing, self.n_threads, on_done)?;
         logged?;
         self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
-        if self.trainer.accept(&episodes)? {
-            eprintln!(
-                "online iteration {}: the live policy has proven worse, the one before acts again",
-                iteration + 1
-            );
+        if let Some(trial) = self.trainer.accept(&episodes)? {
+            eprintln!("online iteration {}: {trial}", iteration + 1);
         }
         Ok(())
     }

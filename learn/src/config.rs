@@ -39,6 +39,9 @@ pub struct LearnConfig {
     pub critic_learning_rate: Positive,
     /// Learning rate of the actor in the offline and online stages.
     pub actor_learning_rate: Positive,
+    /// Decay per step of the moving average of the actor's weights in the offline and online stages; the average acts.
+    /// With 0 the actor itself acts: single snapshots of it differ more than their values tell.
+    pub actor_average_decay: UnitInterval,
     /// What the actor improves in the offline and online stages.
     pub objective: Objective,
     /// How the policy acts when it collects and when it is deployed.
@@ -100,13 +103,13 @@ pub struct ImitationConfig {
     pub ema_decay: UnitInterval,
 }
 
-/// Stage 4: collect with the live policy, then learn, again and again.
+/// Stage 4: collect with the newest policy that the gate lets act, then learn, again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineConfig {
     /// Rounds of collecting and learning.
     pub iterations: u64,
-    /// Episodes that the live policy collects in a round.
+    /// Episodes in a round.
     pub episodes_per_iteration: usize,
     /// Critic-only steps in the first round: the critic meets the data of its own policy before the actor moves.
     pub critic_first_steps: u64,
@@ -114,7 +117,7 @@ pub struct OnlineConfig {
     pub steps_per_iteration: u64,
     /// Share of every batch that comes from the demonstrations.
     pub offline_share: UnitInterval,
-    /// Which snapshots go live.
+    /// Which snapshots are deployed.
     pub gate: Gate,
 }
 
@@ -148,20 +151,18 @@ pub enum Objective {
     },
 }
 
-/// Which snapshots of the actor go live in the online stage.
+/// Which snapshots of the actor are deployed in the online stage; see [`crate::gate`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Gate {
     /// All of them, as in the paper.
     Open,
-    /// Only those that do not look worse than the live one, and none that has proven worse.
+    /// Those that did not look worse than the deployed one and whose episodes then returned at least as much.
     KeepBest {
         /// Largest reverse KL to the imitation flow, nats per dimension.
         max_nats_per_dim: Positive,
         /// Largest gap between predicted value and realised return on episodes not yet learned from, Q ranges.
         max_calibration_gap: Positive,
-        /// A snapshot's estimated value may be below the live one's by this much, Q ranges.
+        /// A snapshot's estimated value may be below the deployed one's by this much, Q ranges.
         value_tolerance: Finite,
-        /// The snapshot before is brought back when the realised mean return falls below its by more than this share.
-        max_return_drop: UnitInterval,
     },
 }

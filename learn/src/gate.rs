@@ -1,7 +1,9 @@
-//! The publish gate: which snapshots of the actor go live.
+//! The publish gate: which snapshots of the actor act, and which one is deployed.
 //!
-//! Before a snapshot goes live it must not *look* worse than the live one on data that it has not learned from; once it
-//! acts it must not *prove* worse than the one before, which is kept for that and brought back if it does.
+//! A snapshot that does not *look* worse than the deployed policy, on data that nobody has learned from yet, becomes its
+//! *challenger*: it collects the next episodes. It is deployed if they return at least as much as the episodes of the
+//! deployed policy did, all of them together. Else it is dropped and the deployed policy acts again; the learner, which
+//! has now seen where the challenger fails, goes on.
 
 use crate::Gate;
 use serde::{Deserialize, Serialize};
@@ -21,20 +23,23 @@ pub struct Evidence {
 /// The gate's decision, with its reason.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// The snapshot goes live.
-    Live,
+    /// The snapshot is deployed at once: the gate is open.
+    Deployed,
+    /// It challenges the deployed policy.
+    Challenger,
     /// It has moved too far from the imitation policy, nats per dimension.
     TooFar(f64),
     /// Values cannot be trusted: the gap between predicted and realised ones, Q ranges.
     Uncalibrated(f64),
-    /// It looks worse than the live policy, by Q ranges.
+    /// It looks worse than the deployed policy, by Q ranges.
     LooksWorse(f64),
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Live => write!(f, "goes live"),
+            Self::Deployed => write!(f, "deployed"),
+            Self::Challenger => write!(f, "challenges the deployed policy"),
             Self::TooFar(kl) => write!(f, "kept back: {kl:.3} nats per dimension from the imitation policy"),
             Self::Uncalibrated(gap) => {
                 write!(f, "kept back: predicted and realised values differ by {gap:.2} Q ranges")
@@ -44,11 +49,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whether a snapshot goes live.
+/// Whether a snapshot may act.
 #[must_use]
 pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
-    let Gate::KeepBest { max_nats_per_dim, max_calibration_gap, value_tolerance, .. } = gate else {
-        return Verdict::Live;
+    let Gate::KeepBest { max_nats_per_dim, max_calibration_gap, value_tolerance } = gate else {
+        return Verdict::Deployed;
     };
     // Written so that a number that is not one never passes.
     let at_most = |value: f64, limit: f64| value <= limit;
@@ -59,25 +64,54 @@ pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
     } else if !at_most(-evidence.value_gain, value_tolerance.get()) {
         Verdict::LooksWorse(evidence.value_gain)
     } else {
-        Verdict::Live
+        Verdict::Challenger
     }
 }
 
-/// Mean return of the episodes that a policy collected.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RealisedReturn {
-    /// Its episodes.
-    pub n_episodes: usize,
-    /// Mean of their undiscounted returns.
-    pub mean: f64,
+/// What the episodes that a policy collected returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Returns {
+    n_episodes: usize,
+    sum: f64,
 }
 
-/// Whether the live policy has proven worse than the one before, which then comes back.
-#[must_use]
-pub fn has_proven_worse(gate: Gate, live: RealisedReturn, before: RealisedReturn) -> bool {
-    match gate {
-        Gate::Open => false,
-        Gate::KeepBest { max_return_drop, .. } => live.mean < before.mean - max_return_drop.get() * before.mean.abs(),
+impl Returns {
+    /// Adds an episode's undiscounted return.
+    pub fn add(&mut self, episode_return: f64) {
+        self.n_episodes += 1;
+        self.sum += episode_return;
+    }
+
+    /// Their mean; none without an episode.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.n_episodes > 0).then(|| self.sum / self.n_episodes as f64)
+    }
+}
+
+/// A challenger's episodes are in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// Mean return of the challenger.
+    pub challenger: f64,
+    /// Mean return of the deployed policy.
+    pub deployed: f64,
+}
+
+impl Trial {
+    /// Whether the challenger is deployed.
+    #[must_use]
+    pub fn is_won(&self) -> bool {
+        self.challenger >= self.deployed
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { challenger, deployed } = self;
+        let verdict = if self.is_won() { "is deployed" } else { "is dropped" };
+        write!(f, "the challenger {verdict}: its episodes returned {challenger:.2}, the deployed policy's {deployed:.2}")
     }
 }
 
@@ -86,22 +120,17 @@ mod tests {
     use super::*;
     use bridge::number::NumberError;
 
-    fn keep_best() -> Result<Gate, NumberError> {
-        Ok(Gate::KeepBest {
-            max_nats_per_dim: 0.15.try_into()?,
-            max_calibration_gap: 0.2.try_into()?,
-            value_tolerance: 0.02.try_into()?,
-            max_return_drop: 0.25.try_into()?,
-        })
-    }
-
     const GOOD: Evidence = Evidence { nats_per_dim: 0.05, calibration_gap: -0.1, value_gain: 0.01 };
 
     /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included; the open gate never does.
     #[test]
     fn bad_evidence_keeps_a_snapshot_back() -> Result<(), NumberError> {
-        let gate = keep_best()?;
-        assert_eq!(judge(gate, GOOD), Verdict::Live);
+        let gate = Gate::KeepBest {
+            max_nats_per_dim: 0.15.try_into()?,
+            max_calibration_gap: 0.2.try_into()?,
+            value_tolerance: 0.02.try_into()?,
+        };
+        assert_eq!(judge(gate, GOOD), Verdict::Challenger);
         let bad = [
             Evidence { nats_per_dim: 0.2, ..GOOD },
             Evidence { nats_per_dim: f64::NAN, ..GOOD },
@@ -111,19 +140,24 @@ mod tests {
             Evidence { value_gain: f64::NAN, ..GOOD },
         ];
         for evidence in bad {
-            assert_ne!(judge(gate, evidence), Verdict::Live, "{evidence:?}");
-            assert_eq!(judge(Gate::Open, evidence), Verdict::Live);
+            assert_ne!(judge(gate, evidence), Verdict::Challenger, "{evidence:?}");
+            assert_eq!(judge(Gate::Open, evidence), Verdict::Deployed);
         }
         Ok(())
     }
 
-    /// Contract: only a drop beyond the allowed share brings the policy before back.
+    /// Contract: a challenger wins with at least the deployed policy's mean, over all of whose episodes it is taken;
+    /// without an episode there is no mean.
     #[test]
-    fn a_proven_drop_is_undone() -> Result<(), NumberError> {
-        let realised = |mean| RealisedReturn { n_episodes: 10, mean };
-        assert!(has_proven_worse(keep_best()?, realised(7.4), realised(10.0)));
-        assert!(!has_proven_worse(keep_best()?, realised(7.6), realised(10.0)));
-        assert!(!has_proven_worse(Gate::Open, realised(0.0), realised(10.0)));
-        Ok(())
+    fn the_larger_mean_return_wins() {
+        let returns = |each: &[f64]| {
+            let mut returns = Returns::default();
+            each.iter().for_each(|&r| returns.add(r));
+            returns.mean()
+        };
+        assert_eq!(returns(&[]), None);
+        let deployed = returns(&[6.0, 8.0, 13.0]).unwrap();
+        assert!(Trial { challenger: returns(&[9.0]).unwrap(), deployed }.is_won());
+        assert!(!Trial { challenger: returns(&[8.0, 9.9]).unwrap(), deployed }.is_won());
     }
 }

@@ -8,7 +8,7 @@
 //! | online | objective | TD on chunks | demonstrations and own episodes |
 //!
 //! The machine knows no robot, file or clock: [`Trainer::work`] says what is to be done next, [`Trainer::learn`] takes
-//! one gradient step, [`Trainer::accept`] takes the episodes that the live policy collected. Randomness of step n of a
+//! one gradient step, [`Trainer::accept`] takes the episodes that the acting policy collected. Randomness of step n of a
 //! stage comes from a stream that (seed, stage, n) names, so nothing but counters has to be saved to go on bit for bit.
 
 mod actor_step;
@@ -24,7 +24,7 @@ pub use state::TrainerState;
 use crate::adamw::AdamW;
 use crate::critic::ChunkCritic;
 use crate::flow::Flow;
-use crate::gate::{RealisedReturn, Verdict};
+use crate::gate::{Returns, Verdict};
 use crate::policy::{Policy, PolicyHeader};
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
 use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, shards};
@@ -43,7 +43,7 @@ pub type Metrics = Vec<(&'static str, f64)>;
 pub enum Work {
     /// Call [`Trainer::learn`].
     Learn,
-    /// Play an episode per seed with [`Trainer::live`] and call [`Trainer::accept`].
+    /// Play an episode per seed with [`Trainer::acting`] and call [`Trainer::accept`].
     Collect {
         /// The iteration that they are for.
         iteration: u64,
@@ -76,7 +76,7 @@ pub enum Boundary {
     Iteration {
         /// Which.
         iteration: u64,
-        /// Whether its snapshot went live.
+        /// What the gate decided on its snapshot.
         verdict: Verdict,
     },
 }
@@ -98,6 +98,8 @@ pub struct Trainer {
     actor_optimizer: AdamW,
     /// Moving average of the actor while it imitates; pi_0 from then on.
     reference: Flow,
+    /// Moving average of the actor while it improves: what acts.
+    average: Flow,
     critic: ChunkCritic,
     target_critic: ChunkCritic,
     critic_optimizers: Vec<AdamW>,
@@ -105,18 +107,18 @@ pub struct Trainer {
     beta: f64,
 
     position: Position,
-    live: Option<Live>,
-    before: Option<Live>,
+    deployed: Option<Published>,
+    challenger: Option<Published>,
     calibration_gap: f64,
     batch: ChunkBatch,
     starts: Vec<ChunkStart>,
 }
 
-/// A policy that went live, and what its episodes returned.
+/// A policy that acts or has acted, and what its episodes returned.
 #[derive(Debug)]
-struct Live {
+struct Published {
     policy: Policy,
-    realised: Option<RealisedReturn>,
+    returns: Returns,
 }
 
 impl Trainer {
@@ -162,14 +164,15 @@ impl Trainer {
             imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),
             reference: actor.deep_clone()?,
+            average: actor.deep_clone()?,
             actor,
             target_critic: critic.deep_clone()?,
             critic_optimizers,
             critic,
             beta,
             position: Position::START.settle(&config),
-            live: None,
-            before: None,
+            deployed: None,
+            challenger: None,
             calibration_gap: 0.0,
             batch: ChunkBatch::default(),
             starts: Vec::new(),
@@ -209,7 +212,7 @@ impl Trainer {
     /// When a number is not finite (the weights are then as they were), or when there is nothing to learn.
     pub fn learn(&mut self) -> Result<StepReport, LearnError> {
         let Position::Learn { stage, step } = self.position else {
-            return Err(LearnError::NoData { wanted: "episodes of the live policy" });
+            return Err(LearnError::NoData { wanted: "episodes of the acting policy" });
         };
         let mut rng = stream(self.seed, stage.name(), step);
         let critic_only = self.position.is_critic_only(&self.config);
@@ -231,15 +234,15 @@ impl Trainer {
         Ok(StepReport { stage, step: step + 1, metrics, boundary })
     }
 
-    /// The policy that is to act now: pi_0 alone while it is imitated, with the critic's choice from the warm-up on,
-    /// the live snapshot online.
+    /// The policy to deploy now: pi_0 alone while it is imitated, with the critic's choice from the warm-up on, what the
+    /// gate deployed online.
     ///
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn policy(&self) -> Result<Policy, LearnError> {
         let (stage, step) = self.position.stage_and_step(&self.config);
-        match (&self.live, stage) {
-            (Some(live), _) => live.policy.deep_clone(),
+        match (&self.deployed, stage) {
+            (Some(deployed), _) => deployed.policy.deep_clone(),
             (None, Stage::Imitation) => self.imitation_policy(),
             (None, _) => self.snapshot(format!("{}-{step}", stage.name())),
         }
@@ -254,9 +257,9 @@ impl Trainer {
         self.policy_of(&self.reference, "imitation".into(), acting)
     }
 
-    /// The learner's newest actor and critic as a policy.
+    /// The learner's newest average of the actor, and its critic, as a policy.
     fn snapshot(&self, name: String) -> Result<Policy, LearnError> {
-        self.policy_of(&self.actor, name, self.config.acting)
+        self.policy_of(&self.average, name, self.config.acting)
     }
 
     fn policy_of(&self, flow: &Flow, name: String, acting: Acting) -> Result<Policy, LearnError> {
@@ -269,7 +272,7 @@ impl Trainer {
             critic: self.config.critic,
             acting,
         };
-        Ok(Policy::new(header, flow.deep_clone()?, self.critic.deep_clone()?))
+        Ok(Policy::new(header, flow.deep_clone()?, self.target_critic.deep_clone()?))
     }
 
     /// What ended, if anything, now that the position has moved on.
@@ -279,6 +282,7 @@ impl Trainer {
             (Stage::Imitation, _) => {
                 // From here on the average is both: the policy to improve and the one to stay close to.
                 self.actor.params().copy_from(self.reference.params())?;
+                self.average.params().copy_from(self.reference.params())?;
                 self.actor_optimizer = AdamW::new(self.config.optimizer, self.actor.params());
                 Ok(Some(Boundary::Stage(stage)))
             }

@@ -111,14 +111,13 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
           flow: (n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
           critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
-          polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, objective: {objective},
+          polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, actor_average_decay: 0.9, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
           imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, ema_decay: 0.99),
           warmup_steps: 300, offline_steps: 300,
           online: (iterations: 2, episodes_per_iteration: 5, critic_first_steps: 20, steps_per_iteration: 60,
                    offline_share: 0.5,
-                   gate: KeepBest(max_nats_per_dim: 2.0, max_calibration_gap: 1.0, value_tolerance: 0.5,
-                                  max_return_drop: 0.5)))"
+                   gate: KeepBest(max_nats_per_dim: 2.0, max_calibration_gap: 1.0, value_tolerance: 0.5)))"
     );
     Ok(bridge::config::parse("config", &text)?)
 }
@@ -148,7 +147,7 @@ fn run(
             Work::Finished => return Ok(trainer),
             Work::Learn => drop(trainer.learn()?),
             Work::Collect { seeds, .. } => {
-                let episodes = play_all(&make, trainer.live()?, &seeds, 2, |_| ())?;
+                let episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
                 trainer.accept(&episodes)?;
                 own.extend(episodes);
             }
@@ -211,7 +210,7 @@ fn the_stages_improve_the_policy() -> TestResult {
         match trainer.work() {
             Work::Finished => break,
             Work::Collect { seeds, .. } => {
-                let episodes = play_all(&make, trainer.live()?, &seeds, 2, |_| ())?;
+                let episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
                 trainer.accept(&episodes)?;
             }
             Work::Learn => {

@@ -18,6 +18,7 @@ options, all as name=value:
   phases=0,0.2,0.4,0.6,0.8  replaces the phases of the fingers
   out=gait.ron            where the gait is written
   contacts=scene          off, distal, all: which finger parts touch those of other fingers
+  enough=10               rad/s from which on only steadiness counts
   domain=nominal generations=20 population=40 episodes=2 seconds=12 spread=1 noise=0 seed=1 threads=2";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         elite_share: UnitInterval::try_from(0.2)?,
         n_episodes: number("episodes", 2.0)? as usize,
         episode_s: Positive::try_from(number("seconds", 12.0)?)?,
+        enough_rad_s: Positive::try_from(number("enough", 10.0)?)?,
         spread: Positive::try_from(number("spread", 1.0)?)?,
         noise_rad: NonNegative::try_from(number("noise", 0.0)?)?,
         domain: Domain::load(text("domain", "nominal"))?,

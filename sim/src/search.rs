@@ -7,7 +7,8 @@
 //! A gait's score is what a demonstrator needs: per episode 40 w - tilt - 100 offset - 200 |rise|, with w the mean
 //! turning rate in the wanted direction (rad/s), tilt in rad, mean offset and final rise of the cube in m; or, if the
 //! cube was dropped after t seconds, t - 20 + 10 w. With a weight of 10 instead of 40, searches that start from a gait
-//! that hardly turns end in one that only holds.
+//! that hardly turns end in one that only holds. A rate above [`SearchOptions::enough_rad_s`] earns nothing more:
+//! without that, searches trade steadiness for speed to the end.
 
 use crate::demonstrator::{DemonstrationError, Demonstrator};
 use crate::domain::Domain;
@@ -38,6 +39,8 @@ pub struct SearchOptions {
     pub n_episodes: usize,
     /// Length of an episode, s. Gaits that creep need 20 s to show it.
     pub episode_s: Positive,
+    /// The turning rate that is fast enough, rad/s; from there on only steadiness counts.
+    pub enough_rad_s: Positive,
     /// Width of the first generation over [`Gait`]-wide default deviations: 1 to explore, 0.2 to refine.
     pub spread: Positive,
     /// Deviation of the noise on actions, rad: gaits that survive it make demonstrators.
@@ -158,7 +161,8 @@ fn play(
         }
         let height_m = f64::from(environment.governor().body().cube_pose().position_m[2]);
         let rise_m = (height_m - scene.start().cube.center_m.z).abs();
-        score_sum += RATE_WEIGHT * rate_rad_s - outcome.tilt_rad - 100.0 * outcome.offset_m - 200.0 * rise_m;
+        let rate_score = RATE_WEIGHT * rate_rad_s.min(options.enough_rad_s.get());
+        score_sum += rate_score - outcome.tilt_rad - 100.0 * outcome.offset_m - 200.0 * rise_m;
     }
     let n = options.n_episodes as f64;
     let survived = !environment.outcome().terminated;

@@ -33,6 +33,8 @@ impl Trainer {
             Objective::BestOfN { n, temperature, lambda } => self.best_of_n(n, temperature.f32(), lambda.get(), rng)?,
         };
         let norm = self.update_actor(&gradient, self.config.actor_learning_rate.get(), stage, step)?;
+        let kept = self.config.actor_average_decay.f32();
+        self.average.params().polyak_from(self.actor.params(), 1.0 - kept)?;
         metrics.push(("actor_gradient_norm", norm));
         metrics.extend(&gradient.metrics);
 

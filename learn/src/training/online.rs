@@ -1,8 +1,8 @@
-//! Stage 4: own episodes come in, snapshots go live.
+//! Stage 4: own episodes come in, snapshots are deployed.
 
-use super::{Live, Position, Stage, Trainer, rows};
+use super::{Position, Published, Stage, Trainer, rows};
 use crate::flow::Flow;
-use crate::gate::{self, Evidence, RealisedReturn, Verdict};
+use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
 use crate::noise::fill_normal;
 use crate::replay::ChunkBatch;
@@ -18,26 +18,25 @@ const N_EVIDENCE: usize = 512;
 const HIDDEN_SHARE: f64 = 0.1;
 
 impl Trainer {
-    /// The policy that collects.
+    /// The policy that collects: the challenger if there is one, else the deployed policy.
     ///
     /// # Errors
     /// When a tensor cannot be copied.
-    pub fn live(&mut self) -> Result<&Policy, LearnError> {
-        if self.live.is_none() {
-            self.live = Some(Live { policy: self.snapshot("offline".into())?, realised: None });
+    pub fn acting(&mut self) -> Result<&Policy, LearnError> {
+        if self.deployed.is_none() {
+            self.deployed = Some(self.publish("offline".into())?);
         }
-        match &self.live {
-            Some(live) => Ok(&live.policy),
-            None => Err(LearnError::NoData { wanted: "a live policy" }),
+        match self.challenger.as_ref().or(self.deployed.as_ref()) {
+            Some(acting) => Ok(&acting.policy),
+            None => Err(LearnError::NoData { wanted: "a policy that may act" }),
         }
     }
 
-    /// Takes the episodes that the live policy collected for [`super::Work::Collect`]. Returns whether they proved it
-    /// worse than the one before, which then acts again.
+    /// Takes the episodes that the acting policy collected for [`super::Work::Collect`]. Returns how a challenger did.
     ///
     /// # Errors
     /// When no episodes are due, or one of them is not one.
-    pub fn accept(&mut self, episodes: &[Episode]) -> Result<bool, LearnError> {
+    pub fn accept(&mut self, episodes: &[Episode]) -> Result<Option<Trial>, LearnError> {
         let Position::Collect { .. } = self.position else {
             return Err(LearnError::NoData { wanted: "a gradient step, not episodes" });
         };
@@ -46,35 +45,39 @@ impl Trainer {
             self.online.push(episode, &self.normalizer);
         }
         self.calibration_gap = self.calibration_gap(episodes.len())?;
-        let returns: f64 = episodes.iter().map(|episode| episode.label.outcome.total_reward).sum();
-        let realised = RealisedReturn { n_episodes: episodes.len(), mean: returns / episodes.len().max(1) as f64 };
+        if let Some(acting) = self.challenger.as_mut().or(self.deployed.as_mut()) {
+            episodes.iter().for_each(|episode| acting.returns.add(episode.label.outcome.total_reward));
+        }
         let (_, step) = self.position.stage_and_step(&self.config);
         self.position = Position::Learn { stage: Stage::Online, step };
-
-        if let Some(live) = &mut self.live {
-            live.realised = Some(realised);
-        }
-        let before = self.before.as_ref().and_then(|before| before.realised);
-        let is_worse = before.is_some_and(|before| gate::has_proven_worse(self.config.online.gate, realised, before));
-        if is_worse {
-            self.live = self.before.take();
-        }
-        Ok(is_worse)
+        Ok(self.end_trial())
     }
 
-    /// Judges the newest snapshot; if it goes live, the live policy is kept for the case that it proves worse.
+    /// Deploys or drops the challenger, if there is one.
+    fn end_trial(&mut self) -> Option<Trial> {
+        let challenger = self.challenger.take()?;
+        let deployed = self.deployed.as_ref()?.returns.mean().unwrap_or(f64::NEG_INFINITY);
+        let trial = Trial { challenger: challenger.returns.mean()?, deployed };
+        if trial.is_won() {
+            self.deployed = Some(challenger);
+        }
+        Some(trial)
+    }
+
+    /// Judges the newest snapshot.
     pub(super) fn end_iteration(&mut self, iteration: u64) -> Result<Verdict, LearnError> {
-        let evidence = self.evidence(iteration)?;
-        let verdict = gate::judge(self.config.online.gate, evidence);
-        if verdict == Verdict::Live {
-            let policy = self.snapshot(format!("online-{}", iteration + 1))?;
-            let outgoing = self.live.replace(Live { policy, realised: None });
-            // Two snapshots in a row without episodes between them leave the proven one in place.
-            if outgoing.as_ref().is_some_and(|live| live.realised.is_some()) {
-                self.before = outgoing;
-            }
+        let verdict = gate::judge(self.config.online.gate, self.evidence(iteration)?);
+        let name = format!("online-{}", iteration + 1);
+        match verdict {
+            Verdict::Deployed => self.deployed = Some(self.publish(name)?),
+            Verdict::Challenger => self.challenger = Some(self.publish(name)?),
+            Verdict::TooFar(_) | Verdict::Uncalibrated(_) | Verdict::LooksWorse(_) => {}
         }
         Ok(verdict)
+    }
+
+    fn publish(&self, name: String) -> Result<Published, LearnError> {
+        Ok(Published { policy: self.snapshot(name)?, returns: Returns::default() })
     }
 
     /// What is known of the newest snapshot, on states of the latest episodes.
@@ -95,15 +98,15 @@ impl Trainer {
 
         let value = |flow: &Flow| -> Result<f64, LearnError> {
             let sample = flow.sample(&flow.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-            mean(&self.critic.q_min(&observations, &squash(&sample.u)?, Track::Frozen)?)
+            mean(&self.target_critic.q_min(&observations, &squash(&sample.u)?, Track::Frozen)?)
         };
-        let live_value = self.live.as_ref().map(|live| value(live.policy.flow())).transpose()?;
-        let value = value(&self.actor)?;
-        let kl = self.kl_to_imitation(&self.actor, &observations, &mut rng)?;
+        let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.flow())).transpose()?;
+        let value = value(&self.average)?;
+        let kl = self.kl_to_imitation(&self.average, &observations, &mut rng)?;
         Ok(Evidence {
             nats_per_dim: kl / self.chunk_dim() as f64,
             calibration_gap: self.calibration_gap,
-            value_gain: live_value.map_or(0.0, |live| (value - live) / self.q_range()),
+            value_gain: deployed_value.map_or(0.0, |deployed| (value - deployed) / self.q_range()),
         })
     }
 

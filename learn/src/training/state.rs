@@ -1,10 +1,10 @@
 //! A trainer on disk: weights, targets, optimisers and counters. Batches and noise are named by counters, so no generator
 //! state is needed; episodes have a log of their own, of which only their number is kept here.
 
-use super::{Live, Position, Trainer};
+use super::{Position, Published, Trainer};
 use crate::adamw::AdamWError;
 use crate::flow::Flow;
-use crate::gate::RealisedReturn;
+use crate::gate::Returns;
 use crate::policy::{read, write};
 use crate::{LearnConfig, LearnError, Policy};
 use bridge::number::Positive;
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const STATE_FILE: &str = "trainer.ron";
-const LIVE_FOLDER: &str = "live";
-const BEFORE_FOLDER: &str = "before";
+const DEPLOYED_FOLDER: &str = "deployed";
+const CHALLENGER_FOLDER: &str = "challenger";
 
 /// The counters of a trainer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,10 +33,10 @@ pub struct TrainerState {
     pub seed: u64,
     /// The environment that it learns for.
     pub environment: EnvironmentSpec,
-    /// What the live policy's episodes returned, when there is a live policy.
-    pub live: Option<Option<RealisedReturn>>,
-    /// The same for the policy before.
-    pub before: Option<Option<RealisedReturn>>,
+    /// What the deployed policy's episodes returned, when one is deployed.
+    pub deployed: Option<Returns>,
+    /// The same for its challenger.
+    pub challenger: Option<Returns>,
 }
 
 impl TrainerState {
@@ -56,7 +56,7 @@ impl Trainer {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), LearnError> {
-        let realised = |live: &Option<Live>| live.as_ref().map(|live| live.realised);
+        let returns = |published: &Option<Published>| published.as_ref().map(|published| published.returns);
         let state = TrainerState {
             position: self.position,
             n_online_episodes: self.online.n_episodes(),
@@ -64,8 +64,8 @@ impl Trainer {
             calibration_gap: self.calibration_gap,
             seed: self.seed,
             environment: self.environment.clone(),
-            live: realised(&self.live),
-            before: realised(&self.before),
+            deployed: returns(&self.deployed),
+            challenger: returns(&self.challenger),
         };
         let state = ron::ser::to_string_pretty(&state, ron::ser::PrettyConfig::default())
             .map_err(|error| LearnError::Checkpoint { path: folder.to_owned(), reason: error.to_string() })?;
@@ -76,17 +76,18 @@ impl Trainer {
         let optimizer = self.actor_optimizer.to_bytes(self.actor.params()).map_err(unusable)?;
         write(folder, "actor_optimizer.safetensors", &optimizer)?;
         write(folder, "reference.safetensors", &self.reference.params().to_bytes()?)?;
+        write(folder, "average.safetensors", &self.average.params().to_bytes()?)?;
         write(folder, "critic.safetensors", &self.critic.to_bytes()?)?;
         write(folder, "target_critic.safetensors", &self.target_critic.to_bytes()?)?;
         for (member, (critic, optimizer)) in self.critic.members().iter().zip(&self.critic_optimizers).enumerate() {
             let bytes = optimizer.to_bytes(critic.params()).map_err(unusable)?;
             write(folder, &critic_optimizer_file(member), &bytes)?;
         }
-        for (name, live) in [(LIVE_FOLDER, &self.live), (BEFORE_FOLDER, &self.before)] {
-            if let Some(live) = live {
+        for (name, published) in [(DEPLOYED_FOLDER, &self.deployed), (CHALLENGER_FOLDER, &self.challenger)] {
+            if let Some(published) = published {
                 let path = folder.join(name);
                 std::fs::create_dir_all(&path).map_err(|source| LearnError::File { path: path.clone(), source })?;
-                live.policy.save(&path)?;
+                published.policy.save(&path)?;
             }
         }
         Ok(())
@@ -127,7 +128,8 @@ impl Trainer {
             Flow::from_bytes(trainer.config.flow, observation_len, chunk_dim, &bytes, &Device::Cpu)
                 .map_err(|error| unusable(format!("{name}: {error}")))
         };
-        (trainer.actor, trainer.reference) = (flow("actor.safetensors")?, flow("reference.safetensors")?);
+        let (actor, reference) = (flow("actor.safetensors")?, flow("reference.safetensors")?);
+        (trainer.average, trainer.actor, trainer.reference) = (flow("average.safetensors")?, actor, reference);
         let optimizer_error = |name: &str, error: AdamWError| unusable(format!("{name}: {error}"));
         let (name, params) = ("actor_optimizer.safetensors", trainer.actor.params());
         let bytes = read(folder, name)?;
@@ -138,11 +140,11 @@ impl Trainer {
             let (name, params) = (critic_optimizer_file(member), trainer.critic.members()[member].params());
             optimizer.load_bytes(params, &read(folder, &name)?).map_err(|error| optimizer_error(&name, error))?;
         }
-        let load = |name: &str, realised: Option<Option<RealisedReturn>>| {
-            realised.map(|realised| Ok(Live { policy: Policy::load(&folder.join(name))?, realised })).transpose()
+        let load = |name: &str, returns: Option<Returns>| -> Result<Option<Published>, LearnError> {
+            returns.map(|returns| Ok(Published { policy: Policy::load(&folder.join(name))?, returns })).transpose()
         };
-        trainer.live = load(LIVE_FOLDER, state.live).map_err(|error: LearnError| unusable(error.to_string()))?;
-        trainer.before = load(BEFORE_FOLDER, state.before).map_err(|error: LearnError| unusable(error.to_string()))?;
+        trainer.deployed = load(DEPLOYED_FOLDER, state.deployed).map_err(|error| unusable(error.to_string()))?;
+        trainer.challenger = load(CHALLENGER_FOLDER, state.challenger).map_err(|error| unusable(error.to_string()))?;
         Ok(trainer)
     }
 }
