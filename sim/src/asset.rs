@@ -63,7 +63,7 @@ pub(crate) const GAITS: Shelf = shelf!(
     ]
 );
 pub(crate) const DOMAINS: Shelf =
-    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "hard_orca_v2", "shifted_reference16"]);
+    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);
 
 impl Shelf {
     /// All names, in order.
