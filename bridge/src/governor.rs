@@ -9,7 +9,7 @@
 //!
 //! The rate has the last word: no target ever jumps.
 
-use crate::number::{Positive, UnitInterval};
+use crate::number::{NumberError, Positive, UnitInterval};
 use crate::{Body, BodyError, BodySpec, Percept};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,16 @@ pub struct GovernorConfig {
     /// Position error that the servo may be asked for, in units of the error that saturates its motor (max effort /
     /// stiffness). 1 never saturates; the measured gaits saturate in a third of all steps and need 3.
     pub windup: Positive,
+}
+
+impl GovernorConfig {
+    /// What holds where nothing else is chosen: all of a joint's rate, and the position error that the gaits need.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn usual() -> Result<Self, NumberError> {
+        Ok(Self { rate_share: 1.0.try_into()?, windup: 3.0.try_into()? })
+    }
 }
 
 /// Limits of a body's joints, ready to be applied. Pure: the same inputs give the same output.

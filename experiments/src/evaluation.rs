@@ -20,8 +20,10 @@ pub struct EvaluationRecord {
     pub stage: String,
     /// Gradient steps of that stage that were done.
     pub step: u64,
-    /// Name of the policy.
+    /// Name of the policy in tables: its stage, or the demonstrator.
     pub policy: String,
+    /// Name of the very weights that acted: within a run, what has the same name acts the same.
+    pub snapshot: String,
     /// The domain.
     pub domain: String,
     /// Own episodes that it had learned from.

@@ -240,6 +240,7 @@ impl Session {
             stage: stage.name().into(),
             step,
             policy: stage.name().into(),
+            snapshot: policy.header().name.clone(),
             domain: domain.to_owned(),
             own_episodes: self.own_episodes_at(stage, step),
             n_candidates: policy.header().acting.n_candidates,
@@ -263,6 +264,7 @@ impl Session {
             stage: Stage::Imitation.name().into(),
             step: 0,
             policy: "demonstrator".into(),
+            snapshot: "demonstrator".into(),
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,
@@ -275,7 +277,8 @@ impl Session {
         })
     }
 
-    /// The record in the log that differs from `blank` by its outcomes alone, else a new one of what `play` plays.
+    /// The record in the log that differs from `blank` by its outcomes alone. Else a new one: of the outcomes that the
+    /// same weights had in the same episodes when they were deployed before, or of what `play` plays.
     fn recorded(
         &self,
         blank: EvaluationRecord,
@@ -286,10 +289,18 @@ impl Session {
         let is_same = |record: &EvaluationRecord| {
             record.outcomes.len() == n_episodes && EvaluationRecord { outcomes: Vec::new(), ..record.clone() } == blank
         };
-        if let Some(record) = log.into_iter().find(is_same) {
-            return Ok(record);
+        if let Some(record) = log.iter().find(|record| is_same(record)) {
+            return Ok(record.clone());
         }
-        let outcomes = play()?.into_iter().map(|episode| episode.label.outcome).collect();
+        let played_alike = |record: &&EvaluationRecord| {
+            record.outcomes.len() == n_episodes
+                && (&record.snapshot, &record.domain) == (&blank.snapshot, &blank.domain)
+                && (record.n_candidates, record.first_seed) == (blank.n_candidates, blank.first_seed)
+        };
+        let outcomes = match log.iter().find(played_alike) {
+            Some(record) => record.outcomes.clone(),
+            None => play()?.into_iter().map(|episode| episode.label.outcome).collect(),
+        };
         let record = EvaluationRecord { outcomes, ..blank };
         self.run.append_eval(&record)?;
         Ok(record)

@@ -99,6 +99,10 @@ pub struct ImitationConfig {
     pub final_learning_rate: Positive,
     /// Steps over which the learning rate rises from zero.
     pub ramp_steps: u64,
+    /// Share of every batch that is drawn from chunks which start within the first H steps of their episode. Every
+    /// episode goes through them and all else hangs on them, but they are few: 1 in 60 of those in 600 steps. And they
+    /// are the hardest: from one and the same state every gait begins, at any phase.
+    pub opening_share: UnitInterval,
     /// Decay of the moving average of the weights; the average is the imitation policy.
     pub ema_decay: UnitInterval,
 }

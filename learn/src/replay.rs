@@ -117,6 +117,12 @@ impl Replay {
         self.starts.iter().filter(is_whole).copied().collect()
     }
 
+    /// Those of `starts` that lie within the first chunk of their episode.
+    #[must_use]
+    pub fn openings(&self, starts: &[ChunkStart]) -> Vec<ChunkStart> {
+        starts.iter().filter(|start| start.step_idx < self.chunk_len).copied().collect()
+    }
+
     /// Draws `n` starts from `among`, uniformly and with replacement.
     pub fn draw(among: &[ChunkStart], n: usize, rng: &mut bridge::random::Rng, out: &mut Vec<ChunkStart>) {
         out.extend((0..n).map(|_| among[rng.random_range(0..among.len())]));

@@ -92,6 +92,7 @@ pub struct Trainer {
 
     offline: Replay,
     imitation_starts: Vec<ChunkStart>,
+    imitation_openings: Vec<ChunkStart>,
     online: Replay,
 
     actor: Flow,
@@ -144,6 +145,7 @@ impl Trainer {
         if imitation_starts.is_empty() {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
+        let imitation_openings = offline.openings(&imitation_starts);
         let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
         let actor = Flow::new(config.flow, observation_len, chunk_dim, seed, &Device::Cpu)?;
         actor.initialise_act_norm(&imitation_step::statistics(&offline, &imitation_starts)?)?;
@@ -161,6 +163,7 @@ impl Trainer {
             imitation_temperature,
             online: Replay::new(config.chunk_len, config.discount.get()),
             offline,
+            imitation_openings,
             imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),
             reference: actor.deep_clone()?,

@@ -113,7 +113,7 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
           critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
           polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, actor_average_decay: 0.9, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
-          imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, ema_decay: 0.99),
+          imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, opening_share: 0.1, ema_decay: 0.99),
           warmup_steps: 300, offline_steps: 300,
           online: (iterations: 2, episodes_per_iteration: 5, critic_first_steps: 20, steps_per_iteration: 60,
                    offline_share: 0.5,

@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         spread: Positive::try_from(number("spread", 1.0)?)?,
         noise_rad: NonNegative::try_from(number("noise", 0.0)?)?,
         domain: Domain::load(text("domain", "nominal"))?,
-        governor: GovernorConfig { rate_share: UnitInterval::try_from(1.0)?, windup: Positive::try_from(3.0)? },
+        governor: GovernorConfig::usual()?,
         seed: number("seed", 1.0)? as u64,
         n_threads: number("threads", 2.0)? as usize,
     };

@@ -7,7 +7,7 @@ use bridge::{Body, CubeReward, Environment, Episode, GovernorConfig, Percept};
 use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, collect, search_gait};
 
 fn governor() -> GovernorConfig {
-    GovernorConfig { rate_share: UnitInterval::try_from(1.0).unwrap(), windup: Positive::try_from(3.0).unwrap() }
+    GovernorConfig::usual().unwrap()
 }
 
 fn short(hand: &str, horizon_s: f64) -> CubeScene {
@@ -161,6 +161,7 @@ fn a_search_is_deterministic() {
         elite_share: UnitInterval::try_from(0.5).unwrap(),
         n_episodes: 1,
         episode_s: Positive::try_from(1.0).unwrap(),
+        enough_rad_s: Positive::try_from(10.0).unwrap(),
         spread: Positive::try_from(0.2).unwrap(),
         noise_rad: NonNegative::try_from(0.004).unwrap(),
         domain: Domain::load("nominal").unwrap(),

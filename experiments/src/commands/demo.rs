@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub fn demo(args: &DemoArgs) -> Result<Ended> {
     let scene = CubeScene::load(&args.hand)?;
     let domain = Domain::load(&args.domain)?;
-    let governor = GovernorConfig { rate_share: 1.0.try_into()?, windup: 3.0.try_into()? };
+    let governor = GovernorConfig::usual()?;
     let environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
     let header =
         DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
@@ -51,6 +51,7 @@ pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<Evaluation
             stage: "demonstration".into(),
             step: 0,
             policy: actor.to_owned(),
+            snapshot: actor.to_owned(),
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,

@@ -34,6 +34,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
         stage: stage.name().into(),
         step,
         policy: args.policy.clone(),
+        snapshot: policy.header().name.clone(),
         domain: domain.clone(),
         own_episodes: 0,
         n_candidates: policy.header().acting.n_candidates,

@@ -32,7 +32,9 @@ impl Trainer {
     pub(super) fn imitation_step(&mut self, step: u64, rng: &mut Rng, metrics: &mut Metrics) -> Result<(), LearnError> {
         let n = self.config.batch_size;
         self.starts.clear();
-        Replay::draw(&self.imitation_starts, n, rng, &mut self.starts);
+        let n_openings = (n as f64 * self.config.imitation.opening_share.get()).round() as usize;
+        Replay::draw(&self.imitation_openings, n_openings, rng, &mut self.starts);
+        Replay::draw(&self.imitation_starts, n - n_openings, rng, &mut self.starts);
         let empty = (&self.online, [].as_slice());
         gather_mixed((&self.offline, &self.starts), empty, &mut self.batch);
         let demonstrated = unsquashed(&self.batch.chunks, self.config.dequantization.f32(), rng);

@@ -24,7 +24,7 @@ impl Trainer {
     /// When a tensor cannot be copied.
     pub fn acting(&mut self) -> Result<&Policy, LearnError> {
         if self.deployed.is_none() {
-            self.deployed = Some(self.publish("offline".into())?);
+            self.deployed = Some(self.publish(format!("{}-{}", Stage::Offline.name(), self.config.offline_steps))?);
         }
         match self.challenger.as_ref().or(self.deployed.as_ref()) {
             Some(acting) => Ok(&acting.policy),

@@ -7,7 +7,6 @@ use crate::viewer::driver::{Driver, driver};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame};
 use crate::viewer::reading::{Instruments, Reading};
-use bridge::number::{NumberError, Positive, UnitInterval};
 use bridge::{CubeReward, CubeTask, Environment, EnvironmentError, GovernorConfig, TaskEnvironment};
 use sim::{CubeScene, Domain, Part, SERVO_HZ};
 
@@ -61,7 +60,7 @@ impl Rollout {
         let instruments = Instruments::new(task_config.nominal_center_m.map(|x| x.get()), task_config.direction.sign());
         let domain = Domain::load(&arguments.domain.asset_name(&arguments.hand))?;
         let task = CubeTask::new(task_config, scene.hand().n_joints());
-        let environment = TaskEnvironment::new(Filmed::new(scene.body(domain)), task, governor()?)?;
+        let environment = TaskEnvironment::new(Filmed::new(scene.body(domain)), task, GovernorConfig::usual()?)?;
         let mut rollout = Self {
             hand: arguments.hand.clone(),
             domain: arguments.domain,
@@ -168,9 +167,4 @@ impl Rollout {
         }
         Ok(())
     }
-}
-
-/// The governor that demonstrations pass: all of the joints' rates, and the position error that the gaits need.
-fn governor() -> Result<GovernorConfig, NumberError> {
-    Ok(GovernorConfig { rate_share: UnitInterval::try_from(1.0)?, windup: Positive::try_from(3.0)? })
 }
