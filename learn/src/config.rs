@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::adamw::AdamWConfig;
 use crate::critic::CriticConfig;
-use crate::flow::FlowConfig;
+use crate::policy_net::PolicyConfig;
 
 /// The learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub struct LearnConfig {
     pub batch_size: usize,
     /// What all optimisers share.
     pub optimizer: AdamWConfig,
-    /// The policy.
-    pub flow: FlowConfig,
+    /// The policy network.
+    pub policy: PolicyConfig,
     /// The critic.
     pub critic: CriticConfig,
     /// tau: share of the critic that flows into its target network in every critic step.

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | Q | `q` | min over the critics of the value of the policy's own chunk, `[r]` |
 //! | log pi(a_z) | `log_pi` | density of that chunk under the policy, from the sampling pass, `[r]` |
-//! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation flow, `[r]` |
-//! | log pi(a_D) | `log_demo` | density of a demonstrated chunk under the policy, `[r]` |
+//! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation policy, `[r]` |
+//! | l(a_D) | `demo_loss` | imitation loss of a demonstrated chunk, `[r]`: `-log pi(a_D)` where the policy has a density |
+//! | l(a_best) | `best_loss` | the same of the policy's own chunk that the critic scores best of N, `[r]` |
 //!
 //! Densities are those of u = atanh(a): the squash is the same on both sides of every difference, so it cancels.
 //! Every function returns the *sum* over the rows it was given, divided by `n_rows`, the rows of the whole batch: shards
@@ -13,12 +14,12 @@
 
 use candle_core::{Result, Tensor};
 
-/// A0 (SOFT-FLOW, the displayed objective): minimize `-E[Q] + lambda E[-log pi(a_D)]`.
+/// A0 (SOFT-FLOW, the displayed objective): minimize `-E[Q] + lambda E[l(a_D)]`.
 ///
 /// # Errors
 /// When the tensors do not fit each other.
-pub fn demo_likelihood(q: &Tensor, log_demo: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
-    ((q.sum_all()? + (log_demo.sum_all()? * lambda)?)? * (-1.0 / n_rows as f64))?.contiguous()
+pub fn demo_likelihood(q: &Tensor, demo_loss: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
+    ((q.sum_all()?.neg()? + (demo_loss.sum_all()? * lambda)?)? * (1.0 / n_rows as f64))?.contiguous()
 }
 
 /// A3: minimize `-E[Q] + beta E[log pi(a_z) - log pi_0(a_z)]`, the reverse KL estimated on the policy's own samples.
@@ -30,12 +31,12 @@ pub fn reverse_kl(q: &Tensor, log_pi: &Tensor, log_reference: &Tensor, beta: f64
     (((kl * beta)? - q.sum_all()?)? * (1.0 / n_rows as f64))?.contiguous()
 }
 
-/// A5: minimize `E[-log pi(a_best)] + lambda E[-log pi(a_D)]`, a_best the own chunk that the critic scores best of N.
+/// A5: minimize `E[l(a_best)] + lambda E[l(a_D)]`.
 ///
 /// # Errors
 /// When the tensors do not fit each other.
-pub fn best_of_n(log_best: &Tensor, log_demo: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
-    demo_likelihood(log_best, log_demo, lambda, n_rows)
+pub fn best_of_n(best_loss: &Tensor, demo_loss: &Tensor, lambda: f64, n_rows: usize) -> Result<Tensor> {
+    ((best_loss.sum_all()? + (demo_loss.sum_all()? * lambda)?)? * (1.0 / n_rows as f64))?.contiguous()
 }
 
 /// Dual ascent on beta: `log beta += rate * clip(KL / target - 1)`, so that the KL meets its target whatever the scale
@@ -55,19 +56,20 @@ mod tests {
         Var::new(values, &Device::Cpu)
     }
 
-    /// Contract: values worked by hand, and the sign of every gradient: Q and the likelihoods ascend, the KL descends.
+    /// Contract: values worked by hand, and the sign of every gradient: Q ascends, imitation losses and the KL descend.
     #[test]
     fn objectives_by_hand() -> Result<()> {
         let (q, log_pi) = (tensor(&[1.0, 3.0])?, tensor(&[-10.0, -12.0])?);
-        let (log_reference, log_demo) = (tensor(&[-11.0, -16.0])?, tensor(&[-20.0, -22.0])?);
+        let (log_reference, demo_loss) = (tensor(&[-11.0, -16.0])?, tensor(&[20.0, 22.0])?);
+        let best_loss = tensor(&[10.0, 12.0])?;
         let cases = [
-            (demo_likelihood(&q, &log_demo, 0.1, 2)?, -2.0 + 2.1, vec![(&q, -0.5), (&log_demo, -0.05)]),
+            (demo_likelihood(&q, &demo_loss, 0.1, 2)?, -2.0 + 2.1, vec![(&q, -0.5), (&demo_loss, 0.05)]),
             (
                 reverse_kl(&q, &log_pi, &log_reference, 0.1, 2)?,
                 -2.0 + 0.25,
                 vec![(&q, -0.5), (&log_pi, 0.05), (&log_reference, -0.05)],
             ),
-            (best_of_n(&log_pi, &log_demo, 0.5, 2)?, 11.0 + 10.5, vec![(&log_pi, -0.5), (&log_demo, -0.25)]),
+            (best_of_n(&best_loss, &demo_loss, 0.5, 2)?, 11.0 + 10.5, vec![(&best_loss, 0.5), (&demo_loss, 0.25)]),
         ];
         for (loss, value, gradients) in cases {
             assert!((f64::from(loss.to_scalar::<f32>()?) - value).abs() < 1e-5, "{loss}, expected {value}");

@@ -23,9 +23,9 @@ pub use state::TrainerState;
 
 use crate::adamw::AdamW;
 use crate::critic::ChunkCritic;
-use crate::flow::Flow;
 use crate::gate::{Returns, Verdict};
 use crate::policy::{Policy, PolicyHeader};
+use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
 use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, shards};
 use bridge::number::Positive;
@@ -94,12 +94,12 @@ pub struct Trainer {
     imitation_starts: Vec<ChunkStart>,
     online: Replay,
 
-    actor: Flow,
+    actor: Box<dyn PolicyNet>,
     actor_optimizer: AdamW,
     /// Moving average of the actor while it imitates; pi_0 from then on.
-    reference: Flow,
+    reference: Box<dyn PolicyNet>,
     /// Moving average of the actor while it improves: what acts.
-    average: Flow,
+    average: Box<dyn PolicyNet>,
     critic: ChunkCritic,
     target_critic: ChunkCritic,
     critic_optimizers: Vec<AdamW>,
@@ -145,8 +145,8 @@ impl Trainer {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
         let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
-        let actor = Flow::new(config.flow, observation_len, chunk_dim, seed, &Device::Cpu)?;
-        actor.initialise_act_norm(&imitation_step::statistics(&offline, &imitation_starts)?)?;
+        let mut actor = config.policy.build(observation_len, chunk_dim, seed)?;
+        actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
         let critic = ChunkCritic::new(config.critic, observation_len, chunk_dim, seed, &Device::Cpu)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
@@ -254,25 +254,25 @@ impl Trainer {
     /// When a tensor cannot be copied.
     pub fn imitation_policy(&self) -> Result<Policy, LearnError> {
         let acting = Acting { n_candidates: 1, temperature: self.imitation_temperature };
-        self.policy_of(&self.reference, "imitation".into(), acting)
+        self.policy_of(self.reference.as_ref(), "imitation".into(), acting)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.
     fn snapshot(&self, name: String) -> Result<Policy, LearnError> {
-        self.policy_of(&self.average, name, self.config.acting)
+        self.policy_of(self.average.as_ref(), name, self.config.acting)
     }
 
-    fn policy_of(&self, flow: &Flow, name: String, acting: Acting) -> Result<Policy, LearnError> {
+    fn policy_of(&self, net: &dyn PolicyNet, name: String, acting: Acting) -> Result<Policy, LearnError> {
         let header = PolicyHeader {
             name,
             environment: self.environment.clone(),
             chunk_len: self.config.chunk_len,
             normalizer: self.normalizer.clone(),
-            flow: self.config.flow,
+            policy: self.config.policy,
             critic: self.config.critic,
             acting,
         };
-        Ok(Policy::new(header, flow.deep_clone()?, self.target_critic.deep_clone()?))
+        Ok(Policy::new(header, net.deep_clone()?, self.target_critic.deep_clone()?))
     }
 
     /// What ended, if anything, now that the position has moved on.

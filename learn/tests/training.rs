@@ -109,7 +109,7 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
     let text = format!(
         "(chunk_len: 4, discount: 0.9, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
-          flow: (n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
+          policy: Flow(n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
           critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
           polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, actor_average_decay: 0.9, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
@@ -295,7 +295,7 @@ fn a_damaged_checkpoint_is_refused() -> TestResult {
     let folder = tempfile::tempdir()?;
     let checkpoint = Checkpoint::write(&trainer(REVERSE_KL, &demonstrations)?, folder.path())?;
     checkpoint.verify()?;
-    for name in ["actor.safetensors", "actor_optimizer.safetensors", "trainer.ron", "policy/flow.safetensors"] {
+    for name in ["actor.safetensors", "actor_optimizer.safetensors", "trainer.ron", "policy/actor.safetensors"] {
         let path = checkpoint.path.join(name);
         let whole = std::fs::read(&path)?;
         let mut flipped = whole.clone();

@@ -2,22 +2,23 @@
 //! [`crate::objectives`].
 
 use super::{Metrics, Stage, Trainer, rows};
-use crate::flow::Flow;
 use crate::layers::Track;
-use crate::noise::fill_normal;
 use crate::objectives;
+use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, Replay};
 use crate::shards::{Gradient, ShardOutput, gradients};
 use crate::squash::squash;
 use crate::{LearnError, Objective};
 use bridge::random::Rng;
-use candle_core::{Result as TensorResult, Tensor};
+use candle_core::{Result as TensorResult, Tensor, bail};
 use std::ops::Range;
 
 /// Objectives that do not need the KL to pi_0 measure it every so many steps, to show it.
 const KL_EVERY: u64 = 20;
 /// Name of that KL in the logs.
 const KL: &str = "kl_to_imitation";
+/// Name of the imitation loss of demonstrated chunks, per chunk.
+const DEMO_LOSS: &str = "demo_loss";
 
 impl Trainer {
     pub(super) fn actor_step(
@@ -45,7 +46,8 @@ impl Trainer {
             self.beta = objectives::adapt_beta(self.beta, kl, target, dual_rate.get());
         } else if step.is_multiple_of(KL_EVERY) {
             let observations = rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
-            metrics.push((KL, self.kl_to_imitation(&self.actor, &observations, rng)?));
+            let kl = self.kl_to_imitation(self.actor.as_ref(), &observations, rng)?;
+            metrics.extend(kl.map(|kl| (KL, kl)));
         }
         Ok(())
     }
@@ -53,14 +55,15 @@ impl Trainer {
     /// A3. Q and both densities come from one sampling pass and one frozen density pass.
     fn reverse_kl(&self, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.base_noise(rng);
+        let z = self.actor.base_noise(n, 1.0, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
             let own = self.own_chunks(&observations, &rows(&z, n, range)?)?;
+            let log_pi = own.log_pi()?;
             let embedding = self.reference.embed(&observations, Track::Frozen)?;
             let log_reference = self.reference.log_prob(&embedding, &own.u, Track::Frozen)?;
-            let loss = objectives::reverse_kl(&own.q, &own.log_pi, &log_reference, self.beta, n)?;
-            let log_pi = mean_share(&own.log_pi, n)?;
+            let loss = objectives::reverse_kl(&own.q, log_pi, &log_reference, self.beta, n)?;
+            let log_pi = mean_share(log_pi, n)?;
             let kl = log_pi - mean_share(&log_reference, n)?;
             let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (KL, kl), ("log_pi_own", log_pi)];
             Ok(ShardOutput { loss, metrics })
@@ -71,13 +74,13 @@ impl Trainer {
     fn demo_likelihood(&mut self, lambda: f64, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let demonstrated = self.draw_demonstrated(rng);
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.base_noise(rng);
+        let z = self.actor.base_noise(n, 1.0, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
             let own = self.own_chunks(&observations, &rows(&z, n, range.clone())?)?;
-            let log_demo = self.log_demo(&demonstrated, range)?;
-            let loss = objectives::demo_likelihood(&own.q, &log_demo, lambda, n)?;
-            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), ("demo_nll", -mean_share(&log_demo, n)?)];
+            let demo_loss = self.imitation_loss(&demonstrated, range)?;
+            let loss = objectives::demo_likelihood(&own.q, &demo_loss, lambda, n)?;
+            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
             Ok(ShardOutput { loss, metrics })
         })
     }
@@ -92,16 +95,17 @@ impl Trainer {
     ) -> Result<Gradient, LearnError> {
         let demonstrated = self.draw_demonstrated(rng);
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let tempered = |rng: &mut Rng| self.base_noise(rng).into_iter().map(|z| z * temperature).collect();
-        let candidates: Vec<Vec<f32>> = (0..n_candidates).map(|_| tempered(rng)).collect();
+        let candidates: Vec<Vec<f32>> = (0..n_candidates).map(|_| self.actor.base_noise(n, temperature, rng)).collect();
+        let noise = self.actor.imitation_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
             let (best, q_sum) = self.best_candidates(&observations, &candidates, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Weights)?;
-            let log_best = self.actor.log_prob(&embedding, &best, Track::Weights)?;
-            let log_demo = self.log_demo(&demonstrated, range)?;
-            let loss = objectives::best_of_n(&log_best, &log_demo, lambda, n)?;
-            let metrics = vec![("q_own", q_sum / n as f64), ("demo_nll", -mean_share(&log_demo, n)?)];
+            let noise = rows(&noise, n, range.clone())?;
+            let best_loss = self.actor.imitation_loss(&embedding, &best, &noise, Track::Weights)?;
+            let demo_loss = self.imitation_loss(&demonstrated, range)?;
+            let loss = objectives::best_of_n(&best_loss, &demo_loss, lambda, n)?;
+            let metrics = vec![("q_own", q_sum / n as f64), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
             Ok(ShardOutput { loss, metrics })
         })
     }
@@ -134,21 +138,21 @@ impl Trainer {
     }
 
     /// As many demonstrated chunks as the batch has rows, unsquashed with dequantization noise.
-    fn draw_demonstrated(&mut self, rng: &mut Rng) -> ChunkBatch {
+    fn draw_demonstrated(&mut self, rng: &mut Rng) -> Demonstrated {
         self.starts.clear();
         Replay::draw(&self.imitation_starts, self.batch.n_rows, rng, &mut self.starts);
-        let mut demonstrated = ChunkBatch::default();
-        self.offline.gather(&self.starts, &mut demonstrated);
-        demonstrated.chunks =
-            super::imitation_step::unsquashed(&demonstrated.chunks, self.config.dequantization.f32(), rng);
-        demonstrated
+        let mut batch = ChunkBatch::default();
+        self.offline.gather(&self.starts, &mut batch);
+        let u = super::imitation_step::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
+        let noise = self.actor.imitation_noise(batch.n_rows, rng);
+        Demonstrated { n_rows: batch.n_rows, observations: batch.observations, u, noise }
     }
 
-    fn log_demo(&self, demonstrated: &ChunkBatch, range: Range<usize>) -> TensorResult<Tensor> {
-        let n = demonstrated.n_rows;
-        let observations = rows(&demonstrated.observations, n, range.clone())?;
-        let embedding = self.actor.embed(&observations, Track::Weights)?;
-        self.actor.log_prob(&embedding, &rows(&demonstrated.chunks, n, range)?, Track::Weights)
+    /// The imitation loss of rows of `demonstrated`, `[r]`.
+    fn imitation_loss(&self, demonstrated: &Demonstrated, range: Range<usize>) -> TensorResult<Tensor> {
+        let part = |values: &[f32]| rows(values, demonstrated.n_rows, range.clone());
+        let embedding = self.actor.embed(&part(&demonstrated.observations)?, Track::Weights)?;
+        self.actor.imitation_loss(&embedding, &part(&demonstrated.u)?, &part(&demonstrated.noise)?, Track::Weights)
     }
 
     /// The policy's own chunks and their value, with gradients to the actor through both.
@@ -159,22 +163,20 @@ impl Trainer {
         Ok(OwnChunks { u: sample.u, log_pi: sample.log_prob, q: (q * (1.0 / self.q_range()))? })
     }
 
-    /// Reverse KL of `flow` to pi_0 on its own samples at temperature 1, nats per chunk.
-    pub(super) fn kl_to_imitation(&self, flow: &Flow, observations: &Tensor, rng: &mut Rng) -> Result<f64, LearnError> {
+    /// Reverse KL of `net` to pi_0 on its own samples at temperature 1, nats per chunk; none without a density.
+    pub(super) fn kl_to_imitation(
+        &self,
+        net: &dyn PolicyNet,
+        observations: &Tensor,
+        rng: &mut Rng,
+    ) -> Result<Option<f64>, LearnError> {
         let n = observations.dim(0)?;
-        let mut z = vec![0.0; n * self.chunk_dim()];
-        fill_normal(rng, &mut z);
-        let sample = flow.sample(&flow.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
+        let z = net.base_noise(n, 1.0, rng);
+        let own = net.sample(&net.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
+        let Some(log_pi) = own.log_prob else { return Ok(None) };
         let embedding = self.reference.embed(observations, Track::Frozen)?;
-        let log_reference = self.reference.log_prob(&embedding, &sample.u, Track::Frozen)?;
-        Ok(mean_share(&(sample.log_prob - log_reference)?, n)?)
-    }
-
-    /// Standard normal numbers for one chunk per row of the batch.
-    fn base_noise(&self, rng: &mut Rng) -> Vec<f32> {
-        let mut z = vec![0.0; self.batch.chunks.len()];
-        fill_normal(rng, &mut z);
-        z
+        let log_reference = self.reference.log_prob(&embedding, &own.u, Track::Frozen)?;
+        Ok(Some(mean_share(&(log_pi - log_reference)?, n)?))
     }
 
     /// Width of the critic's support: the unit of the objectives' weights.
@@ -212,12 +214,29 @@ impl Trainer {
     }
 }
 
+/// Demonstrated chunks with all the noise that their imitation loss needs.
+struct Demonstrated {
+    n_rows: usize,
+    observations: Vec<f32>,
+    u: Vec<f32>,
+    noise: Vec<f32>,
+}
+
 /// Chunks that the policy sampled for the batch's observations.
 struct OwnChunks {
     u: Tensor,
-    log_pi: Tensor,
+    log_pi: Option<Tensor>,
     /// In Q ranges.
     q: Tensor,
+}
+
+impl OwnChunks {
+    fn log_pi(&self) -> TensorResult<&Tensor> {
+        match &self.log_pi {
+            Some(log_pi) => Ok(log_pi),
+            None => bail!("the policy has no density"),
+        }
+    }
 }
 
 /// What the rows of a shard contribute to the mean over the `n` rows of the batch.

@@ -7,7 +7,6 @@
 use super::{Metrics, Stage, Trainer, rows};
 use crate::LearnError;
 use crate::layers::Track;
-use crate::noise::fill_normal;
 use crate::shards::{self, Gradient};
 use crate::squash::squash;
 use bridge::random::Rng;
@@ -59,10 +58,7 @@ impl Trainer {
     /// The targets y of the batch, n.
     fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let mut z = vec![0.0; batch.chunks.len()];
-        fill_normal(rng, &mut z);
-        let temperature = self.config.acting.temperature.f32();
-        z.iter_mut().for_each(|z| *z *= temperature);
+        let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
             let observations = rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
