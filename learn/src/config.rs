@@ -70,10 +70,10 @@ impl LearnConfig {
             ("learn.online.episodes_per_iteration", self.online.episodes_per_iteration as u64),
             ("learn.online.steps_per_iteration", self.online.steps_per_iteration),
         ];
-        match at_least_one.into_iter().find(|&(_, value)| value == 0) {
-            Some((field, _)) => Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() }),
-            None => Ok(()),
+        if let Some((field, _)) = at_least_one.into_iter().find(|&(_, value)| value == 0) {
+            return Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() });
         }
+        self.policy.check()
     }
 }
 

@@ -31,6 +31,7 @@ pub mod hl_gauss;
 pub mod layers;
 pub mod policy_net;
 pub mod squash;
+pub mod standardizer;
 
 // The numerics under them.
 pub mod adamw;

@@ -3,18 +3,42 @@
 //! A policy network is a conditional law of chunks `u [r, D]`, before the squash of [`crate::squash`], given observations
 //! `o [r, O]`. The learner asks it for samples with a way back to the weights, for an imitation loss, and, where it has one,
 //! for a density; nothing else of it is known outside of its module. All randomness is handed in, as plain numbers.
+//!
+//! | network | draws | density | imitation loss of a row |
+//! |---|---|---|---|
+//! | flow | invertible map of noise | exact | `-ln p(u|o)` |
+//! | Gaussian | mean and standard deviation | exact | `-ln p(u|o)` |
+//! | mixture | one of K Gaussians | exact | `-ln p(u|o)` |
+//! | flow matching | Euler steps, or a student's one step | - | squared error of the velocity (and of the student) |
+//! | diffusion | DDIM steps | - | squared error of the noise |
+//! | deterministic | one chunk, clipped noise | - | squared error of the chunk |
+//!
+//! Squared errors are summed over the dimensions of standardised chunks, so that all imitation losses grow with them alike.
 
+mod deterministic;
+mod diffusion;
 mod flow;
+mod flow_matching;
+mod gaussian;
+mod mixture;
+mod standardized;
+mod time;
 
 use crate::LearnError;
 use crate::flow::{Flow, FlowConfig};
-use crate::layers::Track;
+use crate::layers::{MlpSize, Track};
 use crate::noise::fill_normal;
-use crate::params::Params;
-use bridge::number::Positive;
+use crate::params::{Params, ParamsError};
+use bridge::number::{NonNegative, Positive};
 use bridge::random::Rng;
 use candle_core::{Device, Result as TensorResult, Tensor};
+use deterministic::{Deterministic, DeterministicConfig};
+use diffusion::{Diffusion, DiffusionConfig};
+use flow_matching::{FlowMatching, FlowMatchingConfig};
+use gaussian::Gaussian;
+use mixture::{Mixture, MixtureConfig};
 use serde::{Deserialize, Serialize};
+use standardized::{Law, Standardized, Widths};
 use std::fmt::Debug;
 
 /// Which network the policy is, and its size.
@@ -32,6 +56,66 @@ pub enum PolicyConfig {
         /// Bound of a coupling's log-scale. 1 with 8 blocks or more, 2 with fewer.
         s_max: Positive,
     },
+    /// Diagonal Gaussian with a state-dependent standard deviation: a tanh-Gaussian after the squash.
+    Gaussian {
+        /// Width of the hidden layers. 256.
+        hidden: usize,
+        /// Number of hidden layers, at least 1. 4.
+        n_layers: usize,
+    },
+    /// Mixture of such Gaussians.
+    Mixture {
+        /// K, at least 1. 5.
+        n_components: usize,
+        /// Width of the hidden layers. 256.
+        hidden: usize,
+        /// Number of hidden layers, at least 1. 4.
+        n_layers: usize,
+    },
+    /// Flow matching; no density.
+    FlowMatching {
+        /// Euler steps of a sample, at least 1. 10.
+        n_steps: usize,
+        /// Whether a student makes them in one, distilled along with the imitation loss.
+        one_step: bool,
+        /// Width of the hidden layers. 512.
+        hidden: usize,
+        /// Number of hidden layers, at least 1. 4.
+        n_layers: usize,
+    },
+    /// Denoising diffusion; no density.
+    Diffusion {
+        /// Steps of the noising chain, at least 1. 20.
+        n_steps: usize,
+        /// DDIM steps of a sample, a divisor of `n_steps`. 5 or 20.
+        n_sampling_steps: usize,
+        /// How noise grows along the chain.
+        schedule: Schedule,
+        /// Bound of the denoised chunk, in standard deviations of the data.
+        clip: Positive,
+        /// Width of the hidden layers. 256.
+        hidden: usize,
+        /// Number of hidden layers, at least 1. 3.
+        n_layers: usize,
+    },
+    /// One chunk per observation; no density. With `DemoLikelihood` or `NormalizedDemoLikelihood` it is TD3+BC.
+    Deterministic {
+        /// Standard deviation of the clipped noise of a sample, in standard deviations of the data. 0.2.
+        noise: NonNegative,
+        /// Width of the hidden layers. 256.
+        hidden: usize,
+        /// Number of hidden layers, at least 1. 3.
+        n_layers: usize,
+    },
+}
+
+/// How noise grows along the chain of a diffusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Schedule {
+    /// Ho et al. 2020, scaled to the number of steps.
+    Linear,
+    /// Nichol and Dhariwal 2021.
+    Cosine,
 }
 
 /// Chunks that a policy network drew.
@@ -108,11 +192,26 @@ pub trait PolicyNet: Debug + Send + Sync {
 }
 
 impl PolicyConfig {
+    /// Every network with a line about it, as `softflow tasks` lists them.
+    pub const ALL: [(&str, &str); 6] = [
+        ("Flow", "conditional normalizing flow over action chunks, exact likelihoods"),
+        ("Gaussian", "tanh-Gaussian with a state-dependent standard deviation, exact likelihoods"),
+        ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
+        ("FlowMatching", "velocity field in Euler steps, or its one-step student; no density"),
+        ("Diffusion", "denoising chain sampled by DDIM; no density"),
+        ("Deterministic", "one chunk with clipped noise; no density"),
+    ];
+
     /// Name in RON and in errors.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Flow { .. } => "Flow",
+            Self::Gaussian { .. } => "Gaussian",
+            Self::Mixture { .. } => "Mixture",
+            Self::FlowMatching { .. } => "FlowMatching",
+            Self::Diffusion { .. } => "Diffusion",
+            Self::Deterministic { .. } => "Deterministic",
         }
     }
 
@@ -121,6 +220,43 @@ impl PolicyConfig {
     pub const fn has_density(&self) -> bool {
         match self {
             Self::Flow { .. } => true,
+            Self::Gaussian { .. } => Gaussian::HAS_DENSITY,
+            Self::Mixture { .. } => Mixture::HAS_DENSITY,
+            Self::FlowMatching { .. } => FlowMatching::HAS_DENSITY,
+            Self::Diffusion { .. } => Diffusion::HAS_DENSITY,
+            Self::Deterministic { .. } => Deterministic::HAS_DENSITY,
+        }
+    }
+
+    /// Checks the sizes.
+    ///
+    /// # Errors
+    /// When one is not allowed; the error names it.
+    pub fn check(&self) -> Result<(), LearnError> {
+        let refuse = |field, found: usize, expected: &str| {
+            Err(LearnError::Config { field, reason: format!("found {found}, expected {expected}") })
+        };
+        let sizes = match *self {
+            // The flow checks its own.
+            Self::Flow { .. } => return Ok(()),
+            Self::Gaussian { hidden, n_layers } | Self::Deterministic { hidden, n_layers, .. } => {
+                [hidden, n_layers, 1, 1]
+            }
+            Self::Mixture { n_components, hidden, n_layers } => [hidden, n_layers, n_components, 1],
+            Self::FlowMatching { n_steps, hidden, n_layers, .. } => [hidden, n_layers, 1, n_steps],
+            Self::Diffusion { n_steps, n_sampling_steps, hidden, n_layers, .. } => {
+                if n_sampling_steps == 0 || !n_steps.is_multiple_of(n_sampling_steps) {
+                    let expected = format!("a divisor of n_steps, which is {n_steps}");
+                    return refuse("learn.policy.n_sampling_steps", n_sampling_steps, &expected);
+                }
+                [hidden, n_layers, 1, n_steps]
+            }
+        };
+        let names =
+            ["learn.policy.hidden", "learn.policy.n_layers", "learn.policy.n_components", "learn.policy.n_steps"];
+        match names.into_iter().zip(sizes).find(|&(_, found)| found == 0) {
+            Some((field, found)) => refuse(field, found, "at least 1"),
+            None => Ok(()),
         }
     }
 
@@ -129,12 +265,7 @@ impl PolicyConfig {
     /// # Errors
     /// When a size is not allowed.
     pub fn build(&self, observation_len: usize, chunk_dim: usize, seed: u64) -> Result<Box<dyn PolicyNet>, LearnError> {
-        Ok(match *self {
-            Self::Flow { n_blocks, hidden, embedding, s_max } => {
-                let config = FlowConfig { n_blocks, hidden, embedding, s_max };
-                Box::new(Flow::new(config, observation_len, chunk_dim, seed, &Device::Cpu)?)
-            }
-        })
+        self.make(observation_len, chunk_dim, Source::Seed(seed))
     }
 
     /// The network that was saved by [`Params::to_bytes`].
@@ -147,11 +278,52 @@ impl PolicyConfig {
         chunk_dim: usize,
         bytes: &[u8],
     ) -> Result<Box<dyn PolicyNet>, LearnError> {
+        self.make(observation_len, chunk_dim, Source::Bytes(bytes))
+    }
+
+    fn make(&self, observation: usize, chunk: usize, from: Source<'_>) -> Result<Box<dyn PolicyNet>, LearnError> {
+        self.check()?;
+        let widths = Widths { observation, chunk };
         Ok(match *self {
             Self::Flow { n_blocks, hidden, embedding, s_max } => {
                 let config = FlowConfig { n_blocks, hidden, embedding, s_max };
-                Box::new(Flow::from_bytes(config, observation_len, chunk_dim, bytes, &Device::Cpu)?)
+                Box::new(match from {
+                    Source::Seed(seed) => Flow::new(config, observation, chunk, seed, &Device::Cpu)?,
+                    Source::Bytes(bytes) => Flow::from_bytes(config, observation, chunk, bytes, &Device::Cpu)?,
+                })
+            }
+            Self::Gaussian { hidden, n_layers } => from.make::<Gaussian>(MlpSize { hidden, n_layers }, widths)?,
+            Self::Mixture { n_components, hidden, n_layers } => {
+                from.make::<Mixture>(MixtureConfig { n_components, size: MlpSize { hidden, n_layers } }, widths)?
+            }
+            Self::FlowMatching { n_steps, one_step, hidden, n_layers } => {
+                let size = MlpSize { hidden, n_layers };
+                from.make::<FlowMatching>(FlowMatchingConfig { n_steps, one_step, size }, widths)?
+            }
+            Self::Diffusion { n_steps, n_sampling_steps, schedule, clip, hidden, n_layers } => {
+                let (size, clip) = (MlpSize { hidden, n_layers }, clip.f32());
+                from.make::<Diffusion>(DiffusionConfig { n_steps, n_sampling_steps, schedule, clip, size }, widths)?
+            }
+            Self::Deterministic { noise, hidden, n_layers } => {
+                let size = MlpSize { hidden, n_layers };
+                from.make::<Deterministic>(DeterministicConfig { noise: noise.get(), size }, widths)?
             }
         })
+    }
+}
+
+/// Where the weights of a network come from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Seed(u64),
+    Bytes(&'a [u8]),
+}
+
+impl Source<'_> {
+    fn make<L: Law>(self, config: L::Config, widths: Widths) -> Result<Box<dyn PolicyNet>, ParamsError> {
+        Ok(Box::new(match self {
+            Source::Seed(seed) => Standardized::<L>::new(config, widths, seed)?,
+            Source::Bytes(bytes) => Standardized::<L>::from_bytes(config, widths, bytes)?,
+        }))
     }
 }
