@@ -43,7 +43,7 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig};
+pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;

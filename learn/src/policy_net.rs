@@ -192,16 +192,6 @@ pub trait PolicyNet: Debug + Send + Sync {
 }
 
 impl PolicyConfig {
-    /// Every network with a line about it, as `softflow tasks` lists them.
-    pub const ALL: [(&str, &str); 6] = [
-        ("Flow", "conditional normalizing flow over action chunks, exact likelihoods"),
-        ("Gaussian", "tanh-Gaussian with a state-dependent standard deviation, exact likelihoods"),
-        ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
-        ("FlowMatching", "velocity field in Euler steps, or its one-step student; no density"),
-        ("Diffusion", "denoising chain sampled by DDIM; no density"),
-        ("Deterministic", "one chunk with clipped noise; no density"),
-    ];
-
     /// Name in RON and in errors.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -21,6 +21,8 @@ pub struct ChunkBatch {
     pub observations: Vec<f32>,
     /// Normalized chunks, n x (H d), padded with their last action.
     pub chunks: Vec<f32>,
+    /// Whether a chunk has no padding, n.
+    pub is_whole: Vec<bool>,
     /// Discounted reward inside the chunk, n.
     pub rewards: Vec<f32>,
     /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
@@ -32,6 +34,7 @@ pub struct ChunkBatch {
 impl ChunkBatch {
     fn clear(&mut self) {
         self.n_rows = 0;
+        self.is_whole.clear();
         for values in [
             &mut self.observations,
             &mut self.chunks,
@@ -142,6 +145,7 @@ impl Replay {
             for _ in length..self.chunk_len {
                 batch.chunks.extend_from_slice(&episode.actions[(end - 1) * action_len..end * action_len]);
             }
+            batch.is_whole.push(length == self.chunk_len);
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
             for &r in &episode.rewards[step_idx..end] {
                 reward += weight * f64::from(r);
@@ -246,6 +250,7 @@ mod tests {
         assert_eq!(batch.chunks[..3], actions([0.0, 0.1, 0.2]));
         assert_eq!(batch.chunks[6..9], actions([0.2, 0.3, 0.3]));
         assert_eq!(batch.chunks[9..], actions([0.3, 0.3, 0.3]));
+        assert_eq!(batch.is_whole, [true, true, false, false]);
         let mut last = Vec::new();
         normalizer.observation(&[4.0], &mut last);
         assert!(batch.next_observations[1..].iter().all(|&x| x.to_bits() == last[0].to_bits()));

@@ -27,7 +27,7 @@ use crate::gate::{Returns, Verdict};
 use crate::policy::{Policy, PolicyHeader};
 use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
-use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, shards};
+use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{EnvironmentSpec, Episode};
@@ -98,6 +98,8 @@ pub struct Trainer {
     actor_optimizer: AdamW,
     /// Moving average of the actor while it imitates; pi_0 from then on.
     reference: Box<dyn PolicyNet>,
+    /// What the reverse KL of A3 is measured to, where that is not pi_0: a moving average of the actor.
+    anchor: Option<Box<dyn PolicyNet>>,
     /// Moving average of the actor while it improves: what acts.
     average: Box<dyn PolicyNet>,
     critic: ChunkCritic,
@@ -152,8 +154,9 @@ impl Trainer {
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
             Objective::ReverseKl { beta, .. } => beta.get(),
-            Objective::DemoLikelihood { .. } | Objective::BestOfN { .. } => 0.0,
+            _ => 0.0,
         };
+        let has_anchor = matches!(config.objective, Objective::ReverseKl { reference: Reference::Average { .. }, .. });
         Ok(Self {
             seed,
             environment,
@@ -164,6 +167,7 @@ impl Trainer {
             imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),
             reference: actor.deep_clone()?,
+            anchor: has_anchor.then(|| actor.deep_clone()).transpose()?,
             average: actor.deep_clone()?,
             actor,
             target_critic: critic.deep_clone()?,
@@ -283,6 +287,9 @@ impl Trainer {
                 // From here on the average is both: the policy to improve and the one to stay close to.
                 self.actor.params().copy_from(self.reference.params())?;
                 self.average.params().copy_from(self.reference.params())?;
+                if let Some(anchor) = &self.anchor {
+                    anchor.params().copy_from(self.reference.params())?;
+                }
                 self.actor_optimizer = AdamW::new(self.config.optimizer, self.actor.params());
                 Ok(Some(Boundary::Stage(stage)))
             }

@@ -122,7 +122,7 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
     Ok(bridge::config::parse("config", &text)?)
 }
 
-const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02)";
+const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)";
 
 fn temperature() -> Result<Positive, Box<dyn Error>> {
     Ok(0.7.try_into()?)

@@ -76,6 +76,9 @@ impl Trainer {
         write(folder, "actor_optimizer.safetensors", &optimizer)?;
         write(folder, "reference.safetensors", &self.reference.params().to_bytes()?)?;
         write(folder, "average.safetensors", &self.average.params().to_bytes()?)?;
+        if let Some(anchor) = &self.anchor {
+            write(folder, "anchor.safetensors", &anchor.params().to_bytes()?)?;
+        }
         write(folder, "critic.safetensors", &self.critic.to_bytes()?)?;
         write(folder, "target_critic.safetensors", &self.target_critic.to_bytes()?)?;
         for (member, (critic, optimizer)) in self.critic.members().iter().zip(&self.critic_optimizers).enumerate() {
@@ -130,6 +133,9 @@ impl Trainer {
         trainer.actor = net("actor.safetensors")?;
         trainer.reference = net("reference.safetensors")?;
         trainer.average = net("average.safetensors")?;
+        if trainer.anchor.is_some() {
+            trainer.anchor = Some(net("anchor.safetensors")?);
+        }
         let optimizer_error = |name: &str, error: AdamWError| unusable(format!("{name}: {error}"));
         let (name, params) = ("actor_optimizer.safetensors", trainer.actor.params());
         let bytes = read(folder, name)?;
