@@ -2,7 +2,7 @@
 //!
 //! | symbol | here | meaning |
 //! |---|---|---|
-//! | Q | `q` | min over the critics of the value of the policy's own chunk, `[r]` |
+//! | Q | `q` | the critics' value of the policy's own chunk, `[r]` |
 //! | log pi(a_z) | `log_pi` | density of that chunk under the policy, from the sampling pass, `[r]` |
 //! | log pi_0(a_z) | `log_reference` | its density under the frozen imitation policy, `[r]` |
 //! | l(a_D) | `demo_loss` | imitation loss of a demonstrated chunk, `[r]`: `-log pi(a_D)` where the policy has a density |

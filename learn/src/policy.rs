@@ -129,13 +129,14 @@ impl Policy {
             .policy
             .read(observation_len, chunk_dim, &bytes)
             .map_err(|error| unusable(format!("{NET_FILE}: {error}")))?;
-        let critic = ChunkCritic::new(header.critic, observation_len, chunk_dim, 0, &Device::Cpu)?;
+        let critic_dim = header.critic.backup.n_actions(header.chunk_len) * header.normalizer.action_len();
+        let critic = ChunkCritic::new(header.critic, observation_len, critic_dim, 0, &Device::Cpu)?;
         critic.load_bytes(&read(folder, CRITIC_FILE)?).map_err(|error| unusable(format!("{CRITIC_FILE}: {error}")))?;
         Ok(Self { header, net, critic })
     }
 
     /// The policy's best normalized chunk for one normalized observation: N candidates at the acting temperature, the one
-    /// with the largest min over the critics.
+    /// that the critics value most.
     fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
         let n = n_candidates.max(1);
@@ -148,7 +149,7 @@ impl Policy {
         let best = if n == 1 {
             0
         } else {
-            let values = self.critic.q_min(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let values = self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
             // The first of equals, and never a NaN.
             (1..n).fold(0, |best, i| if values[i] > values[best] || values[best].is_nan() { i } else { best })
         };

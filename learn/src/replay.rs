@@ -5,7 +5,8 @@
 //!
 //! `y = sum_{h<L} gamma^h r_{t+h} + gamma^L (1 - d) Q(o_{t+L}, a')`
 //!
-//! where d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
+//! A critic of single steps has `L = min(n, T - t)` with n = 1 instead; the chunk stays what it is. Here
+//! d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
 //! observation. The whole open-loop chunk is Q's input, so overlapping windows of closed episodes are consistent.
 
 use crate::Normalizer;
@@ -23,7 +24,7 @@ pub struct ChunkBatch {
     pub chunks: Vec<f32>,
     /// Whether a chunk has no padding, n.
     pub is_whole: Vec<bool>,
-    /// Discounted reward inside the chunk, n.
+    /// Discounted reward of the target's steps, n.
     pub rewards: Vec<f32>,
     /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
     pub continuations: Vec<f32>,
@@ -58,6 +59,7 @@ pub struct ChunkStart {
 #[derive(Clone, Debug)]
 pub struct Replay {
     chunk_len: usize,
+    backup_len: usize,
     discount: f64,
     episodes: Vec<StoredEpisode>,
     starts: Vec<ChunkStart>,
@@ -72,10 +74,11 @@ struct StoredEpisode {
 }
 
 impl Replay {
-    /// An empty replay of chunks of `chunk_len` actions, discounted by `discount` per step.
+    /// An empty replay of chunks of `chunk_len` actions, with targets over `backup_len` steps, discounted by `discount` per
+    /// step.
     #[must_use]
-    pub const fn new(chunk_len: usize, discount: f64) -> Self {
-        Self { chunk_len, discount, episodes: Vec::new(), starts: Vec::new() }
+    pub const fn new(chunk_len: usize, backup_len: usize, discount: f64) -> Self {
+        Self { chunk_len, backup_len, discount, episodes: Vec::new(), starts: Vec::new() }
     }
 
     /// Adds an episode.
@@ -134,24 +137,25 @@ impl Replay {
             let action_len = episode.actions.len() / n_steps;
             let length = self.chunk_len.min(n_steps - step_idx);
             let end = step_idx + length;
+            let backup_end = n_steps.min(step_idx + self.backup_len);
 
             batch
                 .observations
                 .extend_from_slice(&episode.observations[step_idx * observation_len..][..observation_len]);
             batch
                 .next_observations
-                .extend_from_slice(&episode.observations[end * observation_len..][..observation_len]);
+                .extend_from_slice(&episode.observations[backup_end * observation_len..][..observation_len]);
             batch.chunks.extend_from_slice(&episode.actions[step_idx * action_len..end * action_len]);
             for _ in length..self.chunk_len {
                 batch.chunks.extend_from_slice(&episode.actions[(end - 1) * action_len..end * action_len]);
             }
             batch.is_whole.push(length == self.chunk_len);
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
-            for &r in &episode.rewards[step_idx..end] {
+            for &r in &episode.rewards[step_idx..backup_end] {
                 reward += weight * f64::from(r);
                 weight *= self.discount;
             }
-            let terminated_inside = episode.terminated && end == n_steps;
+            let terminated_inside = episode.terminated && backup_end == n_steps;
             batch.rewards.push(reward as f32);
             batch.continuations.push(if terminated_inside { 0.0 } else { weight as f32 });
             batch.n_rows += 1;
@@ -213,10 +217,10 @@ mod tests {
         }
     }
 
-    fn batch_of(terminated: bool) -> Result<(ChunkBatch, Normalizer), LearnError> {
+    fn batch_of(terminated: bool, backup_len: usize) -> Result<(ChunkBatch, Normalizer), LearnError> {
         let episode = episode(terminated);
         let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, backup_len, 0.5);
         replay.push(&episode, &normalizer);
         let mut batch = ChunkBatch::default();
         replay.gather(replay.starts(), &mut batch);
@@ -228,9 +232,25 @@ mod tests {
     #[test]
     fn targets_of_whole_and_partial_chunks() -> Result<(), LearnError> {
         for (terminated, continuations) in [(true, [0.125, 0.0, 0.0, 0.0]), (false, [0.125, 0.125, 0.25, 0.5])] {
-            let (batch, _) = batch_of(terminated)?;
+            let (batch, _) = batch_of(terminated, 3)?;
             assert_eq!(batch.rewards, [1.0 + 1.0 + 1.0, 2.0 + 2.0 + 2.0, 4.0 + 4.0, 8.0]);
             assert_eq!(batch.continuations, continuations, "terminated: {terminated}");
+        }
+        Ok(())
+    }
+
+    /// Contract: targets of single steps take their own reward and the next observation, end where the episode terminates
+    /// and not where it times out, and leave the chunks as they are.
+    #[test]
+    fn targets_of_single_steps() -> Result<(), LearnError> {
+        for (terminated, last) in [(true, 0.0), (false, 0.5)] {
+            let (batch, normalizer) = batch_of(terminated, 1)?;
+            assert_eq!(batch.rewards, [1.0, 2.0, 4.0, 8.0]);
+            assert_eq!(batch.continuations, [0.5, 0.5, 0.5, last], "terminated: {terminated}");
+            let mut next = Vec::new();
+            [1.0, 2.0, 3.0, 4.0].iter().for_each(|&x| normalizer.observation(&[x], &mut next));
+            assert_eq!(batch.next_observations, next);
+            assert_eq!(batch.chunks, batch_of(terminated, 3)?.0.chunks);
         }
         Ok(())
     }
@@ -239,7 +259,7 @@ mod tests {
     /// window crosses the end.
     #[test]
     fn partial_chunks_are_padded() -> Result<(), LearnError> {
-        let (batch, normalizer) = batch_of(false)?;
+        let (batch, normalizer) = batch_of(false, 3)?;
         let actions = |steps: [f32; 3]| {
             let mut out = Vec::new();
             for x in steps {
@@ -261,7 +281,7 @@ mod tests {
     #[test]
     fn only_successes_are_imitated() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, 3, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
@@ -273,7 +293,7 @@ mod tests {
     #[test]
     fn returns_to_go() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, 3, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let start = |episode_idx, step_idx| ChunkStart { episode_idx, step_idx };

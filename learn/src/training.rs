@@ -137,7 +137,9 @@ impl Trainer {
     ) -> Result<Self, LearnError> {
         config.check()?;
         let normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
-        let mut offline = Replay::new(config.chunk_len, config.discount.get());
+        let backup = config.critic.backup;
+        let empty = Replay::new(config.chunk_len, backup.n_steps(config.chunk_len), config.discount.get());
+        let mut offline = empty.clone();
         for episode in demonstrations {
             episode.check()?;
             offline.push(episode, &normalizer);
@@ -147,9 +149,10 @@ impl Trainer {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
         let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
+        let critic_dim = backup.n_actions(config.chunk_len) * environment.action_len;
         let mut actor = config.policy.build(observation_len, chunk_dim, seed)?;
         actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
-        let critic = ChunkCritic::new(config.critic, observation_len, chunk_dim, seed, &Device::Cpu)?;
+        let critic = ChunkCritic::new(config.critic, observation_len, critic_dim, seed, &Device::Cpu)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
@@ -162,7 +165,7 @@ impl Trainer {
             environment,
             normalizer,
             imitation_temperature,
-            online: Replay::new(config.chunk_len, config.discount.get()),
+            online: empty,
             offline,
             imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),

@@ -176,7 +176,7 @@ impl Trainer {
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
             let chunks = rows(&batch.chunks, n, range.clone())?;
-            let q = self.critic.q_min(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let q = self.critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
             let baseline = self.mean_own_value(&observations, &own, range.clone())?;
             let weights: Vec<f32> = q
                 .iter()
@@ -208,7 +208,7 @@ impl Trainer {
         for noise in noises {
             let noise = rows(noise, self.batch.n_rows, range.clone())?;
             let u = self.actor.sample(&embedding, &noise, Track::Frozen)?.u;
-            let q = self.critic.q_min(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
+            let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += f64::from(q) / noises.len() as f64);
         }
         Ok(mean)
@@ -264,7 +264,7 @@ impl Trainer {
         for z in candidates {
             let z = rows(z, self.batch.n_rows, range.clone())?;
             let u = self.actor.sample(&embedding, &z, Track::Frozen)?.u;
-            let q = self.critic.q_min(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
+            let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
             for (row, (&q, best)) in q.iter().zip(&mut best_q).enumerate() {
                 if q > *best {
@@ -299,7 +299,7 @@ impl Trainer {
     fn own_chunks(&self, observations: &Tensor, z: &Tensor, track: Track) -> TensorResult<OwnChunks> {
         let embedding = self.actor.embed(observations, track)?;
         let own = self.actor.sample(&embedding, z, track)?;
-        let q = self.critic.q_min(observations, &squash(&own.u)?, Track::Frozen)?;
+        let q = self.critic.value(observations, &squash(&own.u)?, Track::Frozen)?;
         Ok(OwnChunks { u: own.u, log_pi: own.log_prob, q: (q * (1.0 / self.q_range()))? })
     }
 

@@ -1,6 +1,7 @@
-//! The chunk critic: cross entropy of every member against the HL-Gauss label of
+//! The critic: the loss of every member against the label of
 //!
-//! `y = R + gamma^L (1 - d) min_j Qbar_j(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature.
+//! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, Qbar the value
+//! of the ensemble's target networks; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
 //!
 //! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
 
@@ -23,14 +24,13 @@ impl Trainer {
         let n = self.batch.n_rows;
         let targets = self.targets(rng)?;
         let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
-        let labels = self.critic.support().project(&targets);
-        let probabilities = rows(&labels.probabilities, n, 0..n)?;
+        let labels = self.critic.labels(&targets)?;
         let observations = rows(&self.batch.observations, n, 0..n)?;
         let chunks = rows(&self.batch.chunks, n, 0..n)?;
         // One member a task: their gradients have nothing in common, so the order in which tasks end does not matter.
         let gradients: Vec<Gradient> = (0..self.critic.n_members())
             .into_par_iter()
-            .map(|member| self.critic.gradient(member, &observations, &chunks, &probabilities))
+            .map(|member| self.critic.gradient(member, &observations, &chunks, &labels.values))
             .collect::<Result<_, _>>()?;
 
         let rate = self.config.critic_learning_rate.get();
@@ -63,7 +63,7 @@ impl Trainer {
             let observations = rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
             let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range)?, Track::Frozen)?.u)?;
-            self.target_critic.q_min(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()
+            self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()
         })?;
         let to_go = values.iter().flatten().zip(&batch.continuations).zip(&batch.rewards);
         Ok(to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect())

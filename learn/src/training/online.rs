@@ -96,7 +96,7 @@ impl Trainer {
 
         let value = |net: &dyn PolicyNet| -> Result<f64, LearnError> {
             let own = net.sample(&net.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-            mean(&self.target_critic.q_min(&observations, &squash(&own.u)?, Track::Frozen)?)
+            mean(&self.target_critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)
         };
         let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.net())).transpose()?;
         let value = value(self.average.as_ref())?;
@@ -120,7 +120,7 @@ impl Trainer {
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
         let (observations, chunks) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
-        let predicted = mean(&self.critic.q_min(&observations, &chunks, Track::Frozen)?)?;
+        let predicted = mean(&self.critic.value(&observations, &chunks, Track::Frozen)?)?;
         let realised = returns.iter().sum::<f64>() / n as f64;
         Ok((predicted - realised) / self.q_range())
     }
