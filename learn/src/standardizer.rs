@@ -33,8 +33,11 @@ impl Standardizer {
     /// # Errors
     /// When the file is damaged or has none.
     pub fn read(bytes: &[u8]) -> std::result::Result<[Vec<u32>; 2], ParamsError> {
-        let fixed = Params::read_fixed(bytes, &NAMES.map(str::to_owned))?;
-        <[Vec<u32>; 2]>::try_from(fixed).map_err(|_| ParamsError::Unknown { name: NAMES[0].into() })
+        let mut fixed = Params::read_fixed(bytes, &NAMES.map(str::to_owned))?.into_iter();
+        match (fixed.next(), fixed.next()) {
+            (Some(shift), Some(log_scale)) => Ok([shift, log_scale]),
+            _ => Err(ParamsError::Unknown { name: NAMES[0].into() }),
+        }
     }
 
     /// Adds the constants to the parameters of a network, never to be trained.

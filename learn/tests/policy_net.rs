@@ -175,7 +175,7 @@ fn every_tensor_gets_a_gradient() -> Result<()> {
         }
         let draw = net.sample(&net.embed(&obs, Track::Weights)?, &base_noise(net.as_ref(), 16, 1.0), Track::Weights)?;
         let store = squash(&draw.u)?.sqr()?.mean_all()?.backward()?;
-        let n_reached = net.params().iter().filter(|(_, var)| store.get(*var).is_some()).count();
+        let n_reached = net.params().iter().filter(|(_, var)| store.get(var).is_some()).count();
         assert!(n_reached >= 4, "{text}: a sample reaches {n_reached} tensors");
     }
     Ok(())
