@@ -43,6 +43,7 @@ impl Networks {
             head: Head::HlGauss,
             combine: Combine::Min,
             backup: Backup::Chunk,
+            behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
         };
         let flow = Flow::new(flow_config, OBS, CHUNK, 1, &Device::Cpu).expect("allowed sizes");
         let critic = ChunkCritic::new(critic_config, OBS, CHUNK, 2, &Device::Cpu).expect("allowed sizes");

@@ -16,6 +16,7 @@ use crate::ops::{self, Activation};
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::shards::{Gradient, GradientError};
 use crate::tensor_file::{TensorFileReader, TensorFileWriter};
+use bridge::number::NonNegative;
 use candle_core::{Device, Tensor, bail};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -38,6 +39,9 @@ pub struct CriticConfig {
     pub combine: Combine,
     /// What a value is of, and how its target is backed up.
     pub backup: Backup,
+    /// What a target loses for the policy's next chunk being unlike the replayed one: Q ranges per mean squared difference
+    /// of the actions that a critic reads (ReBRAC, Tarasov et al. 2023). 0 for the plain target.
+    pub behavior_penalty: NonNegative,
 }
 
 /// What a critic puts out, and its loss.

@@ -30,18 +30,25 @@ pub struct ChunkBatch {
     pub continuations: Vec<f32>,
     /// Normalized observations `o_{t+L}`, n x O.
     pub next_observations: Vec<f32>,
+    /// Normalized chunks that were carried out from `o_{t+L}` on, n x (H d), padded with their last action; that of the
+    /// episode where it has ended.
+    pub next_chunks: Vec<f32>,
+    /// Whether an action was carried out from `o_{t+L}` on, n.
+    pub has_next: Vec<bool>,
 }
 
 impl ChunkBatch {
     fn clear(&mut self) {
         self.n_rows = 0;
         self.is_whole.clear();
+        self.has_next.clear();
         for values in [
             &mut self.observations,
             &mut self.chunks,
             &mut self.rewards,
             &mut self.continuations,
             &mut self.next_observations,
+            &mut self.next_chunks,
         ] {
             values.clear();
         }
@@ -134,9 +141,6 @@ impl Replay {
             let episode = &self.episodes[episode_idx];
             let n_steps = episode.rewards.len();
             let observation_len = episode.observations.len() / (n_steps + 1);
-            let action_len = episode.actions.len() / n_steps;
-            let length = self.chunk_len.min(n_steps - step_idx);
-            let end = step_idx + length;
             let backup_end = n_steps.min(step_idx + self.backup_len);
 
             batch
@@ -145,11 +149,10 @@ impl Replay {
             batch
                 .next_observations
                 .extend_from_slice(&episode.observations[backup_end * observation_len..][..observation_len]);
-            batch.chunks.extend_from_slice(&episode.actions[step_idx * action_len..end * action_len]);
-            for _ in length..self.chunk_len {
-                batch.chunks.extend_from_slice(&episode.actions[(end - 1) * action_len..end * action_len]);
-            }
-            batch.is_whole.push(length == self.chunk_len);
+            episode.push_chunk(step_idx, self.chunk_len, &mut batch.chunks);
+            episode.push_chunk(backup_end, self.chunk_len, &mut batch.next_chunks);
+            batch.has_next.push(backup_end < n_steps);
+            batch.is_whole.push(step_idx + self.chunk_len <= n_steps);
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
             for &r in &episode.rewards[step_idx..backup_end] {
                 reward += weight * f64::from(r);
@@ -179,6 +182,18 @@ impl Replay {
             }
         }
         returns
+    }
+}
+
+impl StoredEpisode {
+    /// Appends the `chunk_len` actions from step `first` on; after the last one it is repeated.
+    fn push_chunk(&self, first: usize, chunk_len: usize, out: &mut Vec<f32>) {
+        let n_steps = self.rewards.len();
+        let action_len = self.actions.len() / n_steps;
+        let last = n_steps - 1;
+        for step_idx in first..first + chunk_len {
+            out.extend_from_slice(&self.actions[step_idx.min(last) * action_len..][..action_len]);
+        }
     }
 }
 
@@ -271,6 +286,10 @@ mod tests {
         assert_eq!(batch.chunks[6..9], actions([0.2, 0.3, 0.3]));
         assert_eq!(batch.chunks[9..], actions([0.3, 0.3, 0.3]));
         assert_eq!(batch.is_whole, [true, true, false, false]);
+        // Three steps after the first comes the last action, after the others nothing.
+        assert_eq!(batch.has_next, [true, false, false, false]);
+        assert_eq!(batch.next_chunks[..3], actions([0.3, 0.3, 0.3]));
+        assert_eq!(batch_of(false, 1)?.0.next_chunks[..3], actions([0.1, 0.2, 0.3]));
         let mut last = Vec::new();
         normalizer.observation(&[4.0], &mut last);
         assert!(batch.next_observations[1..].iter().all(|&x| x.to_bits() == last[0].to_bits()));

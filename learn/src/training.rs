@@ -2,7 +2,7 @@
 //!
 //! | stage | actor | critic | data |
 //! |---|---|---|---|
-//! | imitation | maximum likelihood; its moving average becomes pi_0 | - | whole chunks of successful demonstrations |
+//! | imitation | imitation loss; its moving average becomes pi_0 | - | whole chunks of successful demonstrations |
 //! | warmup | pi_0, frozen | TD on chunks | all demonstrations |
 //! | offline | objective | TD on chunks | all demonstrations |
 //! | online | objective | TD on chunks | demonstrations and own episodes |

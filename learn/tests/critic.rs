@@ -19,7 +19,8 @@ const CHUNK: usize = 4;
 fn config(ensemble: usize) -> CriticConfig {
     let support = Support::new(-0.5, 2.0, 31).unwrap();
     let (head, combine, backup) = (Head::HlGauss, Combine::Min, Backup::Chunk);
-    CriticConfig { ensemble, hidden: 24, n_layers: 3, support, head, combine, backup }
+    let behavior_penalty = 0.0.try_into().unwrap();
+    CriticConfig { ensemble, hidden: 24, n_layers: 3, support, head, combine, backup, behavior_penalty }
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize)) -> Tensor {

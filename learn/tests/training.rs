@@ -107,7 +107,7 @@ fn make() -> Result<Box<dyn Environment>, LearnError> {
 }
 
 fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
-    config_of(FLOW, "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk", objective)
+    config_of(FLOW, "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0", objective)
 }
 
 fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
@@ -363,7 +363,7 @@ fn assert_repeatable(config: &LearnConfig, demonstrations: &[Episode]) -> TestRe
 #[test]
 fn every_policy_and_objective_is_repeatable() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk";
+    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     let [with_density, without] = POLICIES;
     let [needing, needing_none] = OBJECTIVES;
     let all = with_density.into_iter().flat_map(|policy| needing.iter().map(move |objective| (policy, *objective)));
@@ -385,9 +385,9 @@ fn every_policy_and_objective_is_repeatable() -> TestResult {
 fn every_critic_is_repeatable() -> TestResult {
     let demonstrations = demonstrations()?;
     for critic in [
-        "ensemble: 3, head: Mse, combine: Mean, backup: Chunk",
-        "ensemble: 2, head: Mse, combine: Min, backup: PerStep",
-        "ensemble: 10, head: HlGauss, combine: Mean, backup: NStep",
+        "ensemble: 3, head: Mse, combine: Mean, backup: Chunk, behavior_penalty: 0.0",
+        "ensemble: 2, head: Mse, combine: Min, backup: PerStep, behavior_penalty: 0.1",
+        "ensemble: 10, head: HlGauss, combine: Mean, backup: NStep, behavior_penalty: 0.0",
     ] {
         let config = short(config_of(FLOW, critic, REVERSE_KL)?);
         assert_repeatable(&config, &demonstrations).map_err(|error| format!("{critic}: {error}"))?;
@@ -399,7 +399,7 @@ fn every_critic_is_repeatable() -> TestResult {
 #[test]
 fn densities_that_are_not_there_are_refused() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk";
+    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     for policy in POLICIES[1] {
         for objective in OBJECTIVES[0] {
             let config = config_of(policy, critic, objective)?;
@@ -446,6 +446,31 @@ fn the_moving_reference_keeps_its_distance() -> TestResult {
         n_moves.push(moved);
     }
     assert!(n_moves[0] < 20 && n_moves[1] == 20, "{n_moves:?}");
+    Ok(())
+}
+
+/// Contract: targets lose in proportion to the penalty on unlike next chunks. An untrained critic values everything alike, so
+/// that nothing else tells the targets of the first step apart.
+#[test]
+fn unlike_next_chunks_cost() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let mut means = Vec::new();
+    for penalty in [0.0, 0.1, 0.2] {
+        let critic = format!("ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: {penalty:?}");
+        let config = short(config_of(FLOW, &critic, REVERSE_KL)?);
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+        let report = loop {
+            let report = trainer.learn()?;
+            if report.stage == Stage::Warmup {
+                break report;
+            }
+        };
+        let mean = report.metrics.iter().find(|(name, _)| *name == "target_mean").map(|(_, mean)| *mean);
+        means.push(mean.ok_or("no targets")?);
+    }
+    let [plain, once, twice] = means[..] else { return Err("three penalties were to be tried".into()) };
+    assert!(plain - once > 1e-3, "{means:?}");
+    assert!((plain - twice - 2.0 * (plain - once)).abs() < 1e-5, "{means:?}");
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 //! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, Qbar the value
 //! of the ensemble's target networks; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
 //!
+//! With ReBRAC's penalty, Qbar is `Qbar(o_{t+L}, a') - penalty mean (a' - a'_R)^2`, a'_R what the replay holds there.
+//!
 //! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
 
 use super::{Metrics, Stage, Trainer, rows};
@@ -59,13 +61,35 @@ impl Trainer {
     fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
+        let penalty = self.config.critic.behavior_penalty.get() * self.q_range();
+        let n_read = self.config.critic.backup.n_actions(self.config.chunk_len) * self.environment.action_len;
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
             let observations = rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
-            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range)?, Track::Frozen)?.u)?;
-            self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()
+            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
+            let mut values = self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            if penalty > 0.0 {
+                let width = self.chunk_dim();
+                let own = chunks.flatten_all()?.to_vec1::<f32>()?;
+                let own = own.chunks_exact(width);
+                let replayed = batch.next_chunks[range.start * width..].chunks_exact(width);
+                for (((value, own), replayed), &has_next) in
+                    values.iter_mut().zip(own).zip(replayed).zip(&batch.has_next[range])
+                {
+                    if has_next {
+                        *value -= (penalty * mean_square(&own[..n_read], &replayed[..n_read])) as f32;
+                    }
+                }
+            }
+            Ok(values)
         })?;
         let to_go = values.iter().flatten().zip(&batch.continuations).zip(&batch.rewards);
         Ok(to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect())
     }
+}
+
+/// Mean of the squared differences.
+fn mean_square(left: &[f32], right: &[f32]) -> f64 {
+    let squares = left.iter().zip(right).map(|(&left, &right)| f64::from(left - right).powi(2));
+    squares.sum::<f64>() / left.len() as f64
 }
