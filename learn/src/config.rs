@@ -93,7 +93,7 @@ impl LearnConfig {
 pub struct Acting {
     /// N. With 1 the critic is not asked.
     pub n_candidates: usize,
-    /// Scale of the base noise. Densities are always those of the untempered flow.
+    /// Scale of the base noise. Densities are always those of the untempered policy.
     pub temperature: Positive,
 }
 
@@ -135,8 +135,9 @@ pub struct OnlineConfig {
 /// the same for every reward scale.
 ///
 /// The *imitation loss* is the policy network's own: the NLL in nats where it has a density, a squared error elsewhere. So
-/// A0 is the paper's objective for a flow, TD3+BC (Fujimoto and Gu 2021) for a deterministic policy, Diffusion-QL (Wang et
-/// al. 2023) for a diffusion, and FQL (Park et al. 2025) for one-step flow matching.
+/// A0 is the paper's objective for a flow, TD3+BC (Fujimoto and Gu 2021) for a deterministic policy, ReBRAC with the critic's
+/// `behavior_penalty` and two critic steps per actor step (Tarasov et al. 2023), Diffusion-QL for a diffusion (Wang et al.
+/// 2023), and FQL for one-step flow matching (Park et al. 2025). Unlike there, only successful demonstrations are imitated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Objective {
@@ -236,7 +237,7 @@ pub enum Gate {
     Open,
     /// Those that did not look worse than the deployed one and whose episodes then returned at least as much.
     KeepBest {
-        /// Largest reverse KL to the imitation flow, nats per dimension.
+        /// Largest reverse KL to the imitation policy, nats per dimension; it keeps no policy back that has no density.
         max_nats_per_dim: Positive,
         /// Largest gap between predicted value and realised return on episodes not yet learned from, Q ranges.
         max_calibration_gap: Positive,

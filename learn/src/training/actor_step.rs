@@ -316,6 +316,9 @@ impl Trainer {
         observations: &Tensor,
         rng: &mut Rng,
     ) -> Result<Option<f64>, LearnError> {
+        if !self.config.policy.has_density() {
+            return Ok(None);
+        }
         let n = observations.dim(0)?;
         let z = net.base_noise(n, 1.0, rng);
         let own = net.sample(&net.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
