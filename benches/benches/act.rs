@@ -11,7 +11,7 @@ use bridge::random;
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, criterion_group};
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::critic::{ChunkCritic, CriticConfig};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, Head};
 use learn::flow::{Flow, FlowConfig};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
@@ -35,7 +35,16 @@ impl Networks {
         let s_max = 1.0.try_into().expect("1 is above 0");
         let flow_config = FlowConfig { n_blocks: 12, hidden: 256, embedding: 128, s_max };
         let support = Support::new(-0.5, 5.0, 101).expect("a range");
-        let critic_config = CriticConfig { ensemble: 2, hidden: 256, n_layers: 3, support };
+        let critic_config = CriticConfig {
+            ensemble: 2,
+            hidden: 256,
+            n_layers: 3,
+            support,
+            head: Head::HlGauss,
+            combine: Combine::Min,
+            backup: Backup::Chunk,
+            behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
+        };
         let flow = Flow::new(flow_config, OBS, CHUNK, 1, &Device::Cpu).expect("allowed sizes");
         let critic = ChunkCritic::new(critic_config, OBS, CHUNK, 2, &Device::Cpu).expect("allowed sizes");
         for params in critic.members().iter().map(|member| member.params()).chain([flow.params()]) {
@@ -50,7 +59,7 @@ impl Networks {
     fn best_of(&self, obs: &Tensor, z: &Tensor) -> candle_core::Result<u32> {
         let embedding = self.flow.embed(obs, Track::Frozen)?;
         let actions = squash::squash(&self.flow.sample(&embedding, z, Track::Frozen)?.u)?;
-        self.critic.q_min(obs, &actions, Track::Frozen)?.argmax(0)?.to_scalar()
+        self.critic.value(obs, &actions, Track::Frozen)?.argmax(0)?.to_scalar()
     }
 
     fn nll_gradient(&self, obs: &Tensor, u: &Tensor) -> Result<Gradient, GradientError> {
@@ -68,7 +77,7 @@ impl Networks {
             let part = |t: &Tensor| t.narrow(0, rows.start, rows.len());
             let obs = part(obs)?;
             let sample = self.flow.sample(&self.flow.embed(&obs, Track::Weights)?, &part(z)?, Track::Weights)?;
-            let q = self.critic.q_min(&obs, &squash::squash(&sample.u)?, Track::Frozen)?;
+            let q = self.critic.value(&obs, &squash::squash(&sample.u)?, Track::Frozen)?;
             let reference = self.flow.log_prob(&self.flow.embed(&obs, Track::Frozen)?, &sample.u, Track::Frozen)?;
             let loss = (((sample.log_prob - reference)? * 0.01)? - q)?;
             Ok(ShardOutput { loss: (loss.sum_all()? / BATCH as f64)?, metrics: Vec::new() })

@@ -17,7 +17,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List tasks, hands, domains, policies and objectives.
+    /// List tasks, hands, domains, policies, critics and objectives.
     #[command(after_help = "Example: softflow tasks --json")]
     Tasks(TasksArgs),
     /// Record scripted demonstrations into a dataset, failures included.

@@ -403,7 +403,8 @@ impl Averages {
 
     /// What is worth watching, in a few words.
     fn headline(&self) -> String {
-        let shown = [("nll", "NLL"), ("critic_loss", "critic"), ("q_own", "Q"), ("kl_to_imitation", "KL")];
+        let shown =
+            [("imitation_loss", "imitation"), ("critic_loss", "critic"), ("q_own", "Q"), ("kl_to_imitation", "KL")];
         let parts = shown.iter().filter_map(|(name, label)| {
             self.sums.get(name).map(|(sum, n)| format!("{label} {:.2}", sum / f64::from(*n)))
         });

@@ -201,9 +201,14 @@ fn tasks_lists_every_name() -> TestResult {
     let output = softflow(&["tasks", "--json"])?;
     assert_success(&output);
     let lists: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    for (kind, name) in
-        [("hands", "orca_v2"), ("hands", "reference16"), ("domains", "nominal"), ("objectives", "ReverseKl")]
-    {
+    for (kind, name) in [
+        ("hands", "orca_v2"),
+        ("hands", "reference16"),
+        ("domains", "nominal"),
+        ("policies", "Mixture"),
+        ("critics", "backup: NStep"),
+        ("objectives", "ReverseKl"),
+    ] {
         let names = lists[kind].as_array().ok_or("not a list")?;
         assert!(names.iter().any(|found| found == name), "{name} is not among {kind}");
     }

@@ -33,7 +33,7 @@ struct FileSum {
 }
 
 /// The version of the layout described above.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A whole checkpoint on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

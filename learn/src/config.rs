@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::adamw::AdamWConfig;
 use crate::critic::CriticConfig;
-use crate::flow::FlowConfig;
+use crate::policy_net::PolicyConfig;
 
 /// The learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub struct LearnConfig {
     pub batch_size: usize,
     /// What all optimisers share.
     pub optimizer: AdamWConfig,
-    /// The policy.
-    pub flow: FlowConfig,
+    /// The policy network.
+    pub policy: PolicyConfig,
     /// The critic.
     pub critic: CriticConfig,
     /// tau: share of the critic that flows into its target network in every critic step.
@@ -62,6 +62,10 @@ impl LearnConfig {
     /// # Errors
     /// When a field makes no sense; the error names it.
     pub fn check(&self) -> Result<(), LearnError> {
+        let n_own = match self.objective {
+            Objective::AdvantageWeighted { n, .. } | Objective::BestOfN { n, .. } => n,
+            _ => 1,
+        };
         let at_least_one = [
             ("learn.chunk_len", self.chunk_len as u64),
             ("learn.batch_size", self.batch_size as u64),
@@ -69,11 +73,17 @@ impl LearnConfig {
             ("learn.critic_steps_per_actor_step", self.critic_steps_per_actor_step as u64),
             ("learn.online.episodes_per_iteration", self.online.episodes_per_iteration as u64),
             ("learn.online.steps_per_iteration", self.online.steps_per_iteration),
+            ("learn.objective.n", n_own as u64),
         ];
-        match at_least_one.into_iter().find(|&(_, value)| value == 0) {
-            Some((field, _)) => Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() }),
-            None => Ok(()),
+        if let Some((field, _)) = at_least_one.into_iter().find(|&(_, value)| value == 0) {
+            return Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() });
         }
+        if self.objective.needs_density() && !self.policy.has_density() {
+            let (objective, policy) = (self.objective.name(), self.policy.name());
+            let reason = format!("{objective} needs a density, and the policy {policy} has none");
+            return Err(LearnError::Config { field: "learn.objective", reason });
+        }
+        self.policy.check()
     }
 }
 
@@ -83,7 +93,7 @@ impl LearnConfig {
 pub struct Acting {
     /// N. With 1 the critic is not asked.
     pub n_candidates: usize,
-    /// Scale of the base noise. Densities are always those of the untempered flow.
+    /// Scale of the base noise. Densities are always those of the untempered policy.
     pub temperature: Positive,
 }
 
@@ -127,10 +137,16 @@ pub struct OnlineConfig {
 
 /// What the actor improves. Weights are in units of the Q range (the width of the critic's support), so that they mean
 /// the same for every reward scale.
+///
+/// The *imitation loss* is the policy network's own: the NLL in nats where it has a density, a squared error elsewhere. So
+/// A0 is the paper's objective for a flow, TD3+BC (Fujimoto and Gu 2021) for a deterministic policy, ReBRAC with the critic's
+/// `behavior_penalty` and two critic steps per actor step (Tarasov et al. 2023), Diffusion-QL for a diffusion (Wang et al.
+/// 2023), and FQL for one-step flow matching (Park et al. 2025). Unlike there, only successful demonstrations are imitated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Objective {
-    /// A3: value of the policy's own chunks, minus beta times their reverse KL to the frozen imitation flow, with beta
-    /// raised and lowered so that the KL meets a target.
+    /// A3: value of the policy's own chunks, minus beta times their reverse KL to a reference, with beta raised and lowered
+    /// so that the KL meets a target. Needs a density.
     ReverseKl {
         /// The KL that beta is adapted to, nats per dimension of the chunk (measured to work: 0.03 to 0.05).
         target_nats_per_dim: Positive,
@@ -138,13 +154,37 @@ pub enum Objective {
         beta: Positive,
         /// Relative change of beta per step and relative KL error; 0 holds beta.
         dual_rate: NonNegative,
+        /// What the policy stays close to.
+        reference: Reference,
     },
-    /// A0, the paper's: value of the policy's own chunks, minus lambda times the NLL of demonstrated ones.
+    /// A0, the paper's: value of the policy's own chunks, minus lambda times the imitation loss of demonstrated ones.
     DemoLikelihood {
         /// Q ranges per nat.
         lambda: NonNegative,
     },
-    /// A5: NLL of the best of N own chunks, plus lambda times the NLL of demonstrated ones.
+    /// A1: A0 with each term divided by its own mean magnitude in the batch, through which no gradient goes.
+    NormalizedDemoLikelihood {
+        /// Relative weight of the imitation loss.
+        lambda: NonNegative,
+    },
+    /// A2: A0 plus the entropy of the policy's own actions. Needs a density.
+    MaxEntropy {
+        /// Q ranges per nat of imitation loss.
+        lambda: NonNegative,
+        /// Q ranges per nat of entropy.
+        entropy: NonNegative,
+    },
+    /// A4: imitation loss of replayed chunks, weighted by `exp(advantage / scale)`; the advantage is against the mean value
+    /// of n own chunks. Padded chunks weigh nothing.
+    AdvantageWeighted {
+        /// Own chunks that the replayed one is compared with.
+        n: usize,
+        /// Advantage at which a chunk weighs e, Q ranges.
+        scale: Positive,
+        /// Largest weight.
+        max_weight: Positive,
+    },
+    /// A5: imitation loss of the best of N own chunks, plus lambda times that of demonstrated ones.
     BestOfN {
         /// Candidates per state.
         n: usize,
@@ -152,6 +192,45 @@ pub enum Objective {
         temperature: Positive,
         /// Weight of the demonstrations, relative to the own chunks.
         lambda: NonNegative,
+    },
+    /// A6: imitation loss of demonstrated chunks alone; what improves is the critic that chooses among candidates.
+    Imitation,
+}
+
+impl Objective {
+    /// Name in RON and in errors.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ReverseKl { .. } => "ReverseKl",
+            Self::DemoLikelihood { .. } => "DemoLikelihood",
+            Self::NormalizedDemoLikelihood { .. } => "NormalizedDemoLikelihood",
+            Self::MaxEntropy { .. } => "MaxEntropy",
+            Self::AdvantageWeighted { .. } => "AdvantageWeighted",
+            Self::BestOfN { .. } => "BestOfN",
+            Self::Imitation => "Imitation",
+        }
+    }
+
+    /// Whether it asks for `ln p(u|o)` of the policy's own chunks.
+    #[must_use]
+    pub const fn needs_density(&self) -> bool {
+        matches!(self, Self::ReverseKl { .. } | Self::MaxEntropy { .. })
+    }
+}
+
+/// What the reverse KL of A3 is measured to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Reference {
+    /// The frozen imitation policy pi_0.
+    Frozen,
+    /// A moving average of the actor, which stands still while the actor is too far from pi_0.
+    Average {
+        /// Decay of the average per actor step.
+        decay: UnitInterval,
+        /// Reverse KL of the actor to pi_0 from which on the average stands still, nats per dimension.
+        max_nats_per_dim: Positive,
     },
 }
 
@@ -162,7 +241,7 @@ pub enum Gate {
     Open,
     /// Those that did not look worse than the deployed one and whose episodes then returned at least as much.
     KeepBest {
-        /// Largest reverse KL to the imitation flow, nats per dimension.
+        /// Largest reverse KL to the imitation policy, nats per dimension; it keeps no policy back that has no density.
         max_nats_per_dim: Positive,
         /// Largest gap between predicted value and realised return on episodes not yet learned from, Q ranges.
         max_calibration_gap: Positive,

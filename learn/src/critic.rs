@@ -1,9 +1,11 @@
-//! Ensemble of critics `Q(o, a)` of whole action chunks, trained as classifiers ([`crate::hl_gauss`]).
+//! Ensemble of critics `Q(o, a)` of whole action chunks, trained as classifiers ([`crate::hl_gauss`]); with what it is
+//! compared with: regression, other ensembles, values of single steps.
 //!
 //! ```text
 //! h = silu(LayerNorm([a | o] W + b))     [r, hidden], n_layers of them
-//! logits = h W + b                       [r, n_bins], zero in the beginning
-//! Q = sum_j softmax(logits)_j center_j   [r]
+//! out = h W + b                          [r, n_bins] or [r, 1], zero in the beginning
+//! Q = sum_j softmax(out)_j center_j      [r]   HL-Gauss: loss is the cross entropy against the label of y
+//! Q = middle + range out                 [r]   MSE: loss is (out - (y - middle) / range)^2, never clamped
 //! ```
 //! The first weight is kept in two blocks, so that the observation's part is computed once when many chunks are compared
 //! for one observation.
@@ -14,6 +16,7 @@ use crate::ops::{self, Activation};
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::shards::{Gradient, GradientError};
 use crate::tensor_file::{TensorFileReader, TensorFileWriter};
+use bridge::number::NonNegative;
 use candle_core::{Device, Tensor, bail};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -28,8 +31,77 @@ pub struct CriticConfig {
     pub hidden: usize,
     /// Number of hidden layers, at least 1. 3.
     pub n_layers: usize,
-    /// Values that a critic can express.
+    /// Values that a critic can express; with the MSE head the middle and the unit of its values.
     pub support: Support,
+    /// What a critic puts out, and its loss.
+    pub head: Head,
+    /// What the ensemble makes of the values of its critics.
+    pub combine: Combine,
+    /// What a value is of, and how its target is backed up.
+    pub backup: Backup,
+    /// What a target loses for the policy's next chunk being unlike the replayed one: Q ranges per mean squared difference
+    /// of the actions that a critic reads (ReBRAC, Tarasov et al. 2023). 0 for the plain target.
+    pub behavior_penalty: NonNegative,
+}
+
+/// What a critic puts out, and its loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Head {
+    /// A histogram of the support, cross entropy. Values never leave the support.
+    HlGauss,
+    /// A number, squared error: what most published critics have.
+    Mse,
+}
+
+/// What the ensemble makes of the values of its critics, in targets, objectives and choices alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Combine {
+    /// The lowest.
+    Min,
+    /// The mean.
+    Mean,
+}
+
+/// What a value is of, and how its target is backed up over a chunk of H actions. `a'` is the policy's next chunk, `a'_0` its
+/// first action; at an episode's end fewer steps are left, and the target uses those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backup {
+    /// The chunk, backed up over all its steps: `Q(o_t, a) <- sum_{h<H} gamma^h r_{t+h} + gamma^H Q(o_{t+H}, a')`.
+    Chunk,
+    /// The first action, backed up over its step: `Q(o_t, a_0) <- r_t + gamma Q(o_{t+1}, a'_0)`.
+    PerStep,
+    /// The first action, backed up over all steps of the chunk: `Q(o_t, a_0) <- sum_{h<H} gamma^h r_{t+h} + gamma^H
+    /// Q(o_{t+H}, a'_0)`. Off the policy it is biased: the other actions are those of the data.
+    NStep,
+}
+
+impl Backup {
+    /// Actions of a chunk of `chunk_len` that a critic reads.
+    #[must_use]
+    pub const fn n_actions(self, chunk_len: usize) -> usize {
+        match self {
+            Self::Chunk => chunk_len,
+            Self::PerStep | Self::NStep => 1,
+        }
+    }
+
+    /// Steps of a target.
+    #[must_use]
+    pub const fn n_steps(self, chunk_len: usize) -> usize {
+        match self {
+            Self::Chunk | Self::NStep => chunk_len,
+            Self::PerStep => 1,
+        }
+    }
+}
+
+/// Labels of a batch, as the head wants them.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// `[r, n_bins]` or `[r, 1]`.
+    pub values: Tensor,
+    /// Share of the targets that lay outside of the support and were clamped to it; above 1 % the support is too narrow.
+    pub clamped_share: f64,
 }
 
 /// An ensemble could not be made.
@@ -57,6 +129,9 @@ pub enum CriticError {
 #[derive(Debug)]
 pub struct Critic {
     params: Params,
+    head: Head,
+    support: Support,
+    n_inputs: usize,
     centers: Tensor,
     first: ConditionedLinear,
     norms: Vec<LayerNormSilu>,
@@ -71,12 +146,18 @@ impl Critic {
         &self.params
     }
 
-    /// Logits `[r, n_bins]` of chunks `action [r, D]`; `obs` is `[r, O]`, or `[1, O]` for all rows.
+    /// What the head puts out, `[r, n_bins]` or `[r, 1]`, for chunks `action [r, D]`, of which the first columns are read, as
+    /// many as the critic was made for; `obs` is `[r, O]`, or `[1, O]` for all rows.
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn logits(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let mut x = self.first.forward(action, obs, Activation::None, track)?;
+    pub fn output(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        let mut x = if action.dims2()?.1 > self.n_inputs {
+            let read = action.narrow(1, 0, self.n_inputs)?.contiguous()?;
+            self.first.forward(&read, obs, Activation::None, track)?
+        } else {
+            self.first.forward(action, obs, Activation::None, track)?
+        };
         for (i, norm) in self.norms.iter().enumerate() {
             x = norm.forward(&x, track)?;
             x = match self.hidden.get(i) {
@@ -87,12 +168,25 @@ impl Critic {
         Ok(x)
     }
 
-    /// Values `[r]` of chunks `action [r, D]`; `obs` is `[r, O]`, or `[1, O]` for all rows.
+    /// Values `[r]`; arguments as for [`Critic::output`].
     ///
     /// # Errors
     /// When the shapes do not fit together.
     pub fn q(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        ops::softmax_expectation(&self.logits(obs, action, track)?, &self.centers)
+        let output = self.output(obs, action, track)?;
+        match self.head {
+            Head::HlGauss => ops::softmax_expectation(&output, &self.centers),
+            Head::Mse => output.squeeze(1)?.affine(self.support.range(), self.support.middle()),
+        }
+    }
+
+    /// Mean loss against [`ChunkCritic::labels`], a scalar.
+    fn loss(&self, obs: &Tensor, action: &Tensor, labels: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        let output = self.output(obs, action, track)?;
+        match self.head {
+            Head::HlGauss => ops::cross_entropy(&output, labels)?.mean_all(),
+            Head::Mse => (output - labels)?.sqr()?.mean_all(),
+        }
     }
 
     fn new(
@@ -102,7 +196,7 @@ impl Critic {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ParamsError> {
-        let (hidden, n_bins) = (config.hidden, config.support.n_bins());
+        let (hidden, n_outputs) = (config.hidden, config.head.n_outputs(&config.support));
         let mut params = ParamsBuilder::new(seed, device);
         ConditionedLinear::build(&mut params, "layer.0", chunk_dim, obs_dim, hidden)?;
         LayerNormSilu::build(&mut params, "norm.0", hidden)?;
@@ -110,13 +204,16 @@ impl Critic {
             Linear::build(&mut params, &format!("layer.{i}"), [hidden, hidden], Init::FanIn)?;
             LayerNormSilu::build(&mut params, &format!("norm.{i}"), hidden)?;
         }
-        Linear::build(&mut params, "last", [hidden, n_bins], Init::Zero)?;
-        Self::assemble(config, params.build(), device)
+        Linear::build(&mut params, "last", [hidden, n_outputs], Init::Zero)?;
+        Self::assemble(config, chunk_dim, params.build(), device)
     }
 
-    fn assemble(config: &CriticConfig, params: Params, device: &Device) -> Result<Self, ParamsError> {
+    fn assemble(config: &CriticConfig, n_inputs: usize, params: Params, device: &Device) -> Result<Self, ParamsError> {
         let n_layers = config.n_layers;
         Ok(Self {
+            head: config.head,
+            support: config.support,
+            n_inputs,
             centers: Tensor::new(config.support.centers(), device)?,
             first: ConditionedLinear::new(&params, "layer.0")?,
             norms: (0..n_layers)
@@ -129,6 +226,15 @@ impl Critic {
     }
 }
 
+impl Head {
+    fn n_outputs(self, support: &Support) -> usize {
+        match self {
+            Self::HlGauss => support.n_bins(),
+            Self::Mse => 1,
+        }
+    }
+}
+
 /// Ensemble of critics; see the module.
 #[derive(Debug)]
 pub struct ChunkCritic {
@@ -138,7 +244,8 @@ pub struct ChunkCritic {
 }
 
 impl ChunkCritic {
-    /// A new ensemble for observations `[r, obs_dim]` and chunks `[r, chunk_dim]`; each critic starts differently.
+    /// A new ensemble for observations `[r, obs_dim]` and the first `chunk_dim` values of chunks; each critic starts
+    /// differently.
     ///
     /// # Errors
     /// When a size is not allowed.
@@ -161,7 +268,9 @@ impl ChunkCritic {
     /// # Errors
     /// When the device refuses a tensor.
     pub fn deep_clone(&self) -> Result<Self, CriticError> {
-        let clone = |critic: &Critic| Critic::assemble(&self.config, critic.params.deep_clone()?, &self.device);
+        let clone = |critic: &Critic| {
+            Critic::assemble(&self.config, critic.n_inputs, critic.params.deep_clone()?, &self.device)
+        };
         let members = self.members.iter().map(clone).collect::<Result<_, _>>()?;
         Ok(Self { config: self.config, device: self.device.clone(), members })
     }
@@ -190,23 +299,45 @@ impl ChunkCritic {
         &self.config.support
     }
 
-    /// The lowest value `[r]` that any critic gives; arguments as for [`Critic::q`].
+    /// The value `[r]` that the ensemble gives: the lowest or the mean of its critics'. Arguments as for [`Critic::q`].
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn q_min(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let mut lowest: Option<Tensor> = None;
+    pub fn value(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        let mut combined: Option<Tensor> = None;
         for critic in &self.members {
             let q = critic.q(obs, action, track)?;
-            lowest = Some(match lowest {
-                Some(lowest) => lowest.minimum(&q)?,
-                None => q,
+            combined = Some(match (combined, self.config.combine) {
+                (None, _) => q,
+                (Some(lowest), Combine::Min) => lowest.minimum(&q)?,
+                (Some(sum), Combine::Mean) => (sum + q)?,
             });
         }
-        match lowest {
-            Some(lowest) => Ok(lowest),
-            None => bail!("an ensemble has at least one critic"),
+        match (combined, self.config.combine) {
+            (Some(lowest), Combine::Min) => Ok(lowest),
+            (Some(sum), Combine::Mean) => sum * (1.0 / self.members.len() as f64),
+            (None, _) => bail!("an ensemble has at least one critic"),
         }
+    }
+
+    /// The labels of targets `y`.
+    ///
+    /// # Errors
+    /// When the device refuses a tensor.
+    pub fn labels(&self, targets: &[f32]) -> candle_core::Result<Labels> {
+        let support = &self.config.support;
+        let (values, clamped_share) = match self.config.head {
+            Head::HlGauss => {
+                let labels = support.project(targets);
+                (labels.probabilities, labels.clamped_share)
+            }
+            Head::Mse => {
+                let label = |&y: &f32| ((f64::from(y) - support.middle()) / support.range()) as f32;
+                (targets.iter().map(label).collect(), 0.0)
+            }
+        };
+        let shape = (targets.len(), self.config.head.n_outputs(support));
+        Ok(Labels { values: Tensor::from_vec(values, shape, &self.device)?, clamped_share })
     }
 
     /// Moves all weights towards those of `other`: `self += tau (other - self)`.
@@ -224,7 +355,7 @@ impl ChunkCritic {
         Ok(())
     }
 
-    /// Mean cross-entropy of one critic on `labels [r, n_bins]`, and its gradient. The loss of the ensemble is the sum over
+    /// Mean loss of one critic on [`ChunkCritic::labels`], and its gradient. The loss of the ensemble is the sum over
     /// its critics; their gradients have nothing in common, so they may be computed on different threads.
     ///
     /// # Errors
@@ -239,8 +370,7 @@ impl ChunkCritic {
         let Some(critic) = self.members.get(member) else {
             return Err(candle_core::Error::Msg(format!("critic {member} of {}", self.members.len())).into());
         };
-        let logits = critic.logits(obs, action, Track::Weights)?;
-        Gradient::of(&ops::cross_entropy(&logits, labels)?.mean_all()?, &critic.params)
+        Gradient::of(&critic.loss(obs, action, labels, Track::Weights)?, &critic.params)
     }
 
     /// All weights as the bytes of one file.

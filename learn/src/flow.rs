@@ -20,8 +20,9 @@ mod net;
 mod split;
 
 use crate::layers::{Init, Linear};
-use crate::ops::{self, Activation, read};
+use crate::ops::{self, Activation};
 use crate::params::{Params, ParamsBuilder, ParamsError};
+use crate::standardizer::column_statistics;
 use bridge::number::Positive;
 use candle_core::{DType, Device, Tensor, Var, bail};
 use net::CouplingNet;
@@ -30,9 +31,6 @@ use split::{Routes, random_split, split_name};
 use thiserror::Error;
 
 pub use crate::layers::Track;
-
-/// Added to the standard deviations of the data: a constant dimension must not be blown up.
-const STD_FLOOR: f64 = 0.02;
 
 /// Size of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,26 +163,8 @@ impl Flow {
     /// # Errors
     /// When `u` has the wrong shape, no rows, or a number that is not finite.
     pub fn initialise_act_norm(&self, u: &Tensor) -> candle_core::Result<()> {
-        let (r, d) = u.dims2()?;
-        if d != self.chunk_dim || r == 0 {
-            bail!("ActNorm: the data are {:?}, expected [r, {}] with r > 0", u.dims(), self.chunk_dim);
-        }
-        let (mut mean, mut variance) = (vec![0.0_f64; d], vec![0.0_f64; d]);
-        read(u, |u| {
-            let rows = || u.chunks_exact(d);
-            rows().for_each(|row| mean.iter_mut().zip(row).for_each(|(mean, &u)| *mean += f64::from(u) / r as f64));
-            for row in rows() {
-                for ((variance, &mean), &u) in variance.iter_mut().zip(&mean).zip(row) {
-                    *variance += (f64::from(u) - mean).powi(2) / r as f64;
-                }
-            }
-            Ok(())
-        })?;
-        if let Some(dim) = variance.iter().position(|variance| !variance.is_finite()) {
-            bail!("ActNorm: dimension {dim} of the data has variance {}", variance[dim]);
-        }
-        let shift: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
-        let log_scale: Vec<f32> = variance.iter().map(|variance| (variance.sqrt() + STD_FLOOR).ln() as f32).collect();
+        let [shift, log_scale] = column_statistics(u, self.chunk_dim)?;
+        let d = self.chunk_dim;
         self.shift.set(&Tensor::from_vec(shift, d, self.shift.device())?)?;
         self.log_scale.set(&Tensor::from_vec(log_scale, d, self.log_scale.device())?)
     }

@@ -12,8 +12,8 @@ use std::fmt;
 /// What is known of a snapshot before it has acted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
-    /// Reverse KL to the imitation flow, nats per dimension.
-    pub nats_per_dim: f64,
+    /// Reverse KL to the imitation policy, nats per dimension; none when the policy has no density to measure it with.
+    pub nats_per_dim: Option<f64>,
     /// Predicted minus realised value of chunks of episodes that had not been learned from, Q ranges.
     pub calibration_gap: f64,
     /// Estimated value of the snapshot's chunks minus that of the live policy's on the same states, Q ranges.
@@ -57,8 +57,9 @@ pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
     };
     // Written so that a number that is not one never passes.
     let at_most = |value: f64, limit: f64| value <= limit;
-    if !at_most(evidence.nats_per_dim, max_nats_per_dim.get()) {
-        Verdict::TooFar(evidence.nats_per_dim)
+    let too_far = evidence.nats_per_dim.filter(|&nats_per_dim| !at_most(nats_per_dim, max_nats_per_dim.get()));
+    if let Some(nats_per_dim) = too_far {
+        Verdict::TooFar(nats_per_dim)
     } else if !at_most(evidence.calibration_gap.abs(), max_calibration_gap.get()) {
         Verdict::Uncalibrated(evidence.calibration_gap)
     } else if !at_most(-evidence.value_gain, value_tolerance.get()) {
@@ -111,7 +112,10 @@ impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { challenger, deployed } = self;
         let verdict = if self.is_won() { "is deployed" } else { "is dropped" };
-        write!(f, "the challenger {verdict}: its episodes returned {challenger:.2}, the deployed policy's {deployed:.2}")
+        write!(
+            f,
+            "the challenger {verdict}: its episodes returned {challenger:.2}, the deployed policy's {deployed:.2}"
+        )
     }
 }
 
@@ -120,9 +124,10 @@ mod tests {
     use super::*;
     use bridge::number::NumberError;
 
-    const GOOD: Evidence = Evidence { nats_per_dim: 0.05, calibration_gap: -0.1, value_gain: 0.01 };
+    const GOOD: Evidence = Evidence { nats_per_dim: Some(0.05), calibration_gap: -0.1, value_gain: 0.01 };
 
-    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included; the open gate never does.
+    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included; the open gate never does. A KL
+    /// that cannot be measured keeps none back.
     #[test]
     fn bad_evidence_keeps_a_snapshot_back() -> Result<(), NumberError> {
         let gate = Gate::KeepBest {
@@ -131,9 +136,10 @@ mod tests {
             value_tolerance: 0.02.try_into()?,
         };
         assert_eq!(judge(gate, GOOD), Verdict::Challenger);
+        assert_eq!(judge(gate, Evidence { nats_per_dim: None, ..GOOD }), Verdict::Challenger);
         let bad = [
-            Evidence { nats_per_dim: 0.2, ..GOOD },
-            Evidence { nats_per_dim: f64::NAN, ..GOOD },
+            Evidence { nats_per_dim: Some(0.2), ..GOOD },
+            Evidence { nats_per_dim: Some(f64::NAN), ..GOOD },
             Evidence { calibration_gap: 0.21, ..GOOD },
             Evidence { calibration_gap: -0.21, ..GOOD },
             Evidence { value_gain: -0.03, ..GOOD },

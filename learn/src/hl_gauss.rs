@@ -100,6 +100,12 @@ impl Support {
         self.max - self.min
     }
 
+    /// The value half-way between them.
+    #[must_use]
+    pub fn middle(&self) -> f64 {
+        0.5 * (self.min + self.max)
+    }
+
     /// Labels of `targets`. A target that is NaN gives a row of NaN: nothing is hidden.
     #[must_use]
     pub fn project(&self, targets: &[f32]) -> Labels {

@@ -139,6 +139,117 @@ impl ConditionedLinear {
     }
 }
 
+/// Size of an [`Mlp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MlpSize {
+    /// Width of the hidden layers.
+    pub hidden: usize,
+    /// Number of hidden layers, at least 1.
+    pub n_layers: usize,
+}
+
+/// Hidden layers with SiLU, then a linear one: `[r, in]` to `[r, out]`.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    hidden: Vec<Linear>,
+    last: Linear,
+}
+
+impl Mlp {
+    /// Adds `name.0` and so on, and `name.last`, to the parameters.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn build(
+        params: &mut ParamsBuilder,
+        name: &str,
+        [n_in, n_out]: [usize; 2],
+        size: MlpSize,
+        last: Init,
+    ) -> Result<(), ParamsError> {
+        for i in 0..size.n_layers {
+            let width = if i == 0 { n_in } else { size.hidden };
+            Linear::build(params, &format!("{name}.{i}"), [width, size.hidden], Init::FanIn)?;
+        }
+        let width = if size.n_layers == 0 { n_in } else { size.hidden };
+        Linear::build(params, &format!("{name}.last"), [width, n_out], last)
+    }
+
+    /// The layers of this name.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn new(params: &Params, name: &str, size: MlpSize) -> Result<Self, ParamsError> {
+        Ok(Self {
+            hidden: (0..size.n_layers)
+                .map(|i| Linear::new(params, &format!("{name}.{i}")))
+                .collect::<Result<_, _>>()?,
+            last: Linear::new(params, &format!("{name}.last"))?,
+        })
+    }
+
+    /// `[r, in]` to `[r, out]`.
+    ///
+    /// # Errors
+    /// When `x` has the wrong shape.
+    pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        let mut x = x.clone();
+        for layer in &self.hidden {
+            x = layer.forward(&x, Activation::Silu, track)?;
+        }
+        self.last.forward(&x, Activation::None, track)
+    }
+}
+
+/// An [`Mlp`] on `[x | condition]` whose first layer is a [`ConditionedLinear`]; the last layer starts at zero.
+#[derive(Clone, Debug)]
+pub struct ConditionedMlp {
+    first: ConditionedLinear,
+    rest: Mlp,
+}
+
+impl ConditionedMlp {
+    /// Adds `name.first` and `name.rest` to the parameters.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn build(
+        params: &mut ParamsBuilder,
+        name: &str,
+        [n_x, n_condition, n_out]: [usize; 3],
+        size: MlpSize,
+    ) -> Result<(), ParamsError> {
+        ConditionedLinear::build(params, &format!("{name}.first"), n_x, n_condition, size.hidden)?;
+        Mlp::build(params, &format!("{name}.rest"), [size.hidden, n_out], size.rest(), Init::Zero)
+    }
+
+    /// The layers of this name.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn new(params: &Params, name: &str, size: MlpSize) -> Result<Self, ParamsError> {
+        Ok(Self {
+            first: ConditionedLinear::new(params, &format!("{name}.first"))?,
+            rest: Mlp::new(params, &format!("{name}.rest"), size.rest())?,
+        })
+    }
+
+    /// `x [r, n_x]` and `condition [r, n_condition]`, or `[1, n_condition]` for all rows, to `[r, n_out]`.
+    ///
+    /// # Errors
+    /// When an input has the wrong shape.
+    pub fn forward(&self, x: &Tensor, condition: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        self.rest.forward(&self.first.forward(x, condition, Activation::Silu, track)?, track)
+    }
+}
+
+impl MlpSize {
+    /// What follows the first hidden layer.
+    const fn rest(self) -> Self {
+        Self { hidden: self.hidden, n_layers: self.n_layers.saturating_sub(1) }
+    }
+}
+
 /// LayerNorm followed by SiLU.
 #[derive(Clone, Debug)]
 pub struct LayerNormSilu {

@@ -3,7 +3,8 @@
 //!
 //! - [`Trainer`] is the four stages: it says what is to be done, takes gradient steps, takes episodes.
 //! - [`Policy`] is a snapshot that acts: N candidate chunks, the critic chooses.
-//! - [`flow::Flow`] and [`critic::ChunkCritic`] are the networks; [`objectives`] is what the actor improves.
+//! - [`PolicyNet`] is what a policy network offers, [`flow::Flow`] the one of the method; [`critic::ChunkCritic`] scores its
+//!   chunks; [`objectives`] is what the actor improves.
 //!
 //! Invariants:
 //! - The learner knows environments and nothing behind them: no robot, no clock, no hardware's file format.
@@ -28,7 +29,9 @@ pub mod critic;
 pub mod flow;
 pub mod hl_gauss;
 pub mod layers;
+pub mod policy_net;
 pub mod squash;
+pub mod standardizer;
 
 // The numerics under them.
 pub mod adamw;
@@ -40,10 +43,11 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig};
+pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;
 pub use policy::{Policy, PolicyHeader};
+pub use policy_net::{PolicyConfig, PolicyNet};
 pub use rollout::{Actor, MakeEnvironment, play, play_all};
 pub use training::{Boundary, Metrics, Position, Stage, StepReport, Trainer, TrainerState, Work, episode_seed};

@@ -144,6 +144,19 @@ impl Params {
         self.fixed.get(name).map(Vec::as_slice).ok_or_else(|| ParamsError::Unknown { name: name.to_owned() })
     }
 
+    /// Replaces the fixed vector of this name by one of the same length: for constants that are known later than the network.
+    ///
+    /// # Errors
+    /// When there is none, or its length differs.
+    pub fn set_fixed(&mut self, name: &str, values: Vec<u32>) -> Result<(), ParamsError> {
+        match self.fixed.get_mut(name) {
+            Some(old) if old.len() == values.len() => *old = values,
+            Some(_) => return Err(ParamsError::Different { name: name.to_owned() }),
+            None => return Err(ParamsError::Unknown { name: name.to_owned() }),
+        }
+        Ok(())
+    }
+
     /// All trainable tensors, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.vars.iter().map(|(name, var)| (name.as_str(), var))

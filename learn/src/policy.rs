@@ -2,9 +2,8 @@
 //! goes on without changing it.
 
 use crate::critic::{ChunkCritic, CriticConfig};
-use crate::flow::{Flow, FlowConfig};
 use crate::layers::Track;
-use crate::noise::normal;
+use crate::policy_net::{PolicyConfig, PolicyNet};
 use crate::squash::squash;
 use crate::{Acting, Actor, LearnError, Normalizer};
 use bridge::random::Rng;
@@ -25,8 +24,8 @@ pub struct PolicyHeader {
     pub chunk_len: usize,
     /// What the networks see instead of raw units.
     pub normalizer: Normalizer,
-    /// Shape of the flow.
-    pub flow: FlowConfig,
+    /// The policy network.
+    pub policy: PolicyConfig,
     /// Shape of the critic.
     pub critic: CriticConfig,
     /// How it acts.
@@ -37,19 +36,19 @@ pub struct PolicyHeader {
 #[derive(Debug)]
 pub struct Policy {
     header: PolicyHeader,
-    flow: Flow,
+    net: Box<dyn PolicyNet>,
     critic: ChunkCritic,
 }
 
 const HEADER_FILE: &str = "policy.ron";
-const FLOW_FILE: &str = "flow.safetensors";
+const NET_FILE: &str = "actor.safetensors";
 const CRITIC_FILE: &str = "critic.safetensors";
 
 impl Policy {
     /// A policy from its parts.
     #[must_use]
-    pub const fn new(header: PolicyHeader, flow: Flow, critic: ChunkCritic) -> Self {
-        Self { header, flow, critic }
+    pub const fn new(header: PolicyHeader, net: Box<dyn PolicyNet>, critic: ChunkCritic) -> Self {
+        Self { header, net, critic }
     }
 
     /// What it is.
@@ -58,10 +57,10 @@ impl Policy {
         &self.header
     }
 
-    /// The flow.
+    /// The policy network.
     #[must_use]
-    pub const fn flow(&self) -> &Flow {
-        &self.flow
+    pub fn net(&self) -> &dyn PolicyNet {
+        self.net.as_ref()
     }
 
     /// The critic that chooses among its candidates.
@@ -75,7 +74,7 @@ impl Policy {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn deep_clone(&self) -> Result<Self, LearnError> {
-        Ok(Self { header: self.header.clone(), flow: self.flow.deep_clone()?, critic: self.critic.deep_clone()? })
+        Ok(Self { header: self.header.clone(), net: self.net.deep_clone()?, critic: self.critic.deep_clone()? })
     }
 
     /// The same networks, acting in another way.
@@ -112,7 +111,7 @@ impl Policy {
         let header = ron::ser::to_string_pretty(&self.header, ron::ser::PrettyConfig::default())
             .map_err(|error| unusable(error.to_string()))?;
         write(folder, HEADER_FILE, header.as_bytes())?;
-        write(folder, FLOW_FILE, &self.flow.params().to_bytes()?)?;
+        write(folder, NET_FILE, &self.net.params().to_bytes()?)?;
         write(folder, CRITIC_FILE, &self.critic.to_bytes()?)
     }
 
@@ -125,28 +124,32 @@ impl Policy {
         let header: PolicyHeader =
             config::load(&folder.join(HEADER_FILE)).map_err(|error| unusable(error.to_string()))?;
         let (observation_len, chunk_dim) = (header.normalizer.observation_len(), header.chunk_dim());
-        let bytes = read(folder, FLOW_FILE)?;
-        let flow = Flow::from_bytes(header.flow, observation_len, chunk_dim, &bytes, &Device::Cpu)
-            .map_err(|error| unusable(format!("{FLOW_FILE}: {error}")))?;
-        let critic = ChunkCritic::new(header.critic, observation_len, chunk_dim, 0, &Device::Cpu)?;
+        let bytes = read(folder, NET_FILE)?;
+        let net = header
+            .policy
+            .read(observation_len, chunk_dim, &bytes)
+            .map_err(|error| unusable(format!("{NET_FILE}: {error}")))?;
+        let critic_dim = header.critic.backup.n_actions(header.chunk_len) * header.normalizer.action_len();
+        let critic = ChunkCritic::new(header.critic, observation_len, critic_dim, 0, &Device::Cpu)?;
         critic.load_bytes(&read(folder, CRITIC_FILE)?).map_err(|error| unusable(format!("{CRITIC_FILE}: {error}")))?;
-        Ok(Self { header, flow, critic })
+        Ok(Self { header, net, critic })
     }
 
-    /// The policy's best normalized chunk for one normalized observation: N candidates `tanh f(temperature z)`, the one
-    /// with the largest min over the critics.
+    /// The policy's best normalized chunk for one normalized observation: N candidates at the acting temperature, the one
+    /// that the critics value most.
     fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
         let n = n_candidates.max(1);
         let observation = Tensor::from_slice(observation, (1, observation.len()), &Device::Cpu)?;
-        let z = normal(rng, (n, self.header.chunk_dim()), temperature.f32(), &Device::Cpu)?;
+        let noise = self.net.base_noise(n, temperature.f32(), rng);
+        let noise = Tensor::from_vec(noise, (n, self.net.noise_len()), &Device::Cpu)?;
         // One row of embedding serves all candidates.
-        let embedding = self.flow.embed(&observation, Track::Frozen)?;
-        let chunks = squash(&self.flow.sample(&embedding, &z, Track::Frozen)?.u)?;
+        let embedding = self.net.embed(&observation, Track::Frozen)?;
+        let chunks = squash(&self.net.sample(&embedding, &noise, Track::Frozen)?.u)?;
         let best = if n == 1 {
             0
         } else {
-            let values = self.critic.q_min(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let values = self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
             // The first of equals, and never a NaN.
             (1..n).fold(0, |best, i| if values[i] > values[best] || values[best].is_nan() { i } else { best })
         };

@@ -5,7 +5,8 @@
 //!
 //! `y = sum_{h<L} gamma^h r_{t+h} + gamma^L (1 - d) Q(o_{t+L}, a')`
 //!
-//! where d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
+//! A critic of single steps has `L = min(n, T - t)` with n = 1 instead; the chunk stays what it is. Here
+//! d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
 //! observation. The whole open-loop chunk is Q's input, so overlapping windows of closed episodes are consistent.
 
 use crate::Normalizer;
@@ -21,23 +22,33 @@ pub struct ChunkBatch {
     pub observations: Vec<f32>,
     /// Normalized chunks, n x (H d), padded with their last action.
     pub chunks: Vec<f32>,
-    /// Discounted reward inside the chunk, n.
+    /// Whether a chunk has no padding, n.
+    pub is_whole: Vec<bool>,
+    /// Discounted reward of the target's steps, n.
     pub rewards: Vec<f32>,
     /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
     pub continuations: Vec<f32>,
     /// Normalized observations `o_{t+L}`, n x O.
     pub next_observations: Vec<f32>,
+    /// Normalized chunks that were carried out from `o_{t+L}` on, n x (H d), padded with their last action; that of the
+    /// episode where it has ended.
+    pub next_chunks: Vec<f32>,
+    /// Whether an action was carried out from `o_{t+L}` on, n.
+    pub has_next: Vec<bool>,
 }
 
 impl ChunkBatch {
     fn clear(&mut self) {
         self.n_rows = 0;
+        self.is_whole.clear();
+        self.has_next.clear();
         for values in [
             &mut self.observations,
             &mut self.chunks,
             &mut self.rewards,
             &mut self.continuations,
             &mut self.next_observations,
+            &mut self.next_chunks,
         ] {
             values.clear();
         }
@@ -55,6 +66,7 @@ pub struct ChunkStart {
 #[derive(Clone, Debug)]
 pub struct Replay {
     chunk_len: usize,
+    backup_len: usize,
     discount: f64,
     episodes: Vec<StoredEpisode>,
     starts: Vec<ChunkStart>,
@@ -69,10 +81,11 @@ struct StoredEpisode {
 }
 
 impl Replay {
-    /// An empty replay of chunks of `chunk_len` actions, discounted by `discount` per step.
+    /// An empty replay of chunks of `chunk_len` actions, with targets over `backup_len` steps, discounted by `discount` per
+    /// step.
     #[must_use]
-    pub const fn new(chunk_len: usize, discount: f64) -> Self {
-        Self { chunk_len, discount, episodes: Vec::new(), starts: Vec::new() }
+    pub const fn new(chunk_len: usize, backup_len: usize, discount: f64) -> Self {
+        Self { chunk_len, backup_len, discount, episodes: Vec::new(), starts: Vec::new() }
     }
 
     /// Adds an episode.
@@ -134,26 +147,24 @@ impl Replay {
             let episode = &self.episodes[episode_idx];
             let n_steps = episode.rewards.len();
             let observation_len = episode.observations.len() / (n_steps + 1);
-            let action_len = episode.actions.len() / n_steps;
-            let length = self.chunk_len.min(n_steps - step_idx);
-            let end = step_idx + length;
+            let backup_end = n_steps.min(step_idx + self.backup_len);
 
             batch
                 .observations
                 .extend_from_slice(&episode.observations[step_idx * observation_len..][..observation_len]);
             batch
                 .next_observations
-                .extend_from_slice(&episode.observations[end * observation_len..][..observation_len]);
-            batch.chunks.extend_from_slice(&episode.actions[step_idx * action_len..end * action_len]);
-            for _ in length..self.chunk_len {
-                batch.chunks.extend_from_slice(&episode.actions[(end - 1) * action_len..end * action_len]);
-            }
+                .extend_from_slice(&episode.observations[backup_end * observation_len..][..observation_len]);
+            episode.push_chunk(step_idx, self.chunk_len, &mut batch.chunks);
+            episode.push_chunk(backup_end, self.chunk_len, &mut batch.next_chunks);
+            batch.has_next.push(backup_end < n_steps);
+            batch.is_whole.push(step_idx + self.chunk_len <= n_steps);
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
-            for &r in &episode.rewards[step_idx..end] {
+            for &r in &episode.rewards[step_idx..backup_end] {
                 reward += weight * f64::from(r);
                 weight *= self.discount;
             }
-            let terminated_inside = episode.terminated && end == n_steps;
+            let terminated_inside = episode.terminated && backup_end == n_steps;
             batch.rewards.push(reward as f32);
             batch.continuations.push(if terminated_inside { 0.0 } else { weight as f32 });
             batch.n_rows += 1;
@@ -177,6 +188,18 @@ impl Replay {
             }
         }
         returns
+    }
+}
+
+impl StoredEpisode {
+    /// Appends the `chunk_len` actions from step `first` on; after the last one it is repeated.
+    fn push_chunk(&self, first: usize, chunk_len: usize, out: &mut Vec<f32>) {
+        let n_steps = self.rewards.len();
+        let action_len = self.actions.len() / n_steps;
+        let last = n_steps - 1;
+        for step_idx in first..first + chunk_len {
+            out.extend_from_slice(&self.actions[step_idx.min(last) * action_len..][..action_len]);
+        }
     }
 }
 
@@ -215,10 +238,10 @@ mod tests {
         }
     }
 
-    fn batch_of(terminated: bool) -> Result<(ChunkBatch, Normalizer), LearnError> {
+    fn batch_of(terminated: bool, backup_len: usize) -> Result<(ChunkBatch, Normalizer), LearnError> {
         let episode = episode(terminated);
         let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, backup_len, 0.5);
         replay.push(&episode, &normalizer);
         let mut batch = ChunkBatch::default();
         replay.gather(replay.starts(), &mut batch);
@@ -230,9 +253,25 @@ mod tests {
     #[test]
     fn targets_of_whole_and_partial_chunks() -> Result<(), LearnError> {
         for (terminated, continuations) in [(true, [0.125, 0.0, 0.0, 0.0]), (false, [0.125, 0.125, 0.25, 0.5])] {
-            let (batch, _) = batch_of(terminated)?;
+            let (batch, _) = batch_of(terminated, 3)?;
             assert_eq!(batch.rewards, [1.0 + 1.0 + 1.0, 2.0 + 2.0 + 2.0, 4.0 + 4.0, 8.0]);
             assert_eq!(batch.continuations, continuations, "terminated: {terminated}");
+        }
+        Ok(())
+    }
+
+    /// Contract: targets of single steps take their own reward and the next observation, end where the episode terminates
+    /// and not where it times out, and leave the chunks as they are.
+    #[test]
+    fn targets_of_single_steps() -> Result<(), LearnError> {
+        for (terminated, last) in [(true, 0.0), (false, 0.5)] {
+            let (batch, normalizer) = batch_of(terminated, 1)?;
+            assert_eq!(batch.rewards, [1.0, 2.0, 4.0, 8.0]);
+            assert_eq!(batch.continuations, [0.5, 0.5, 0.5, last], "terminated: {terminated}");
+            let mut next = Vec::new();
+            [1.0, 2.0, 3.0, 4.0].iter().for_each(|&x| normalizer.observation(&[x], &mut next));
+            assert_eq!(batch.next_observations, next);
+            assert_eq!(batch.chunks, batch_of(terminated, 3)?.0.chunks);
         }
         Ok(())
     }
@@ -241,7 +280,7 @@ mod tests {
     /// window crosses the end.
     #[test]
     fn partial_chunks_are_padded() -> Result<(), LearnError> {
-        let (batch, normalizer) = batch_of(false)?;
+        let (batch, normalizer) = batch_of(false, 3)?;
         let actions = |steps: [f32; 3]| {
             let mut out = Vec::new();
             for x in steps {
@@ -252,6 +291,11 @@ mod tests {
         assert_eq!(batch.chunks[..3], actions([0.0, 0.1, 0.2]));
         assert_eq!(batch.chunks[6..9], actions([0.2, 0.3, 0.3]));
         assert_eq!(batch.chunks[9..], actions([0.3, 0.3, 0.3]));
+        assert_eq!(batch.is_whole, [true, true, false, false]);
+        // Three steps after the first comes the last action, after the others nothing.
+        assert_eq!(batch.has_next, [true, false, false, false]);
+        assert_eq!(batch.next_chunks[..3], actions([0.3, 0.3, 0.3]));
+        assert_eq!(batch_of(false, 1)?.0.next_chunks[..3], actions([0.1, 0.2, 0.3]));
         let mut last = Vec::new();
         normalizer.observation(&[4.0], &mut last);
         assert!(batch.next_observations[1..].iter().all(|&x| x.to_bits() == last[0].to_bits()));
@@ -262,7 +306,7 @@ mod tests {
     #[test]
     fn only_successes_are_imitated() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, 3, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
@@ -274,7 +318,7 @@ mod tests {
     #[test]
     fn returns_to_go() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 0.5);
+        let mut replay = Replay::new(3, 3, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let start = |episode_idx, step_idx| ChunkStart { episode_idx, step_idx };

@@ -2,7 +2,7 @@
 //!
 //! | stage | actor | critic | data |
 //! |---|---|---|---|
-//! | imitation | maximum likelihood; its moving average becomes pi_0 | - | whole chunks of successful demonstrations |
+//! | imitation | imitation loss; its moving average becomes pi_0 | - | whole chunks of successful demonstrations |
 //! | warmup | pi_0, frozen | TD on chunks | all demonstrations |
 //! | offline | objective | TD on chunks | all demonstrations |
 //! | online | objective | TD on chunks | demonstrations and own episodes |
@@ -23,11 +23,11 @@ pub use state::TrainerState;
 
 use crate::adamw::AdamW;
 use crate::critic::ChunkCritic;
-use crate::flow::Flow;
 use crate::gate::{Returns, Verdict};
 use crate::policy::{Policy, PolicyHeader};
+use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
-use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, shards};
+use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{EnvironmentSpec, Episode};
@@ -95,12 +95,14 @@ pub struct Trainer {
     imitation_openings: Vec<ChunkStart>,
     online: Replay,
 
-    actor: Flow,
+    actor: Box<dyn PolicyNet>,
     actor_optimizer: AdamW,
     /// Moving average of the actor while it imitates; pi_0 from then on.
-    reference: Flow,
+    reference: Box<dyn PolicyNet>,
+    /// What the reverse KL of A3 is measured to, where that is not pi_0: a moving average of the actor.
+    anchor: Option<Box<dyn PolicyNet>>,
     /// Moving average of the actor while it improves: what acts.
-    average: Flow,
+    average: Box<dyn PolicyNet>,
     critic: ChunkCritic,
     target_critic: ChunkCritic,
     critic_optimizers: Vec<AdamW>,
@@ -136,7 +138,9 @@ impl Trainer {
     ) -> Result<Self, LearnError> {
         config.check()?;
         let normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
-        let mut offline = Replay::new(config.chunk_len, config.discount.get());
+        let backup = config.critic.backup;
+        let empty = Replay::new(config.chunk_len, backup.n_steps(config.chunk_len), config.discount.get());
+        let mut offline = empty.clone();
         for episode in demonstrations {
             episode.check()?;
             offline.push(episode, &normalizer);
@@ -147,26 +151,29 @@ impl Trainer {
         }
         let imitation_openings = offline.openings(&imitation_starts);
         let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
-        let actor = Flow::new(config.flow, observation_len, chunk_dim, seed, &Device::Cpu)?;
-        actor.initialise_act_norm(&imitation_step::statistics(&offline, &imitation_starts)?)?;
-        let critic = ChunkCritic::new(config.critic, observation_len, chunk_dim, seed, &Device::Cpu)?;
+        let critic_dim = backup.n_actions(config.chunk_len) * environment.action_len;
+        let mut actor = config.policy.build(observation_len, chunk_dim, seed)?;
+        actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
+        let critic = ChunkCritic::new(config.critic, observation_len, critic_dim, seed, &Device::Cpu)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
             Objective::ReverseKl { beta, .. } => beta.get(),
-            Objective::DemoLikelihood { .. } | Objective::BestOfN { .. } => 0.0,
+            _ => 0.0,
         };
+        let has_anchor = matches!(config.objective, Objective::ReverseKl { reference: Reference::Average { .. }, .. });
         Ok(Self {
             seed,
             environment,
             normalizer,
             imitation_temperature,
-            online: Replay::new(config.chunk_len, config.discount.get()),
+            online: empty,
             offline,
             imitation_openings,
             imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),
             reference: actor.deep_clone()?,
+            anchor: has_anchor.then(|| actor.deep_clone()).transpose()?,
             average: actor.deep_clone()?,
             actor,
             target_critic: critic.deep_clone()?,
@@ -257,25 +264,25 @@ impl Trainer {
     /// When a tensor cannot be copied.
     pub fn imitation_policy(&self) -> Result<Policy, LearnError> {
         let acting = Acting { n_candidates: 1, temperature: self.imitation_temperature };
-        self.policy_of(&self.reference, "imitation".into(), acting)
+        self.policy_of(self.reference.as_ref(), "imitation".into(), acting)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.
     fn snapshot(&self, name: String) -> Result<Policy, LearnError> {
-        self.policy_of(&self.average, name, self.config.acting)
+        self.policy_of(self.average.as_ref(), name, self.config.acting)
     }
 
-    fn policy_of(&self, flow: &Flow, name: String, acting: Acting) -> Result<Policy, LearnError> {
+    fn policy_of(&self, net: &dyn PolicyNet, name: String, acting: Acting) -> Result<Policy, LearnError> {
         let header = PolicyHeader {
             name,
             environment: self.environment.clone(),
             chunk_len: self.config.chunk_len,
             normalizer: self.normalizer.clone(),
-            flow: self.config.flow,
+            policy: self.config.policy,
             critic: self.config.critic,
             acting,
         };
-        Ok(Policy::new(header, flow.deep_clone()?, self.target_critic.deep_clone()?))
+        Ok(Policy::new(header, net.deep_clone()?, self.target_critic.deep_clone()?))
     }
 
     /// What ended, if anything, now that the position has moved on.
@@ -286,6 +293,9 @@ impl Trainer {
                 // From here on the average is both: the policy to improve and the one to stay close to.
                 self.actor.params().copy_from(self.reference.params())?;
                 self.average.params().copy_from(self.reference.params())?;
+                if let Some(anchor) = &self.anchor {
+                    anchor.params().copy_from(self.reference.params())?;
+                }
                 self.actor_optimizer = AdamW::new(self.config.optimizer, self.actor.params());
                 Ok(Some(Boundary::Stage(stage)))
             }

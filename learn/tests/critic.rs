@@ -5,7 +5,7 @@
 use bridge::random;
 use candle_core::{Device, Tensor, Var};
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::critic::{ChunkCritic, CriticConfig, CriticError};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, Head};
 use learn::flow::{Flow, FlowConfig};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
@@ -17,7 +17,10 @@ const OBS: usize = 3;
 const CHUNK: usize = 4;
 
 fn config(ensemble: usize) -> CriticConfig {
-    CriticConfig { ensemble, hidden: 24, n_layers: 3, support: Support::new(-0.5, 2.0, 31).unwrap() }
+    let support = Support::new(-0.5, 2.0, 31).unwrap();
+    let (head, combine, backup) = (Head::HlGauss, Combine::Min, Backup::Chunk);
+    let behavior_penalty = 0.0.try_into().unwrap();
+    CriticConfig { ensemble, hidden: 24, n_layers: 3, support, head, combine, backup, behavior_penalty }
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize)) -> Tensor {
@@ -46,7 +49,7 @@ fn random_critic(seed: u64) -> ChunkCritic {
 fn values_are_learned() {
     let critic = ChunkCritic::new(config(2), OBS, CHUNK, 1, &Device::Cpu).unwrap();
     let (obs, action) = (normal(1, "obs", (256, OBS)), normal(1, "action", (256, CHUNK)));
-    let q = vec1(&critic.q_min(&obs, &action, Track::Frozen).unwrap());
+    let q = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
     assert!(q.iter().all(|q| (q - 0.75).abs() < 1e-5));
 
     // Q = 0.75 + 0.5 tanh(o_0 + a_0 - a_1)
@@ -68,7 +71,7 @@ fn values_are_learned() {
             optimiser.step(critic.members()[i].params(), &gradient.flat, 3e-3).unwrap();
         }
     }
-    let q = vec1(&critic.q_min(&obs, &action, Track::Frozen).unwrap());
+    let q = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
     let error = q.iter().zip(&targets).map(|(q, y)| (q - y).abs()).sum::<f32>() / 256.0;
     assert!(error < 0.05, "mean error {error}");
 }
@@ -79,19 +82,94 @@ fn values_are_learned() {
 fn values_are_compared() {
     let critic = random_critic(2);
     let (obs, action) = (normal(2, "obs", (1, OBS)), Var::from_tensor(&normal(2, "action", (24, CHUNK))).unwrap());
-    let q_min = critic.q_min(&obs, &action, Track::Frozen).unwrap();
+    let lowest = critic.value(&obs, &action, Track::Frozen).unwrap();
     let each = obs.broadcast_as((24, OBS)).unwrap().contiguous().unwrap();
     let members: Vec<Vec<f32>> =
         critic.members().iter().map(|member| vec1(&member.q(&each, &action, Track::Frozen).unwrap())).collect();
     assert_ne!(members[0], members[1]);
-    for (i, q) in vec1(&q_min).into_iter().enumerate() {
+    for (i, q) in vec1(&lowest).into_iter().enumerate() {
         assert!((q - members[0][i].min(members[1][i])).abs() < 1e-5);
     }
-    let gradients = q_min.sum_all().unwrap().backward().unwrap();
+    let gradients = lowest.sum_all().unwrap().backward().unwrap();
     assert!(vec1(gradients.get(&action).unwrap()).iter().all(|g| g.is_finite() && *g != 0.0));
     for member in critic.members() {
         assert!(member.params().iter().all(|(_, var)| gradients.get(var).is_none()));
     }
+}
+
+/// An ensemble of another kind whose weights are all random.
+fn random_variant(config: CriticConfig, n_inputs: usize) -> ChunkCritic {
+    let critic = ChunkCritic::new(config, OBS, n_inputs, 9, &Device::Cpu).unwrap();
+    for (i, member) in critic.members().iter().enumerate() {
+        let mut values = vec![0.0; member.params().n_elements()];
+        noise::fill_normal(&mut random::stream(9, "variant", i as u64), &mut values);
+        values.iter_mut().for_each(|value| *value *= 0.3);
+        member.params().copy_from_flat(&values).unwrap();
+    }
+    critic
+}
+
+/// Contract: the mean of the ensemble is that of its members.
+#[test]
+fn ensembles_may_take_the_mean() {
+    let critic = random_variant(CriticConfig { combine: Combine::Mean, ..config(3) }, CHUNK);
+    let (obs, action) = (normal(10, "obs", (8, OBS)), normal(10, "action", (8, CHUNK)));
+    let members: Vec<Vec<f32>> =
+        critic.members().iter().map(|member| vec1(&member.q(&obs, &action, Track::Frozen).unwrap())).collect();
+    for (i, q) in vec1(&critic.value(&obs, &action, Track::Frozen).unwrap()).into_iter().enumerate() {
+        assert!((q - members.iter().map(|member| member[i]).sum::<f32>() / 3.0).abs() < 1e-5);
+    }
+}
+
+/// Contract: a critic of single actions reads the first columns of a chunk and nothing behind them; it passes gradients to
+/// those alone.
+#[test]
+fn first_actions_are_valued_alone() {
+    let n_inputs = CHUNK / 2;
+    let critic = random_variant(CriticConfig { backup: Backup::PerStep, ..config(2) }, n_inputs);
+    let (obs, chunk) = (normal(11, "obs", (8, OBS)), Var::from_tensor(&normal(11, "chunk", (8, CHUNK))).unwrap());
+    let first = chunk.narrow(1, 0, n_inputs).unwrap().contiguous().unwrap();
+    let q = critic.value(&obs, &chunk, Track::Frozen).unwrap();
+    assert_eq!(vec1(&q), vec1(&critic.value(&obs, &first, Track::Frozen).unwrap()));
+    let store = q.sum_all().unwrap().backward().unwrap();
+    for row in store.get(&chunk).unwrap().to_vec2::<f32>().unwrap() {
+        assert!(row[..n_inputs].iter().all(|&g| g != 0.0) && row[n_inputs..].iter().all(|&g| g == 0.0), "{row:?}");
+    }
+    assert_eq!(
+        [Backup::Chunk, Backup::PerStep, Backup::NStep].map(|b| [b.n_actions(10), b.n_steps(10)]),
+        [[10, 10], [1, 1], [1, 10]]
+    );
+}
+
+/// Contract: the squared-error head starts at the middle of the support, has labels in its units, worked by hand, learns
+/// values beyond the support, and every trainable tensor gets a gradient on the way.
+#[test]
+fn squared_errors_are_learned() {
+    let critic = ChunkCritic::new(CriticConfig { head: Head::Mse, ..config(2) }, OBS, CHUNK, 1, &Device::Cpu).unwrap();
+    let (obs, action) = (normal(12, "obs", (256, OBS)), normal(12, "action", (256, CHUNK)));
+    let q = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
+    assert!(q.iter().all(|q| (q - 0.75).abs() < 1e-5));
+    // (y - 0.75) / 2.5
+    let labels = critic.labels(&[0.75, 3.25, -0.5]).unwrap();
+    assert_eq!((vec1(&labels.values), labels.clamped_share), (vec![0.0, 1.0, -0.5], 0.0));
+    assert_eq!(labels.values.dims(), [3, 1]);
+
+    // Q = 2.5 + tanh(o_0 + a_0 - a_1): most of it above the support's 2.
+    let rows = obs.to_vec2::<f32>().unwrap().into_iter().zip(action.to_vec2::<f32>().unwrap());
+    let targets: Vec<f32> = rows.map(|(o, a)| 2.5 + (o[0] + a[0] - a[1]).tanh()).collect();
+    let labels = critic.labels(&targets).unwrap();
+    let optimiser = AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
+    let mut optimisers: Vec<AdamW> =
+        critic.members().iter().map(|member| AdamW::new(optimiser, member.params())).collect();
+    for _ in 0..300 {
+        for (i, optimiser) in optimisers.iter_mut().enumerate() {
+            let gradient = critic.gradient(i, &obs, &action, &labels.values).unwrap();
+            optimiser.step(critic.members()[i].params(), &gradient.flat, 3e-3).unwrap();
+        }
+    }
+    let q = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
+    let error = q.iter().zip(&targets).map(|(q, y)| (q - y).abs()).sum::<f32>() / 256.0;
+    assert!(error < 0.1, "mean error {error}");
 }
 
 /// Contract: an ensemble comes back from its file with the same bits; a target follows by tau; sizes that make none are
@@ -124,7 +202,7 @@ fn actor_gradient(flow: &Flow, critic: &ChunkCritic) -> Gradient {
         let embedding = flow.embed(&obs, Track::Weights)?;
         let log_prob = flow.log_prob(&embedding, &part(&u)?, Track::Weights)?;
         let sample = flow.sample(&embedding, &part(&z)?, Track::Weights)?;
-        let q = critic.q_min(&obs, &squash(&sample.u)?, Track::Frozen)?;
+        let q = critic.value(&obs, &squash(&sample.u)?, Track::Frozen)?;
         let loss = (((sample.log_prob * 0.1)? - q)? - log_prob)?;
         let metrics = vec![("loss", f64::from(loss.sum_all()?.to_scalar::<f32>()?) / N as f64)];
         Ok(ShardOutput { loss: (loss.sum_all()? / N as f64)?, metrics })

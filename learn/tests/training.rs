@@ -9,7 +9,8 @@ use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{Environment, EnvironmentError, EnvironmentSpec, Episode, Outcome, Step};
 use learn::{
-    Actor, Boundary, Checkpoint, LearnConfig, LearnError, Policy, Stage, Trainer, TrainerState, Work, play_all,
+    Actor, Boundary, Checkpoint, ImitationConfig, LearnConfig, LearnError, OnlineConfig, Policy, Stage, Trainer,
+    TrainerState, Work, play_all,
 };
 use rand::Rng as _;
 use std::error::Error;
@@ -106,11 +107,15 @@ fn make() -> Result<Box<dyn Environment>, LearnError> {
 }
 
 fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
+    config_of(FLOW, "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0", objective)
+}
+
+fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
     let text = format!(
         "(chunk_len: 4, discount: 0.9, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
-          flow: (n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0),
-          critic: (ensemble: 2, hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51)),
+          policy: {policy},
+          critic: (hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51), {critic}),
           polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, actor_average_decay: 0.9, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
           imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, opening_share: 0.1, ema_decay: 0.99),
@@ -122,7 +127,8 @@ fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
     Ok(bridge::config::parse("config", &text)?)
 }
 
-const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02)";
+const FLOW: &str = "Flow(n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0)";
+const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)";
 
 fn temperature() -> Result<Positive, Box<dyn Error>> {
     Ok(0.7.try_into()?)
@@ -288,6 +294,186 @@ fn threads_do_not_change_a_bit() -> TestResult {
     Ok(())
 }
 
+/// The policies that have a density, then those that have none.
+const POLICIES: [[&str; 4]; 2] = [
+    [
+        "Flow(n_blocks: 2, hidden: 8, embedding: 8, s_max: 2.0)",
+        "Gaussian(hidden: 8, n_layers: 1)",
+        "Mixture(n_components: 3, hidden: 8, n_layers: 2)",
+        "Mixture(n_components: 1, hidden: 8, n_layers: 1)",
+    ],
+    [
+        "FlowMatching(n_steps: 3, one_step: false, hidden: 8, n_layers: 2)",
+        "FlowMatching(n_steps: 3, one_step: true, hidden: 8, n_layers: 1)",
+        "Diffusion(n_steps: 4, n_sampling_steps: 2, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
+        "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)",
+    ],
+];
+
+/// The objectives that need a density, then those that need none.
+const OBJECTIVES: [&[&str]; 2] = [
+    &[
+        REVERSE_KL,
+        "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.0,
+                   reference: Average(decay: 0.5, max_nats_per_dim: 5.0))",
+        "MaxEntropy(lambda: 0.03, entropy: 0.001)",
+    ],
+    &[
+        "DemoLikelihood(lambda: 0.03)",
+        "NormalizedDemoLikelihood(lambda: 1.0)",
+        "AdvantageWeighted(n: 2, scale: 0.05, max_weight: 20.0)",
+        "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
+        "Imitation",
+    ],
+];
+
+/// A few steps of every stage.
+fn short(config: LearnConfig) -> LearnConfig {
+    let imitation = ImitationConfig { steps: 6, ..config.imitation };
+    let online =
+        OnlineConfig { episodes_per_iteration: 1, critic_first_steps: 2, steps_per_iteration: 4, ..config.online };
+    LearnConfig { batch_size: 16, imitation, warmup_steps: 3, offline_steps: 4, online, ..config }
+}
+
+/// Contract of a configuration: one thread without a stop ends in the same bits as two with stops in every stage.
+fn assert_repeatable(config: &LearnConfig, demonstrations: &[Episode]) -> TestResult {
+    let on_threads = |n: usize, stops: bool| -> Result<Trainer, Box<dyn Error>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build()?;
+        let play = || -> Result<Trainer, Box<dyn Error>> {
+            let folder = tempfile::tempdir()?;
+            let start = Trainer::new(config.clone(), Line::new().spec, demonstrations, temperature()?, 3)?;
+            let mut n_pieces = 0;
+            run(start, |trainer, own| {
+                n_pieces += 1;
+                if !stops || n_pieces % 5 != 4 {
+                    return Ok(trainer);
+                }
+                trainer.save(folder.path())?;
+                let own = &own[..TrainerState::load(folder.path())?.n_online_episodes];
+                let (config, spec) = (config.clone(), Line::new().spec);
+                Ok(Trainer::resume(config, spec, demonstrations, own, temperature()?, folder.path())?)
+            })
+        };
+        Ok(pool.install(|| play().map_err(|error| error.to_string()))?)
+    };
+    assert_same(&on_threads(1, false)?, &on_threads(2, true)?)
+}
+
+/// Contract: every policy under every objective that it can serve resumes bit for bit and does not see the number of threads.
+#[test]
+fn every_policy_and_objective_is_repeatable() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
+    let [with_density, without] = POLICIES;
+    let [needing, needing_none] = OBJECTIVES;
+    let all = with_density.into_iter().flat_map(|policy| needing.iter().map(move |objective| (policy, *objective)));
+    let all = all.chain(
+        with_density
+            .into_iter()
+            .chain(without)
+            .flat_map(|policy| needing_none.iter().map(move |objective| (policy, *objective))),
+    );
+    for (policy, objective) in all {
+        let config = short(config_of(policy, critic, objective)?);
+        assert_repeatable(&config, &demonstrations).map_err(|error| format!("{policy}, {objective}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Contract: every kind of critic resumes bit for bit and does not see the number of threads.
+#[test]
+fn every_critic_is_repeatable() -> TestResult {
+    let demonstrations = demonstrations()?;
+    for critic in [
+        "ensemble: 3, head: Mse, combine: Mean, backup: Chunk, behavior_penalty: 0.0",
+        "ensemble: 2, head: Mse, combine: Min, backup: PerStep, behavior_penalty: 0.1",
+        "ensemble: 10, head: HlGauss, combine: Mean, backup: NStep, behavior_penalty: 0.0",
+    ] {
+        let config = short(config_of(FLOW, critic, REVERSE_KL)?);
+        assert_repeatable(&config, &demonstrations).map_err(|error| format!("{critic}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Contract: an objective that needs a density refuses a policy that has none, and names both.
+#[test]
+fn densities_that_are_not_there_are_refused() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
+    for policy in POLICIES[1] {
+        for objective in OBJECTIVES[0] {
+            let config = config_of(policy, critic, objective)?;
+            let refused = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3);
+            let error = refused.err().ok_or("a density was made up")?.to_string();
+            let names = [policy, objective].map(|text| text.split('(').next().unwrap_or_default());
+            assert!(error.starts_with("learn.objective: ") && names.iter().all(|name| error.contains(name)), "{error}");
+        }
+    }
+    Ok(())
+}
+
+/// Contract: the moving reference follows the actor in every step in which the actor is close enough to the imitation
+/// policy, and in no other.
+#[test]
+fn the_moving_reference_keeps_its_distance() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let mut n_moves = Vec::new();
+    // An estimated KL may be negative, so that even the tightest bound lets some steps pass.
+    for max_nats_per_dim in [1e-30, 1e3] {
+        let objective = format!(
+            "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.0,
+                       reference: Average(decay: 0.5, max_nats_per_dim: {max_nats_per_dim:?}))"
+        );
+        let config = LearnConfig { offline_steps: 20, ..short(config(&objective)?) };
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+        let anchor = |trainer: &Trainer| -> Result<Vec<u8>, Box<dyn Error>> {
+            let file = bytes(trainer)?.into_iter().find(|(name, _)| name == "anchor.safetensors");
+            Ok(file.ok_or("there is no moving reference")?.1)
+        };
+        let (mut before, mut moved) = (anchor(&trainer)?, 0);
+        while matches!(trainer.work(), Work::Learn) {
+            let report = trainer.learn()?;
+            let after = anchor(&trainer)?;
+            if report.stage == Stage::Offline {
+                let of = |name: &str| report.metrics.iter().find(|(found, _)| *found == name).map(|(_, kl)| *kl);
+                let kl_per_dim = of("kl_to_imitation").ok_or("no KL")? / 4.0;
+                assert_eq!(after != before, kl_per_dim <= max_nats_per_dim, "{kl_per_dim} nats per dimension");
+                assert!(of("kl_to_reference").is_some());
+                moved += usize::from(after != before);
+            }
+            before = after;
+        }
+        n_moves.push(moved);
+    }
+    assert!(n_moves[0] < 20 && n_moves[1] == 20, "{n_moves:?}");
+    Ok(())
+}
+
+/// Contract: targets lose in proportion to the penalty on unlike next chunks. An untrained critic values everything alike, so
+/// that nothing else tells the targets of the first step apart.
+#[test]
+fn unlike_next_chunks_cost() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let mut means = Vec::new();
+    for penalty in [0.0, 0.1, 0.2] {
+        let critic = format!("ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: {penalty:?}");
+        let config = short(config_of(FLOW, &critic, REVERSE_KL)?);
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+        let report = loop {
+            let report = trainer.learn()?;
+            if report.stage == Stage::Warmup {
+                break report;
+            }
+        };
+        let mean = report.metrics.iter().find(|(name, _)| *name == "target_mean").map(|(_, mean)| *mean);
+        means.push(mean.ok_or("no targets")?);
+    }
+    let [plain, once, twice] = means[..] else { return Err("three penalties were to be tried".into()) };
+    assert!(plain - once > 1e-3, "{means:?}");
+    assert!((plain - twice - 2.0 * (plain - once)).abs() < 1e-5, "{means:?}");
+    Ok(())
+}
+
 /// Contract: a damaged checkpoint is refused with the file's name, whatever byte of it is hit or missing.
 #[test]
 fn a_damaged_checkpoint_is_refused() -> TestResult {
@@ -295,7 +481,7 @@ fn a_damaged_checkpoint_is_refused() -> TestResult {
     let folder = tempfile::tempdir()?;
     let checkpoint = Checkpoint::write(&trainer(REVERSE_KL, &demonstrations)?, folder.path())?;
     checkpoint.verify()?;
-    for name in ["actor.safetensors", "actor_optimizer.safetensors", "trainer.ron", "policy/flow.safetensors"] {
+    for name in ["actor.safetensors", "actor_optimizer.safetensors", "trainer.ron", "policy/actor.safetensors"] {
         let path = checkpoint.path.join(name);
         let whole = std::fs::read(&path)?;
         let mut flipped = whole.clone();

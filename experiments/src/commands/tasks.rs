@@ -5,11 +5,39 @@ use crate::cli::TasksArgs;
 use color_eyre::eyre::Result;
 use sim::{CubeScene, Domain, Gait};
 
+/// The policies by their names in RON, with a line each.
+const POLICIES: [(&str, &str); 6] = [
+    ("Flow", "conditional normalizing flow over action chunks, exact likelihoods"),
+    ("Gaussian", "tanh-Gaussian chunk with a state-dependent standard deviation, exact likelihoods"),
+    ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
+    ("FlowMatching", "velocity field in Euler steps, or its student in one step; no density"),
+    ("Diffusion", "denoising chain sampled by DDIM; no density"),
+    ("Deterministic", "one chunk with clipped noise; no density"),
+];
+
+/// The parts of a critic by their names in RON, with a line each.
+const CRITICS: [(&str, &str); 7] = [
+    ("head: HlGauss", "a histogram of the support, cross entropy"),
+    ("head: Mse", "a number, squared error"),
+    ("combine: Min", "the lowest value of the ensemble"),
+    ("combine: Mean", "the mean value of the ensemble"),
+    ("backup: Chunk", "value of the whole chunk, backed up over its steps"),
+    ("backup: PerStep", "value of the first action, backed up over its step"),
+    ("backup: NStep", "value of the first action, backed up over the steps of the chunk"),
+];
+
 /// The objectives by their names in RON, with a line each.
-const OBJECTIVES: [(&str, &str); 3] = [
-    ("ReverseKl", "value minus the reverse KL to the frozen imitation flow, held at a target (A3)"),
-    ("DemoLikelihood", "value plus the likelihood of demonstrated chunks, as published (A0)"),
+const OBJECTIVES: [(&str, &str); 7] = [
+    (
+        "DemoLikelihood",
+        "value plus the likelihood of demonstrated chunks, as published (A0); without a density TD3+BC, FQL",
+    ),
+    ("NormalizedDemoLikelihood", "the same with both terms divided by their magnitudes (A1)"),
+    ("MaxEntropy", "A0 plus the entropy of own actions; needs a density (A2)"),
+    ("ReverseKl", "value minus the reverse KL to the imitation policy, held at a target; needs a density (A3)"),
+    ("AdvantageWeighted", "likelihood of replayed chunks, weighted by their advantage (A4)"),
     ("BestOfN", "likelihood of the best of N own chunks (A5)"),
+    ("Imitation", "likelihood of demonstrated chunks; only the choice among candidates improves (A6)"),
 ];
 
 /// Lists everything that has a name.
@@ -17,12 +45,13 @@ const OBJECTIVES: [(&str, &str); 3] = [
 /// # Errors
 /// Never.
 pub fn tasks(args: &TasksArgs) -> Result<Ended> {
-    let lists: [(&str, Vec<(&str, &str)>); 6] = [
+    let lists: [(&str, Vec<(&str, &str)>); 7] = [
         ("tasks", vec![("cube", "turn a cube in a palm-down hand and do not drop it")]),
         ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
         ("domains", Domain::names().map(|name| (name, "")).collect()),
         ("gaits", Gait::names().map(|name| (name, "")).collect()),
-        ("policies", vec![("flow", "conditional normalizing flow over action chunks, exact likelihoods")]),
+        ("policies", POLICIES.to_vec()),
+        ("critics", CRITICS.to_vec()),
         ("objectives", OBJECTIVES.to_vec()),
     ];
     if args.json {
@@ -36,7 +65,7 @@ pub fn tasks(args: &TasksArgs) -> Result<Ended> {
     for (kind, list) in lists {
         println!("{kind}");
         for (name, line) in list {
-            println!("  {}", format!("{name:<20} {line}").trim_end());
+            println!("  {}", format!("{name:<24} {line}").trim_end());
         }
     }
     Ok(Ended::Well)

@@ -2,22 +2,29 @@
 //! [`crate::objectives`].
 
 use super::{Metrics, Stage, Trainer, rows};
-use crate::flow::Flow;
 use crate::layers::Track;
-use crate::noise::fill_normal;
 use crate::objectives;
+use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, Replay};
-use crate::shards::{Gradient, ShardOutput, gradients};
-use crate::squash::squash;
-use crate::{LearnError, Objective};
+use crate::shards::{self, Gradient, ShardOutput, gradients};
+use crate::squash::{action_log_prob, squash};
+use crate::{LearnError, Objective, Reference};
 use bridge::random::Rng;
-use candle_core::{Result as TensorResult, Tensor};
+use candle_core::{Result as TensorResult, Tensor, bail};
 use std::ops::Range;
 
 /// Objectives that do not need the KL to pi_0 measure it every so many steps, to show it.
 const KL_EVERY: u64 = 20;
 /// Name of that KL in the logs.
 const KL: &str = "kl_to_imitation";
+/// Name of the KL to the reference of A3, where that is not pi_0.
+const KL_TO_ANCHOR: &str = "kl_to_reference";
+/// Name of the imitation loss of demonstrated chunks, per chunk.
+const DEMO_LOSS: &str = "demo_loss";
+/// A1 divides by no smaller value than this, Q ranges: early values are near zero.
+const MIN_Q: f64 = 0.1;
+/// A1 divides by no smaller imitation loss than this per dimension of the chunk: a likelihood may cross zero.
+const MIN_LOSS_PER_DIM: f64 = 0.1;
 
 impl Trainer {
     pub(super) fn actor_step(
@@ -30,7 +37,13 @@ impl Trainer {
         let gradient = match self.config.objective {
             Objective::ReverseKl { .. } => self.reverse_kl(rng)?,
             Objective::DemoLikelihood { lambda } => self.demo_likelihood(lambda.get(), rng)?,
+            Objective::NormalizedDemoLikelihood { lambda } => self.normalized_demo_likelihood(lambda.get(), rng)?,
+            Objective::MaxEntropy { lambda, entropy } => self.max_entropy([lambda.get(), entropy.get()], rng)?,
+            Objective::AdvantageWeighted { n, scale, max_weight } => {
+                self.advantage_weighted(n, [scale.get(), max_weight.get()], rng)?
+            }
             Objective::BestOfN { n, temperature, lambda } => self.best_of_n(n, temperature.f32(), lambda.get(), rng)?,
+            Objective::Imitation => self.imitation(rng)?,
         };
         let norm = self.update_actor(&gradient, self.config.actor_learning_rate.get(), stage, step)?;
         let kept = self.config.actor_average_decay.f32();
@@ -38,47 +51,177 @@ impl Trainer {
         metrics.push(("actor_gradient_norm", norm));
         metrics.extend(&gradient.metrics);
 
-        let kl = gradient.metrics.iter().find(|(name, _)| *name == KL).map(|&(_, kl)| kl);
-        if let (Objective::ReverseKl { target_nats_per_dim, dual_rate, .. }, Some(kl)) = (self.config.objective, kl) {
+        if let Objective::ReverseKl { target_nats_per_dim, dual_rate, reference, .. } = self.config.objective {
             metrics.push(("beta", self.beta));
+            let kl = metric(&gradient, KL).unwrap_or(f64::NAN);
             let target = target_nats_per_dim.get() * self.chunk_dim() as f64;
-            self.beta = objectives::adapt_beta(self.beta, kl, target, dual_rate.get());
+            let held = metric(&gradient, KL_TO_ANCHOR).unwrap_or(kl);
+            self.beta = objectives::adapt_beta(self.beta, held, target, dual_rate.get());
+            self.move_anchor(reference, kl / self.chunk_dim() as f64)?;
         } else if step.is_multiple_of(KL_EVERY) {
             let observations = rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
-            metrics.push((KL, self.kl_to_imitation(&self.actor, &observations, rng)?));
+            let kl = self.kl_to_imitation(self.actor.as_ref(), &observations, rng)?;
+            metrics.extend(kl.map(|kl| (KL, kl)));
         }
         Ok(())
     }
 
-    /// A3. Q and both densities come from one sampling pass and one frozen density pass.
+    /// The reference of A3 follows the actor while that is close enough to pi_0.
+    fn move_anchor(&self, reference: Reference, nats_per_dim: f64) -> Result<(), LearnError> {
+        if let (Some(anchor), Reference::Average { decay, max_nats_per_dim }) = (&self.anchor, reference)
+            && nats_per_dim <= max_nats_per_dim.get()
+        {
+            anchor.params().polyak_from(self.actor.params(), 1.0 - decay.f32())?;
+        }
+        Ok(())
+    }
+
+    /// A3. Q and the densities come from one sampling pass and a frozen density pass for each policy to compare with.
     fn reverse_kl(&self, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.base_noise(rng);
+        let z = self.actor.base_noise(n, 1.0, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
-            let own = self.own_chunks(&observations, &rows(&z, n, range)?)?;
-            let embedding = self.reference.embed(&observations, Track::Frozen)?;
-            let log_reference = self.reference.log_prob(&embedding, &own.u, Track::Frozen)?;
-            let loss = objectives::reverse_kl(&own.q, &own.log_pi, &log_reference, self.beta, n)?;
-            let log_pi = mean_share(&own.log_pi, n)?;
-            let kl = log_pi - mean_share(&log_reference, n)?;
-            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (KL, kl), ("log_pi_own", log_pi)];
+            let own = self.own_chunks(&observations, &rows(&z, n, range)?, Track::Weights)?;
+            let log_of =
+                |net: &dyn PolicyNet| net.log_prob(&net.embed(&observations, Track::Frozen)?, &own.u, Track::Frozen);
+            let log_pi = own.log_pi()?;
+            let log_imitation = log_of(self.reference.as_ref())?;
+            let log_anchor = self.anchor.as_deref().map(log_of).transpose()?;
+            let log_reference = log_anchor.as_ref().unwrap_or(&log_imitation);
+            let loss = objectives::reverse_kl(&own.q, log_pi, log_reference, self.beta, n)?;
+
+            let log_pi = mean_share(log_pi, n)?;
+            let kl = log_pi - mean_share(&log_imitation, n)?;
+            let mut metrics = vec![("q_own", self.mean_value(&own.q, n)?), (KL, kl), ("log_pi_own", log_pi)];
+            if let Some(log_anchor) = &log_anchor {
+                metrics.push((KL_TO_ANCHOR, log_pi - mean_share(log_anchor, n)?));
+            }
             Ok(ShardOutput { loss, metrics })
         })
     }
 
     /// A0.
     fn demo_likelihood(&mut self, lambda: f64, rng: &mut Rng) -> Result<Gradient, LearnError> {
-        let demonstrated = self.draw_demonstrated(rng);
+        let drawn = self.draw(rng);
+        self.against_demonstrations(&drawn, |own, demo_loss, n| {
+            objectives::demo_likelihood(&own.q, demo_loss, lambda, n)
+        })
+    }
+
+    /// A1.
+    fn normalized_demo_likelihood(&mut self, lambda: f64, rng: &mut Rng) -> Result<Gradient, LearnError> {
+        let drawn = self.draw(rng);
+        let [q, loss] = self.magnitudes(&drawn)?;
+        let scales = [q.max(MIN_Q), loss.max(MIN_LOSS_PER_DIM * self.chunk_dim() as f64)];
+        self.against_demonstrations(&drawn, |own, demo_loss, n| {
+            objectives::normalized_demo_likelihood(&own.q, demo_loss, lambda, scales, n)
+        })
+    }
+
+    /// A2.
+    fn max_entropy(&mut self, weights: [f64; 2], rng: &mut Rng) -> Result<Gradient, LearnError> {
+        let drawn = self.draw(rng);
+        self.against_demonstrations(&drawn, |own, demo_loss, n| {
+            let log_pi_action = action_log_prob(own.log_pi()?, &own.u)?;
+            objectives::max_entropy(&own.q, demo_loss, &log_pi_action, weights, n)
+        })
+    }
+
+    /// The gradient of an objective of own chunks on the batch's observations and of demonstrated chunks.
+    fn against_demonstrations(
+        &self,
+        drawn: &Drawn,
+        objective: impl Fn(&OwnChunks, &Tensor, usize) -> TensorResult<Tensor> + Sync,
+    ) -> Result<Gradient, LearnError> {
+        let n = self.batch.n_rows;
+        gradients(self.actor.params(), n, |range| {
+            let (own, demo_loss) = self.own_and_demo(drawn, range, Track::Weights)?;
+            let loss = objective(&own, &demo_loss, n)?;
+            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            Ok(ShardOutput { loss, metrics })
+        })
+    }
+
+    /// Mean magnitude of the own chunks' values, Q ranges, and of the demonstrated ones' imitation loss. They are those of
+    /// the whole batch, so they come from a pass of their own.
+    fn magnitudes(&self, drawn: &Drawn) -> Result<[f64; 2], LearnError> {
+        let n = self.batch.n_rows;
+        let parts = shards::map(n, |range| -> TensorResult<[f64; 2]> {
+            let (own, demo_loss) = self.own_and_demo(drawn, range, Track::Frozen)?;
+            Ok([mean_share(&own.q.abs()?, n)?, mean_share(&demo_loss.abs()?, n)?])
+        })?;
+        Ok(parts.into_iter().fold([0.0; 2], |[q, loss], [more_q, more_loss]| [q + more_q, loss + more_loss]))
+    }
+
+    fn own_and_demo(&self, drawn: &Drawn, range: Range<usize>, track: Track) -> TensorResult<(OwnChunks, Tensor)> {
+        let n = self.batch.n_rows;
+        let observations = rows(&self.batch.observations, n, range.clone())?;
+        let own = self.own_chunks(&observations, &rows(&drawn.z, n, range.clone())?, track)?;
+        Ok((own, self.imitation_loss(&drawn.demonstrated, range, track)?))
+    }
+
+    /// A4. The weights need no gradient.
+    fn advantage_weighted(
+        &self,
+        n_own: usize,
+        [scale, max_weight]: [f64; 2],
+        rng: &mut Rng,
+    ) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.base_noise(rng);
+        let u = super::imitation_step::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
+        let noise = self.actor.imitation_noise(n, rng);
+        let replayed = Demonstrated { n_rows: n, observations: batch.observations.clone(), u, noise };
+        let own: Vec<Vec<f32>> = (0..n_own).map(|_| self.actor.base_noise(n, 1.0, rng)).collect();
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
-            let own = self.own_chunks(&observations, &rows(&z, n, range.clone())?)?;
-            let log_demo = self.log_demo(&demonstrated, range)?;
-            let loss = objectives::demo_likelihood(&own.q, &log_demo, lambda, n)?;
-            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), ("demo_nll", -mean_share(&log_demo, n)?)];
-            Ok(ShardOutput { loss, metrics })
+            let chunks = rows(&batch.chunks, n, range.clone())?;
+            let q = self.critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let baseline = self.mean_own_value(&observations, &own, range.clone())?;
+            let weights: Vec<f32> = q
+                .iter()
+                .zip(&baseline)
+                .zip(&batch.is_whole[range.clone()])
+                .map(|((&q, &baseline), &is_whole)| {
+                    let advantage = (f64::from(q) - baseline) / self.q_range();
+                    // Padding is no plan: it would teach to stop.
+                    if is_whole { objectives::advantage_weight(advantage, scale, max_weight) as f32 } else { 0.0 }
+                })
+                .collect();
+            let loss = self.imitation_loss(&replayed, range.clone(), Track::Weights)?;
+            let mean_weight = weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() / n as f64;
+            let weights = Tensor::from_vec(weights, range.len(), observations.device())?;
+            let metrics = vec![("q_own", baseline.iter().sum::<f64>() / n as f64), ("mean_weight", mean_weight)];
+            Ok(ShardOutput { loss: objectives::advantage_weighted(&loss, &weights, n)?, metrics })
+        })
+    }
+
+    /// Mean value of the policy's own chunks for every observation.
+    fn mean_own_value(
+        &self,
+        observations: &Tensor,
+        noises: &[Vec<f32>],
+        range: Range<usize>,
+    ) -> TensorResult<Vec<f64>> {
+        let embedding = self.actor.embed(observations, Track::Frozen)?;
+        let mut mean = vec![0.0; range.len()];
+        for noise in noises {
+            let noise = rows(noise, self.batch.n_rows, range.clone())?;
+            let u = self.actor.sample(&embedding, &noise, Track::Frozen)?.u;
+            let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
+            mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += f64::from(q) / noises.len() as f64);
+        }
+        Ok(mean)
+    }
+
+    /// A6.
+    fn imitation(&mut self, rng: &mut Rng) -> Result<Gradient, LearnError> {
+        let demonstrated = self.draw_demonstrated(rng);
+        let n = demonstrated.n_rows;
+        gradients(self.actor.params(), n, |range| {
+            let demo_loss = self.imitation_loss(&demonstrated, range, Track::Weights)?;
+            let metrics = vec![(DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            Ok(ShardOutput { loss: objectives::imitation(&demo_loss, n)?, metrics })
         })
     }
 
@@ -92,16 +235,17 @@ impl Trainer {
     ) -> Result<Gradient, LearnError> {
         let demonstrated = self.draw_demonstrated(rng);
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let tempered = |rng: &mut Rng| self.base_noise(rng).into_iter().map(|z| z * temperature).collect();
-        let candidates: Vec<Vec<f32>> = (0..n_candidates).map(|_| tempered(rng)).collect();
+        let candidates: Vec<Vec<f32>> = (0..n_candidates).map(|_| self.actor.base_noise(n, temperature, rng)).collect();
+        let noise = self.actor.imitation_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
             let (best, q_sum) = self.best_candidates(&observations, &candidates, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Weights)?;
-            let log_best = self.actor.log_prob(&embedding, &best, Track::Weights)?;
-            let log_demo = self.log_demo(&demonstrated, range)?;
-            let loss = objectives::best_of_n(&log_best, &log_demo, lambda, n)?;
-            let metrics = vec![("q_own", q_sum / n as f64), ("demo_nll", -mean_share(&log_demo, n)?)];
+            let noise = rows(&noise, n, range.clone())?;
+            let best_loss = self.actor.imitation_loss(&embedding, &best, &noise, Track::Weights)?;
+            let demo_loss = self.imitation_loss(&demonstrated, range, Track::Weights)?;
+            let loss = objectives::best_of_n(&best_loss, &demo_loss, lambda, n)?;
+            let metrics = vec![("q_own", q_sum / n as f64), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
             Ok(ShardOutput { loss, metrics })
         })
     }
@@ -120,7 +264,7 @@ impl Trainer {
         for z in candidates {
             let z = rows(z, self.batch.n_rows, range.clone())?;
             let u = self.actor.sample(&embedding, &z, Track::Frozen)?.u;
-            let q = self.critic.q_min(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
+            let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
             for (row, (&q, best)) in q.iter().zip(&mut best_q).enumerate() {
                 if q > *best {
@@ -134,47 +278,54 @@ impl Trainer {
     }
 
     /// As many demonstrated chunks as the batch has rows, unsquashed with dequantization noise.
-    fn draw_demonstrated(&mut self, rng: &mut Rng) -> ChunkBatch {
+    fn draw_demonstrated(&mut self, rng: &mut Rng) -> Demonstrated {
         self.starts.clear();
         Replay::draw(&self.imitation_starts, self.batch.n_rows, rng, &mut self.starts);
-        let mut demonstrated = ChunkBatch::default();
-        self.offline.gather(&self.starts, &mut demonstrated);
-        demonstrated.chunks =
-            super::imitation_step::unsquashed(&demonstrated.chunks, self.config.dequantization.f32(), rng);
-        demonstrated
+        let mut batch = ChunkBatch::default();
+        self.offline.gather(&self.starts, &mut batch);
+        let u = super::imitation_step::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
+        let noise = self.actor.imitation_noise(batch.n_rows, rng);
+        Demonstrated { n_rows: batch.n_rows, observations: batch.observations, u, noise }
     }
 
-    fn log_demo(&self, demonstrated: &ChunkBatch, range: Range<usize>) -> TensorResult<Tensor> {
-        let n = demonstrated.n_rows;
-        let observations = rows(&demonstrated.observations, n, range.clone())?;
-        let embedding = self.actor.embed(&observations, Track::Weights)?;
-        self.actor.log_prob(&embedding, &rows(&demonstrated.chunks, n, range)?, Track::Weights)
+    /// The imitation loss of rows of `demonstrated`, `[r]`.
+    fn imitation_loss(&self, demonstrated: &Demonstrated, range: Range<usize>, track: Track) -> TensorResult<Tensor> {
+        let part = |values: &[f32]| rows(values, demonstrated.n_rows, range.clone());
+        let embedding = self.actor.embed(&part(&demonstrated.observations)?, track)?;
+        self.actor.imitation_loss(&embedding, &part(&demonstrated.u)?, &part(&demonstrated.noise)?, track)
     }
 
-    /// The policy's own chunks and their value, with gradients to the actor through both.
-    fn own_chunks(&self, observations: &Tensor, z: &Tensor) -> TensorResult<OwnChunks> {
-        let embedding = self.actor.embed(observations, Track::Weights)?;
-        let sample = self.actor.sample(&embedding, z, Track::Weights)?;
-        let q = self.critic.q_min(observations, &squash(&sample.u)?, Track::Frozen)?;
-        Ok(OwnChunks { u: sample.u, log_pi: sample.log_prob, q: (q * (1.0 / self.q_range()))? })
+    /// The policy's own chunks and their value, with gradients to the chunks and, as `track` says, to the actor.
+    fn own_chunks(&self, observations: &Tensor, z: &Tensor, track: Track) -> TensorResult<OwnChunks> {
+        let embedding = self.actor.embed(observations, track)?;
+        let own = self.actor.sample(&embedding, z, track)?;
+        let q = self.critic.value(observations, &squash(&own.u)?, Track::Frozen)?;
+        Ok(OwnChunks { u: own.u, log_pi: own.log_prob, q: (q * (1.0 / self.q_range()))? })
     }
 
-    /// Reverse KL of `flow` to pi_0 on its own samples at temperature 1, nats per chunk.
-    pub(super) fn kl_to_imitation(&self, flow: &Flow, observations: &Tensor, rng: &mut Rng) -> Result<f64, LearnError> {
+    /// What A0 to A2 need: demonstrated chunks, and base noise for own ones.
+    fn draw(&mut self, rng: &mut Rng) -> Drawn {
+        let demonstrated = self.draw_demonstrated(rng);
+        Drawn { demonstrated, z: self.actor.base_noise(self.batch.n_rows, 1.0, rng) }
+    }
+
+    /// Reverse KL of `net` to pi_0 on its own samples at temperature 1, nats per chunk; none without a density.
+    pub(super) fn kl_to_imitation(
+        &self,
+        net: &dyn PolicyNet,
+        observations: &Tensor,
+        rng: &mut Rng,
+    ) -> Result<Option<f64>, LearnError> {
+        if !self.config.policy.has_density() {
+            return Ok(None);
+        }
         let n = observations.dim(0)?;
-        let mut z = vec![0.0; n * self.chunk_dim()];
-        fill_normal(rng, &mut z);
-        let sample = flow.sample(&flow.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
+        let z = net.base_noise(n, 1.0, rng);
+        let own = net.sample(&net.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
+        let Some(log_pi) = own.log_prob else { return Ok(None) };
         let embedding = self.reference.embed(observations, Track::Frozen)?;
-        let log_reference = self.reference.log_prob(&embedding, &sample.u, Track::Frozen)?;
-        Ok(mean_share(&(sample.log_prob - log_reference)?, n)?)
-    }
-
-    /// Standard normal numbers for one chunk per row of the batch.
-    fn base_noise(&self, rng: &mut Rng) -> Vec<f32> {
-        let mut z = vec![0.0; self.batch.chunks.len()];
-        fill_normal(rng, &mut z);
-        z
+        let log_reference = self.reference.log_prob(&embedding, &own.u, Track::Frozen)?;
+        Ok(Some(mean_share(&(log_pi - log_reference)?, n)?))
     }
 
     /// Width of the critic's support: the unit of the objectives' weights.
@@ -212,12 +363,39 @@ impl Trainer {
     }
 }
 
+/// Demonstrated chunks and base noise for own ones.
+struct Drawn {
+    demonstrated: Demonstrated,
+    z: Vec<f32>,
+}
+
+/// Demonstrated or replayed chunks, with all the noise that their imitation loss needs.
+struct Demonstrated {
+    n_rows: usize,
+    observations: Vec<f32>,
+    u: Vec<f32>,
+    noise: Vec<f32>,
+}
+
 /// Chunks that the policy sampled for the batch's observations.
 struct OwnChunks {
     u: Tensor,
-    log_pi: Tensor,
+    log_pi: Option<Tensor>,
     /// In Q ranges.
     q: Tensor,
+}
+
+impl OwnChunks {
+    fn log_pi(&self) -> TensorResult<&Tensor> {
+        match &self.log_pi {
+            Some(log_pi) => Ok(log_pi),
+            None => bail!("the policy has no density"),
+        }
+    }
+}
+
+fn metric(gradient: &Gradient, name: &str) -> Option<f64> {
+    gradient.metrics.iter().find(|(found, _)| *found == name).map(|&(_, value)| value)
 }
 
 /// What the rows of a shard contribute to the mean over the `n` rows of the batch.

@@ -1,13 +1,15 @@
-//! The chunk critic: cross entropy of every member against the HL-Gauss label of
+//! The critic: the loss of every member against the label of
 //!
-//! `y = R + gamma^L (1 - d) min_j Qbar_j(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature.
+//! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, Qbar the value
+//! of the ensemble's target networks; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
+//!
+//! With ReBRAC's penalty, Qbar is `Qbar(o_{t+L}, a') - penalty mean (a' - a'_R)^2`, a'_R what the replay holds there.
 //!
 //! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
 
 use super::{Metrics, Stage, Trainer, rows};
 use crate::LearnError;
 use crate::layers::Track;
-use crate::noise::fill_normal;
 use crate::shards::{self, Gradient};
 use crate::squash::squash;
 use bridge::random::Rng;
@@ -24,14 +26,13 @@ impl Trainer {
         let n = self.batch.n_rows;
         let targets = self.targets(rng)?;
         let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
-        let labels = self.critic.support().project(&targets);
-        let probabilities = rows(&labels.probabilities, n, 0..n)?;
+        let labels = self.critic.labels(&targets)?;
         let observations = rows(&self.batch.observations, n, 0..n)?;
         let chunks = rows(&self.batch.chunks, n, 0..n)?;
         // One member a task: their gradients have nothing in common, so the order in which tasks end does not matter.
         let gradients: Vec<Gradient> = (0..self.critic.n_members())
             .into_par_iter()
-            .map(|member| self.critic.gradient(member, &observations, &chunks, &probabilities))
+            .map(|member| self.critic.gradient(member, &observations, &chunks, &labels.values))
             .collect::<Result<_, _>>()?;
 
         let rate = self.config.critic_learning_rate.get();
@@ -59,17 +60,36 @@ impl Trainer {
     /// The targets y of the batch, n.
     fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let mut z = vec![0.0; batch.chunks.len()];
-        fill_normal(rng, &mut z);
-        let temperature = self.config.acting.temperature.f32();
-        z.iter_mut().for_each(|z| *z *= temperature);
+        let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
+        let penalty = self.config.critic.behavior_penalty.get() * self.q_range();
+        let n_read = self.config.critic.backup.n_actions(self.config.chunk_len) * self.environment.action_len;
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
             let observations = rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
-            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range)?, Track::Frozen)?.u)?;
-            self.target_critic.q_min(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()
+            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
+            let mut values = self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            if penalty > 0.0 {
+                let width = self.chunk_dim();
+                let own = chunks.flatten_all()?.to_vec1::<f32>()?;
+                let own = own.chunks_exact(width);
+                let replayed = batch.next_chunks[range.start * width..].chunks_exact(width);
+                for (((value, own), replayed), &has_next) in
+                    values.iter_mut().zip(own).zip(replayed).zip(&batch.has_next[range])
+                {
+                    if has_next {
+                        *value -= (penalty * mean_square(&own[..n_read], &replayed[..n_read])) as f32;
+                    }
+                }
+            }
+            Ok(values)
         })?;
         let to_go = values.iter().flatten().zip(&batch.continuations).zip(&batch.rewards);
         Ok(to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect())
     }
+}
+
+/// Mean of the squared differences.
+fn mean_square(left: &[f32], right: &[f32]) -> f64 {
+    let squares = left.iter().zip(right).map(|(&left, &right)| f64::from(left - right).powi(2));
+    squares.sum::<f64>() / left.len() as f64
 }

@@ -1,4 +1,5 @@
-//! Stage 1: maximum likelihood of demonstrated chunks under the flow, `-E_D[log pi(u|o)]`, u = atanh(a + noise).
+//! Stage 1: the policy network's imitation loss of demonstrated chunks, u = atanh(a + noise): `-E_D[log pi(u|o)]` where it
+//! has a density.
 
 use super::{Metrics, Stage, Trainer, rows};
 use crate::layers::Track;
@@ -12,7 +13,7 @@ use rand::Rng as _;
 use rand_distr::StandardNormal;
 use std::f64::consts::PI;
 
-/// Chunks that the first affine layer is initialised from.
+/// Chunks whose statistics a policy network starts at.
 const N_STATISTICS: usize = 4096;
 
 /// Actions with dequantization noise are clamped to this: |u| stays below 3.8.
@@ -39,12 +40,14 @@ impl Trainer {
         gather_mixed((&self.offline, &self.starts), empty, &mut self.batch);
         let demonstrated = unsquashed(&self.batch.chunks, self.config.dequantization.f32(), rng);
 
+        let noise = self.actor.imitation_noise(n, rng);
         let (batch, actor) = (&self.batch, &self.actor);
         let gradient = gradients(actor.params(), n, |range| -> Result<_, LearnError> {
             let observations = rows(&batch.observations, n, range.clone())?;
             let embedding = actor.embed(&observations, Track::Weights)?;
-            let log_prob = actor.log_prob(&embedding, &rows(&demonstrated, n, range)?, Track::Weights)?;
-            Ok(ShardOutput { loss: (log_prob.sum_all()? * (-1.0 / n as f64))?, metrics: Vec::new() })
+            let (u, noise) = (rows(&demonstrated, n, range.clone())?, rows(&noise, n, range)?);
+            let loss = actor.imitation_loss(&embedding, &u, &noise, Track::Weights)?;
+            Ok(ShardOutput { loss: (loss.sum_all()? * (1.0 / n as f64))?, metrics: Vec::new() })
         })?;
         let learning_rate = learning_rate(&self.config.imitation, step);
         let norm = self.update_actor(&gradient, learning_rate, Stage::Imitation, step)?;
@@ -54,8 +57,8 @@ impl Trainer {
         let decay = self.config.imitation.ema_decay.get().min((age + 1.0) / (age + 10.0));
         self.reference.params().polyak_from(self.actor.params(), (1.0 - decay) as f32)?;
         metrics.extend([
-            ("nll", gradient.loss),
-            ("nll_per_dim", gradient.loss / self.chunk_dim() as f64),
+            ("imitation_loss", gradient.loss),
+            ("imitation_loss_per_dim", gradient.loss / self.chunk_dim() as f64),
             ("actor_gradient_norm", norm),
             ("learning_rate", learning_rate),
         ]);

@@ -1,10 +1,9 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
 use super::{Position, Published, Stage, Trainer, rows};
-use crate::flow::Flow;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
-use crate::noise::fill_normal;
+use crate::policy_net::PolicyNet;
 use crate::replay::ChunkBatch;
 use crate::squash::squash;
 use crate::{LearnError, Policy};
@@ -92,19 +91,18 @@ impl Trainer {
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
         let observations = rows(&batch.observations, n, 0..n)?;
-        let mut z = vec![0.0; batch.chunks.len()];
-        fill_normal(&mut rng, &mut z);
-        let z = (rows(&z, n, 0..n)? * self.config.acting.temperature.get())?;
+        let z = self.average.base_noise(n, self.config.acting.temperature.f32(), &mut rng);
+        let z = rows(&z, n, 0..n)?;
 
-        let value = |flow: &Flow| -> Result<f64, LearnError> {
-            let sample = flow.sample(&flow.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-            mean(&self.target_critic.q_min(&observations, &squash(&sample.u)?, Track::Frozen)?)
+        let value = |net: &dyn PolicyNet| -> Result<f64, LearnError> {
+            let own = net.sample(&net.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
+            mean(&self.target_critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)
         };
-        let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.flow())).transpose()?;
-        let value = value(&self.average)?;
-        let kl = self.kl_to_imitation(&self.average, &observations, &mut rng)?;
+        let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.net())).transpose()?;
+        let value = value(self.average.as_ref())?;
+        let kl = self.kl_to_imitation(self.average.as_ref(), &observations, &mut rng)?;
         Ok(Evidence {
-            nats_per_dim: kl / self.chunk_dim() as f64,
+            nats_per_dim: kl.map(|kl| kl / self.chunk_dim() as f64),
             calibration_gap: self.calibration_gap,
             value_gain: deployed_value.map_or(0.0, |deployed| (value - deployed) / self.q_range()),
         })
@@ -122,7 +120,7 @@ impl Trainer {
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
         let (observations, chunks) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
-        let predicted = mean(&self.critic.q_min(&observations, &chunks, Track::Frozen)?)?;
+        let predicted = mean(&self.critic.value(&observations, &chunks, Track::Frozen)?)?;
         let realised = returns.iter().sum::<f64>() / n as f64;
         Ok((predicted - realised) / self.q_range())
     }

@@ -3,13 +3,12 @@
 
 use super::{Position, Published, Trainer};
 use crate::adamw::AdamWError;
-use crate::flow::Flow;
 use crate::gate::Returns;
 use crate::policy::{read, write};
+use crate::policy_net::PolicyNet;
 use crate::{LearnConfig, LearnError, Policy};
 use bridge::number::Positive;
 use bridge::{EnvironmentSpec, Episode, config};
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -77,6 +76,9 @@ impl Trainer {
         write(folder, "actor_optimizer.safetensors", &optimizer)?;
         write(folder, "reference.safetensors", &self.reference.params().to_bytes()?)?;
         write(folder, "average.safetensors", &self.average.params().to_bytes()?)?;
+        if let Some(anchor) = &self.anchor {
+            write(folder, "anchor.safetensors", &anchor.params().to_bytes()?)?;
+        }
         write(folder, "critic.safetensors", &self.critic.to_bytes()?)?;
         write(folder, "target_critic.safetensors", &self.target_critic.to_bytes()?)?;
         for (member, (critic, optimizer)) in self.critic.members().iter().zip(&self.critic_optimizers).enumerate() {
@@ -122,14 +124,18 @@ impl Trainer {
         trainer.position = state.position;
         trainer.beta = state.beta;
         trainer.calibration_gap = state.calibration_gap;
-        let flow = |name: &str| -> Result<Flow, LearnError> {
-            let (observation_len, chunk_dim) = (trainer.actor.obs_dim(), trainer.actor.chunk_dim());
+        let (policy, observation_len) = (trainer.config.policy, trainer.environment.observation_len);
+        let chunk_dim = trainer.chunk_dim();
+        let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
-            Flow::from_bytes(trainer.config.flow, observation_len, chunk_dim, &bytes, &Device::Cpu)
-                .map_err(|error| unusable(format!("{name}: {error}")))
+            policy.read(observation_len, chunk_dim, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
         };
-        let (actor, reference) = (flow("actor.safetensors")?, flow("reference.safetensors")?);
-        (trainer.average, trainer.actor, trainer.reference) = (flow("average.safetensors")?, actor, reference);
+        trainer.actor = net("actor.safetensors")?;
+        trainer.reference = net("reference.safetensors")?;
+        trainer.average = net("average.safetensors")?;
+        if trainer.anchor.is_some() {
+            trainer.anchor = Some(net("anchor.safetensors")?);
+        }
         let optimizer_error = |name: &str, error: AdamWError| unusable(format!("{name}: {error}"));
         let (name, params) = ("actor_optimizer.safetensors", trainer.actor.params());
         let bytes = read(folder, name)?;

@@ -1,0 +1,39 @@
+//! The flow as a policy network: noise is its latent, the imitation loss its likelihood.
+
+use super::{Draw, PolicyNet};
+use crate::LearnError;
+use crate::flow::Flow;
+use crate::layers::Track;
+use crate::params::Params;
+use candle_core::{Result, Tensor};
+
+impl PolicyNet for Flow {
+    fn params(&self) -> &Params {
+        self.params()
+    }
+
+    fn deep_clone(&self) -> std::result::Result<Box<dyn PolicyNet>, LearnError> {
+        Ok(Box::new(self.deep_clone()?))
+    }
+
+    fn initialise(&mut self, u: &Tensor) -> std::result::Result<(), LearnError> {
+        Ok(self.initialise_act_norm(u)?)
+    }
+
+    fn noise_len(&self) -> usize {
+        self.chunk_dim()
+    }
+
+    fn embed(&self, observations: &Tensor, track: Track) -> Result<Tensor> {
+        self.embed(observations, track)
+    }
+
+    fn sample(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> Result<Draw> {
+        let sample = self.sample(embedding, noise, track)?;
+        Ok(Draw { u: sample.u, log_prob: Some(sample.log_prob) })
+    }
+
+    fn log_prob(&self, embedding: &Tensor, u: &Tensor, track: Track) -> Result<Tensor> {
+        self.log_prob(embedding, u, track)
+    }
+}
