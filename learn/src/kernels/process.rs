@@ -20,8 +20,8 @@ pub enum ProcessError {
 
 /// Sets the process up for computing; call it first thing in `main`, before any thread is started.
 ///
-/// - The allocator keeps the memory it has: otherwise each big temporary tensor is mapped and unmapped by the kernel, up to
-///   a fifth of a training step.
+/// - The allocator keeps the memory it has, for all threads together: otherwise each big temporary tensor is mapped and
+///   unmapped by the kernel, up to a fifth of a training step.
 /// - Rayon's pool gets `RAYON_NUM_THREADS` threads, or as many as the machine has.
 /// - Inside of candle nothing is spread over threads any more (`CANDLE_NUM_THREADS` and, for its matrix products,
 ///   `RAYON_NUM_THREADS` are set to 1): the learner shares out rows above candle, where it can be done the same way for any
@@ -54,13 +54,16 @@ fn n_wanted_workers() -> usize {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
-/// Makes glibc serve big blocks from its heap and never give the heap back.
+/// Makes glibc serve big blocks from its heap and never give the heap back. All threads share the one heap: glibc gives those
+/// that it makes for further threads back whatever the settings say. On such a thread an imitation step of a flow of 8
+/// couplings, 512 wide, took 132 ms and 9300 page faults, and takes 112 ms and next to none.
 fn keep_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const KEEP_BYTES: libc::c_int = 1 << 30;
         // SAFETY: `mallopt` takes two integers and is safe at any time; a refused setting only costs speed.
         unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, 1);
             libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP_BYTES);
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP_BYTES);
         }
