@@ -5,7 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
 
-use benches::learner::{Learner, SIZES, Step};
+use benches::learner::Learner;
+use benches::step::{SIZES, Step};
 use benches::threads;
 use criterion::{BenchmarkId, Criterion, Throughput};
 

@@ -5,7 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
 
-use benches::learner::{BATCH, SIZES, Size};
+use benches::step::{BATCH, SIZES, Size};
 use benches::threads;
 use bridge::{EnvironmentSpec, Episode, random};
 use criterion::{BenchmarkId, Criterion};

@@ -9,7 +9,8 @@
 //!
 //! `torch_peer.py` and `jax_peer.py` answer the same, but for the first one. The one argument is the number of threads.
 
-use benches::learner::{Learner, Report, SIZES, Size, Step, StepError};
+use benches::learner::{Learner, Report, StepError};
+use benches::step::{SIZES, Size, Step};
 use benches::threads;
 use bridge::random;
 use candle_core::Device;
