@@ -10,6 +10,15 @@ pub fn fill_normal(rng: &mut Rng, values: &mut [f32]) {
     values.fill_with(|| rng.sample(StandardNormal));
 }
 
+/// `n` independent normal numbers of standard deviation `temperature`.
+#[must_use]
+pub fn tempered(n: usize, temperature: f32, rng: &mut Rng) -> Vec<f32> {
+    let mut values = vec![0.0; n];
+    fill_normal(rng, &mut values);
+    values.iter_mut().for_each(|z| *z *= temperature);
+    values
+}
+
 /// A tensor of independent normal numbers with mean 0 and the given standard deviation.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ mod time;
 use crate::LearnError;
 use crate::flow::{Flow, FlowConfig};
 use crate::layers::{MlpSize, Track};
-use crate::noise::fill_normal;
+use crate::noise::tempered;
 use crate::params::{Params, ParamsError};
 use bridge::number::{NonNegative, Positive};
 use bridge::random::Rng;
@@ -152,10 +152,7 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// Base noise of `n_rows` chunks, row after row, at a temperature. Standard normal numbers, scaled, unless the network
     /// says otherwise.
     fn base_noise(&self, n_rows: usize, temperature: f32, rng: &mut Rng) -> Vec<f32> {
-        let mut noise = vec![0.0; n_rows * self.noise_len()];
-        fill_normal(rng, &mut noise);
-        noise.iter_mut().for_each(|z| *z *= temperature);
-        noise
+        tempered(n_rows * self.noise_len(), temperature, rng)
     }
 
     /// Encodes observations `[r, O]` as `[r, E]`; the same embedding serves any number of the calls below.

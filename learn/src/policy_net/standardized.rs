@@ -3,7 +3,7 @@
 use super::{Draw, PolicyNet};
 use crate::LearnError;
 use crate::layers::Track;
-use crate::noise::fill_normal;
+use crate::noise::tempered;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::standardizer::Standardizer;
 use bridge::random::Rng;
@@ -32,10 +32,7 @@ pub(super) trait Law: Debug + Send + Sync + Sized + 'static {
     fn noise_len(&self) -> usize;
 
     fn base_noise(&self, n_rows: usize, temperature: f32, rng: &mut Rng) -> Vec<f32> {
-        let mut noise = vec![0.0; n_rows * self.noise_len()];
-        fill_normal(rng, &mut noise);
-        noise.iter_mut().for_each(|z| *z *= temperature);
-        noise
+        tempered(n_rows * self.noise_len(), temperature, rng)
     }
 
     fn embed(&self, observations: &Tensor, track: Track) -> Result<Tensor>;
