@@ -111,6 +111,11 @@ impl Workcell {
         &self.domain
     }
 
+    /// What is rewarded.
+    pub const fn reward(&self) -> CubeReward {
+        self.reward
+    }
+
     /// A fresh environment.
     ///
     /// # Errors

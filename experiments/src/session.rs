@@ -273,7 +273,8 @@ impl Session {
         };
         self.recorded(blank, n_episodes, || {
             let scene = cell.scene().clone().with_exact_gaits()?;
-            Ok(sim::collect(&scene, cell.domain(), self.experiment.governor, n_episodes, FIRST_SEED, self.n_threads)?)
+            let (domain, governor, reward) = (cell.domain(), self.experiment.governor, cell.reward());
+            Ok(sim::collect(&scene, domain, governor, reward, n_episodes, FIRST_SEED, self.n_threads)?)
         })
     }
 
@@ -355,8 +356,9 @@ fn demonstrations(
             Some(given) => given.episodes,
             None => {
                 let started = Instant::now();
-                let (scene, seed) = (cell.scene(), experiment.seed);
-                let episodes = sim::collect(scene, cell.domain(), experiment.governor, n_wanted, seed, n_threads)?;
+                let (scene, domain, reward) = (cell.scene(), cell.domain(), cell.reward());
+                let (governor, seed) = (experiment.governor, experiment.seed);
+                let episodes = sim::collect(scene, domain, governor, reward, n_wanted, seed, n_threads)?;
                 let n_survived = episodes.iter().filter(|episode| episode.survived()).count();
                 let took_s = started.elapsed().as_secs_f64();
                 eprintln!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_survived} without a drop");

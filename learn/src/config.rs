@@ -239,7 +239,7 @@ pub enum Reference {
 pub enum Gate {
     /// All of them, as in the paper.
     Open,
-    /// Those that did not look worse than the deployed one and whose episodes then returned at least as much.
+    /// Those that did not look worse than the deployed one and whose episodes then did not return less.
     KeepBest {
         /// Largest reverse KL to the imitation policy, nats per dimension; it keeps no policy back that has no density.
         max_nats_per_dim: Positive,
@@ -247,5 +247,8 @@ pub enum Gate {
         max_calibration_gap: Positive,
         /// A snapshot's estimated value may be below the deployed one's by this much, Q ranges.
         value_tolerance: Finite,
+        /// The mean return of its first episodes may be below the deployed policy's by this many standard errors of the
+        /// difference.
+        max_shortfall: NonNegative,
     },
 }

@@ -1,9 +1,10 @@
 //! The publish gate: which snapshots of the actor act, and which one is deployed.
 //!
 //! A snapshot that does not *look* worse than the deployed policy, on data that nobody has learned from yet, becomes its
-//! *challenger*: it collects the next episodes. It is deployed if they return at least as much as the episodes of the
-//! deployed policy did, all of them together. Else it is dropped and the deployed policy acts again; the learner, which
-//! has now seen where the challenger fails, goes on.
+//! *challenger*: it collects the next episodes. It is dropped if they return less than the deployed policy's episodes did,
+//! by more than chance would explain, and the deployed policy acts again; the learner, which has now seen where the
+//! challenger fails, goes on. Else it is deployed: it knows more, and ten episodes seldom prove that it is better. A policy
+//! that had to prove it would stay behind one that was lucky once.
 
 use crate::Gate;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ impl fmt::Display for Verdict {
 /// Whether a snapshot may act.
 #[must_use]
 pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
-    let Gate::KeepBest { max_nats_per_dim, max_calibration_gap, value_tolerance } = gate else {
+    let Gate::KeepBest { max_nats_per_dim, max_calibration_gap, value_tolerance, .. } = gate else {
         return Verdict::Deployed;
     };
     // Written so that a number that is not one never passes.
@@ -75,6 +76,7 @@ pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
 pub struct Returns {
     n_episodes: usize,
     sum: f64,
+    sum_of_squares: f64,
 }
 
 impl Returns {
@@ -82,12 +84,24 @@ impl Returns {
     pub fn add(&mut self, episode_return: f64) {
         self.n_episodes += 1;
         self.sum += episode_return;
+        self.sum_of_squares += episode_return * episode_return;
     }
 
     /// Their mean; none without an episode.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         (self.n_episodes > 0).then(|| self.sum / self.n_episodes as f64)
+    }
+
+    /// The variance of that mean, `s^2 / n`; zero for less than two episodes, whose scatter is not known.
+    #[must_use]
+    pub fn variance_of_mean(&self) -> f64 {
+        let n = self.n_episodes as f64;
+        if self.n_episodes < 2 {
+            return 0.0;
+        }
+        let sum_of_deviations = (self.sum_of_squares - self.sum * self.sum / n).max(0.0);
+        sum_of_deviations / (n - 1.0) / n
     }
 }
 
@@ -98,23 +112,34 @@ pub struct Trial {
     pub challenger: f64,
     /// Mean return of the deployed policy.
     pub deployed: f64,
+    /// Standard error of their difference.
+    pub standard_error: f64,
+    /// Whether the challenger is deployed.
+    pub is_won: bool,
 }
 
 impl Trial {
-    /// Whether the challenger is deployed.
+    /// Compares the returns of the two policies. Without an episode of the deployed one there is nothing to fall short of.
     #[must_use]
-    pub fn is_won(&self) -> bool {
-        self.challenger >= self.deployed
+    pub fn new(gate: Gate, challenger: Returns, deployed: Returns) -> Option<Self> {
+        let standard_error = (challenger.variance_of_mean() + deployed.variance_of_mean()).sqrt();
+        let (challenger, deployed) = (challenger.mean()?, deployed.mean().unwrap_or(f64::NEG_INFINITY));
+        let is_won = match gate {
+            Gate::Open => true,
+            Gate::KeepBest { max_shortfall, .. } => challenger >= deployed - max_shortfall.get() * standard_error,
+        };
+        Some(Self { challenger, deployed, standard_error, is_won })
     }
 }
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { challenger, deployed } = self;
-        let verdict = if self.is_won() { "is deployed" } else { "is dropped" };
+        let Self { challenger, deployed, standard_error, is_won } = self;
+        let verdict = if *is_won { "is deployed" } else { "is dropped" };
         write!(
             f,
-            "the challenger {verdict}: its episodes returned {challenger:.2}, the deployed policy's {deployed:.2}"
+            "the challenger {verdict}: its episodes returned {challenger:.2}, the deployed policy's {deployed:.2} \
+             (standard error of the difference {standard_error:.2})"
         )
     }
 }
@@ -134,6 +159,7 @@ mod tests {
             max_nats_per_dim: 0.15.try_into()?,
             max_calibration_gap: 0.2.try_into()?,
             value_tolerance: 0.02.try_into()?,
+            max_shortfall: 1.0.try_into()?,
         };
         assert_eq!(judge(gate, GOOD), Verdict::Challenger);
         assert_eq!(judge(gate, Evidence { nats_per_dim: None, ..GOOD }), Verdict::Challenger);
@@ -152,18 +178,31 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: a challenger wins with at least the deployed policy's mean, over all of whose episodes it is taken;
-    /// without an episode there is no mean.
+    /// Contract: a challenger is dropped when its mean return is below the deployed policy's by more than the allowed
+    /// number of standard errors, worked by hand: returns 6 8 13 have mean 9 and variance 13, 13/3 for the mean; 4 and 6
+    /// have mean 5 and variance 2, 1 for the mean; the difference has the standard error sqrt(16/3) = 2.31.
     #[test]
-    fn the_larger_mean_return_wins() {
+    fn a_challenger_that_falls_short_is_dropped() -> Result<(), NumberError> {
         let returns = |each: &[f64]| {
             let mut returns = Returns::default();
             each.iter().for_each(|&r| returns.add(r));
-            returns.mean()
+            returns
         };
-        assert_eq!(returns(&[]), None);
-        let deployed = returns(&[6.0, 8.0, 13.0]).unwrap();
-        assert!(Trial { challenger: returns(&[9.0]).unwrap(), deployed }.is_won());
-        assert!(!Trial { challenger: returns(&[8.0, 9.9]).unwrap(), deployed }.is_won());
+        let (challenger, deployed) = (returns(&[4.0, 6.0]), returns(&[6.0, 8.0, 13.0]));
+        for (max_shortfall, is_won) in [(0.0, false), (1.7, false), (1.8, true)] {
+            let gate = Gate::KeepBest {
+                max_nats_per_dim: 0.15.try_into()?,
+                max_calibration_gap: 0.2.try_into()?,
+                value_tolerance: 0.02.try_into()?,
+                max_shortfall: max_shortfall.try_into()?,
+            };
+            let trial = Trial::new(gate, challenger, deployed).unwrap();
+            assert!((trial.standard_error - (16.0f64 / 3.0).sqrt()).abs() < 1e-12);
+            assert_eq!(trial.is_won, is_won, "{max_shortfall}");
+            assert!(Trial::new(gate, deployed, challenger).unwrap().is_won);
+            assert!(Trial::new(gate, challenger, Returns::default()).unwrap().is_won);
+            assert!(Trial::new(gate, Returns::default(), deployed).is_none());
+        }
+        Ok(())
     }
 }

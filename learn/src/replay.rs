@@ -62,6 +62,19 @@ pub struct ChunkStart {
     step_idx: usize,
 }
 
+/// What came after a chunk's start at step t of an episode of T steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ToGo {
+    /// The start.
+    pub start: ChunkStart,
+    /// Discounted reward of the steps up to the episode's end.
+    pub reward: f64,
+    /// `gamma^(T - t) (1 - d)`: what the value of the episode's last observation is multiplied with.
+    pub continuation: f64,
+    /// The episode's last step; the observation after it is its last one.
+    pub last: ChunkStart,
+}
+
 /// Normalized episodes and the index of their chunk starts. Windows never cross an episode's end.
 #[derive(Clone, Debug)]
 pub struct Replay {
@@ -171,23 +184,21 @@ impl Replay {
         }
     }
 
-    /// The discounted return from every start of the last `n_episodes` to the end of its episode, and whether that
-    /// end hides less than `tolerance` of it: either nothing came after it, or it lies `gamma^n < tolerance` away.
+    /// What came after every start of the last `n_episodes`.
     #[must_use]
-    pub fn returns_to_go(&self, n_episodes: usize, tolerance: f64) -> Vec<(ChunkStart, f64)> {
-        let mut returns = Vec::new();
+    pub fn to_go(&self, n_episodes: usize) -> Vec<ToGo> {
+        let mut all = Vec::new();
         let first = self.episodes.len().saturating_sub(n_episodes);
         for (episode_idx, episode) in self.episodes.iter().enumerate().skip(first) {
-            let (mut to_go, mut hidden) = (0.0f64, if episode.terminated { 0.0 } else { 1.0 });
-            for (step_idx, &reward) in episode.rewards.iter().enumerate().rev() {
-                to_go = f64::from(reward) + self.discount * to_go;
-                hidden *= self.discount;
-                if hidden < tolerance {
-                    returns.push((ChunkStart { episode_idx, step_idx }, to_go));
-                }
+            let last = ChunkStart { episode_idx, step_idx: episode.rewards.len().saturating_sub(1) };
+            let (mut reward, mut continuation) = (0.0f64, if episode.terminated { 0.0 } else { 1.0 });
+            for (step_idx, &r) in episode.rewards.iter().enumerate().rev() {
+                reward = f64::from(r) + self.discount * reward;
+                continuation *= self.discount;
+                all.push(ToGo { start: ChunkStart { episode_idx, step_idx }, reward, continuation, last });
             }
         }
-        returns
+        all
     }
 }
 
@@ -314,18 +325,26 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: returns to go are exact, and those that a timeout hides are left out.
+    /// Contract: returns to go are exact; what a timeout hides is left to the value of the last observation.
     #[test]
     fn returns_to_go() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
         let mut replay = Replay::new(3, 3, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
-        let start = |episode_idx, step_idx| ChunkStart { episode_idx, step_idx };
-        let terminal = [(start(0, 3), 8.0), (start(0, 2), 8.0), (start(0, 1), 6.0), (start(0, 0), 4.0)];
-        let timed_out = [(start(1, 1), 6.0), (start(1, 0), 4.0)];
-        assert_eq!(replay.returns_to_go(2, 0.2), [terminal.as_slice(), &timed_out].concat());
-        assert_eq!(replay.returns_to_go(1, 0.2), timed_out);
+        let to_go = |episode_idx, continuations: [f64; 4]| {
+            let start = |step_idx| ChunkStart { episode_idx, step_idx };
+            let rewards = [4.0, 6.0, 8.0, 8.0];
+            [3, 2, 1, 0].map(|t| ToGo {
+                start: start(t),
+                reward: rewards[t],
+                continuation: continuations[t],
+                last: start(3),
+            })
+        };
+        let (terminal, timed_out) = (to_go(0, [0.0; 4]), to_go(1, [0.0625, 0.125, 0.25, 0.5]));
+        assert_eq!(replay.to_go(2), [terminal, timed_out].concat());
+        assert_eq!(replay.to_go(1), timed_out);
         Ok(())
     }
 }

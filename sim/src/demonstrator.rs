@@ -78,7 +78,8 @@ impl Demonstrator {
     }
 }
 
-/// Records `n_episodes` demonstrations of `scene` in `domain`, each labelled with its gait. Failures are kept; [`Episode::survived`] tells.
+/// Records `n_episodes` demonstrations of `scene` in `domain`, rewarded with `reward`, each labelled with its gait.
+/// Failures are kept; [`Episode::survived`] tells.
 ///
 /// Episode i depends on `seed` and i alone, not on `n_threads`.
 ///
@@ -88,6 +89,7 @@ pub fn collect(
     scene: &CubeScene,
     domain: &Domain,
     governor: GovernorConfig,
+    reward: CubeReward,
     n_episodes: usize,
     seed: u64,
     n_threads: usize,
@@ -101,7 +103,7 @@ pub fn collect(
         let gait = perturb(&demonstration.gait, config.perturbation.get(), &mut rng)?;
         let noise_rad = config.noise_rad.get(turn % config.noise_rad.len().max(1)).map_or(0.0, |noise| noise.get());
         let mut demonstrator = Demonstrator::new(scene, &gait, noise_rad, rng)?;
-        let mut environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
+        let mut environment = scene.environment(domain.clone(), governor, reward)?;
         record(&mut environment, &mut demonstrator, &config.gait, episode_seed)
     };
     parallel::run(n_episodes, n_threads, play, |_| ())

@@ -7,7 +7,7 @@
 //!   either end), plus `lift_m` * sqrt(sin(pi u)) in swing, u in 0..1.
 
 use crate::asset::{AssetError, GAITS};
-use bridge::number::{Finite, Positive, UnitInterval};
+use bridge::number::{Finite, NumberError, Positive, UnitInterval};
 use serde::{Deserialize, Serialize};
 
 /// A gait of a hand around a cube.
@@ -75,6 +75,14 @@ impl Gait {
     /// When there is none of that name; the error lists those that there are.
     pub fn load(name: &str) -> Result<Self, AssetError> {
         GAITS.load(name)
+    }
+
+    /// The same motion with a period `factor` times as long.
+    ///
+    /// # Errors
+    /// When no number can hold that period.
+    pub fn slowed_down(self, factor: Positive) -> Result<Self, NumberError> {
+        Ok(Self { period_s: Positive::try_from(self.period_s.get() * factor.get())?, ..self })
     }
 
     /// Where the tip of finger `finger` is to be at phase `phase` (0..1) of its own cycle.

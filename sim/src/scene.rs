@@ -41,6 +41,8 @@ pub struct DemonstrationConfig {
     pub gait: String,
     /// Its share of the episodes, relative to the other gaits'.
     pub share: Positive,
+    /// Its period over the gait's own: 1 plays it at its own pace.
+    pub slowdown: Positive,
     /// Scale of the random perturbation of its parameters; 0 plays it as it is.
     pub perturbation: NonNegative,
     /// Standard deviations of the noise on its actions, rad, which episodes take in turn.
@@ -190,7 +192,10 @@ impl SceneFile {
             horizon_s: self.horizon_s,
         };
         let demonstrations = self.demonstrations.into_iter().map(|config| {
-            let gait = Gait::load(&config.gait)?;
+            let gait = Gait::load(&config.gait)?.slowed_down(config.slowdown).map_err(|error| {
+                let source_name = SCENES.source_name(&name);
+                AssetError::Inconsistent { source_name, reason: format!("slowdown of {}: {error}", config.gait) }
+            })?;
             // Refuses a gait that does not fit the hand now rather than when it is played.
             GaitTable::new(&hand, &gait)?;
             Ok(Demonstration { gait, config })

@@ -17,13 +17,15 @@ pub fn demo(args: &DemoArgs) -> Result<Ended> {
     let scene = CubeScene::load(&args.hand)?;
     let domain = Domain::load(&args.domain)?;
     let governor = GovernorConfig::usual()?;
-    let environment = scene.environment(domain.clone(), governor, CubeReward::Dense)?;
+    let reward = CubeReward::Dense;
+    let environment = scene.environment(domain.clone(), governor, reward)?;
     let header =
         DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
     let mut dataset = Dataset::open(&args.out, &header)?;
     ensure!(dataset.n_episodes() == 0, "dataset {}: it exists already, expected a new folder", args.out.display());
 
-    let episodes = sim::collect(&scene, &domain, governor, args.episodes, args.seed, n_threads(args.threads))?;
+    let n_threads = n_threads(args.threads);
+    let episodes = sim::collect(&scene, &domain, governor, reward, args.episodes, args.seed, n_threads)?;
     for episode in &episodes {
         dataset.append(episode)?;
     }

@@ -4,17 +4,15 @@ use super::{Position, Published, Stage, Trainer, rows};
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
 use crate::policy_net::PolicyNet;
-use crate::replay::ChunkBatch;
+use crate::replay::{ChunkBatch, ToGo};
 use crate::squash::squash;
 use crate::{LearnError, Policy};
 use bridge::Episode;
 use bridge::random::stream;
-use candle_core::Tensor;
+use candle_core::{Result as TensorResult, Tensor};
 
 /// States that evidence is gathered on.
 const N_EVIDENCE: usize = 512;
-/// A return is taken as realised when less than this share of a later value could be missing.
-const HIDDEN_SHARE: f64 = 0.1;
 
 impl Trainer {
     /// The policy that collects: the challenger if there is one, else the deployed policy.
@@ -43,11 +41,11 @@ impl Trainer {
             episode.check()?;
             self.online.push(episode, &self.normalizer);
         }
-        self.calibration_gap = self.calibration_gap(episodes.len())?;
+        let (_, step) = self.position.stage_and_step(&self.config);
+        self.calibration_gap = self.calibration_gap(episodes.len(), step)?;
         if let Some(acting) = self.challenger.as_mut().or(self.deployed.as_mut()) {
             episodes.iter().for_each(|episode| acting.returns.add(episode.label.outcome.total_reward));
         }
-        let (_, step) = self.position.stage_and_step(&self.config);
         self.position = Position::Learn { stage: Stage::Online, step };
         Ok(self.end_trial())
     }
@@ -55,9 +53,8 @@ impl Trainer {
     /// Deploys or drops the challenger, if there is one.
     fn end_trial(&mut self) -> Option<Trial> {
         let challenger = self.challenger.take()?;
-        let deployed = self.deployed.as_ref()?.returns.mean().unwrap_or(f64::NEG_INFINITY);
-        let trial = Trial { challenger: challenger.returns.mean()?, deployed };
-        if trial.is_won() {
+        let trial = Trial::new(self.config.online.gate, challenger.returns, self.deployed.as_ref()?.returns)?;
+        if trial.is_won {
             self.deployed = Some(challenger);
         }
         Some(trial)
@@ -83,10 +80,7 @@ impl Trainer {
     fn evidence(&mut self, iteration: u64) -> Result<Evidence, LearnError> {
         let mut rng = stream(self.seed, "evidence", iteration);
         let per_iteration = self.config.online.episodes_per_iteration;
-        let starts: Vec<_> =
-            self.online.returns_to_go(per_iteration, f64::INFINITY).into_iter().map(|(s, _)| s).collect();
-        let stride = starts.len().div_ceil(N_EVIDENCE).max(1);
-        let starts: Vec<_> = starts.into_iter().step_by(stride).collect();
+        let starts: Vec<_> = self.evidence_states(per_iteration).iter().map(|to_go| to_go.start).collect();
         let mut batch = ChunkBatch::default();
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
@@ -94,10 +88,7 @@ impl Trainer {
         let z = self.average.base_noise(n, self.config.acting.temperature.f32(), &mut rng);
         let z = rows(&z, n, 0..n)?;
 
-        let value = |net: &dyn PolicyNet| -> Result<f64, LearnError> {
-            let own = net.sample(&net.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-            mean(&self.target_critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)
-        };
+        let value = |net: &dyn PolicyNet| mean(&self.own_value(net, &observations, &z)?);
         let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.net())).transpose()?;
         let value = value(self.average.as_ref())?;
         let kl = self.kl_to_imitation(self.average.as_ref(), &observations, &mut rng)?;
@@ -109,20 +100,43 @@ impl Trainer {
     }
 
     /// Predicted minus realised value of the chunks of the last `n_episodes`, which nobody has learned from yet, in Q
-    /// ranges.
-    fn calibration_gap(&self, n_episodes: usize) -> Result<f64, LearnError> {
-        let (starts, returns): (Vec<_>, Vec<f64>) =
-            self.online.returns_to_go(n_episodes, HIDDEN_SHARE).into_iter().unzip();
-        if starts.is_empty() {
+    /// ranges. What a timeout hides is taken from the value of the last observation.
+    fn calibration_gap(&self, n_episodes: usize, step: u64) -> Result<f64, LearnError> {
+        let to_go = self.evidence_states(n_episodes);
+        if to_go.is_empty() {
             return Ok(0.0);
         }
-        let mut batch = ChunkBatch::default();
-        self.online.gather(&starts, &mut batch);
+        let (mut batch, mut ends) = (ChunkBatch::default(), ChunkBatch::default());
+        self.online.gather(&to_go.iter().map(|to_go| to_go.start).collect::<Vec<_>>(), &mut batch);
+        self.online.gather(&to_go.iter().map(|to_go| to_go.last).collect::<Vec<_>>(), &mut ends);
         let n = batch.n_rows;
         let (observations, chunks) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
         let predicted = mean(&self.critic.value(&observations, &chunks, Track::Frozen)?)?;
-        let realised = returns.iter().sum::<f64>() / n as f64;
+
+        let temperature = self.config.acting.temperature.f32();
+        let z = self.average.base_noise(n, temperature, &mut stream(self.seed, "calibration", step));
+        let end_values =
+            self.own_value(self.average.as_ref(), &rows(&ends.next_observations, n, 0..n)?, &rows(&z, n, 0..n)?)?;
+        let realised = to_go
+            .iter()
+            .zip(end_values.to_vec1::<f32>()?)
+            .map(|(to_go, end_value)| to_go.reward + to_go.continuation * f64::from(end_value))
+            .sum::<f64>()
+            / n as f64;
         Ok((predicted - realised) / self.q_range())
+    }
+
+    /// At most [`N_EVIDENCE`] starts of the last `n_episodes`, evenly spread.
+    fn evidence_states(&self, n_episodes: usize) -> Vec<ToGo> {
+        let all = self.online.to_go(n_episodes);
+        let stride = all.len().div_ceil(N_EVIDENCE).max(1);
+        all.into_iter().step_by(stride).collect()
+    }
+
+    /// The target critic's value of the chunks that `net` makes of base noise `z`, `[n]`.
+    fn own_value(&self, net: &dyn PolicyNet, observations: &Tensor, z: &Tensor) -> TensorResult<Tensor> {
+        let own = net.sample(&net.embed(observations, Track::Frozen)?, z, Track::Frozen)?;
+        self.target_critic.value(observations, &squash(&own.u)?, Track::Frozen)
     }
 }
 
