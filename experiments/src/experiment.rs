@@ -32,6 +32,7 @@ pub struct Experiment {
 
 /// What is to be done, with which hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum TaskChoice {
     /// Turn a cube in a palm-down hand.
     Cube {

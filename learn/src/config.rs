@@ -236,6 +236,7 @@ pub enum Reference {
 
 /// Which snapshots of the actor are deployed in the online stage; see [`crate::gate`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Gate {
     /// All of them, as in the paper.
     Open,

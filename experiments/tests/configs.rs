@@ -1,0 +1,42 @@
+//! Contract: the experiments that are shipped can be read, and a field that nobody knows is an error, wherever it stands.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use bridge::config::parse;
+use experiments::experiment::Experiment;
+use std::path::{Path, PathBuf};
+
+fn shipped() -> Vec<(PathBuf, String)> {
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap().map(|entry| entry.unwrap().path());
+    let experiments = files.filter(|path| path.extension().is_some_and(|extension| extension == "ron"));
+    experiments.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Byte positions behind every opening bracket that a field name follows.
+fn struct_starts(text: &str) -> Vec<usize> {
+    let starts_with_field = |rest: &str| {
+        let name = rest.trim_start();
+        let len = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(0);
+        len > 0 && name[len..].starts_with(':')
+    };
+    text.match_indices('(').map(|(at, _)| at + 1).filter(|&at| starts_with_field(&text[at..])).collect()
+}
+
+#[test]
+fn unknown_fields_are_errors_everywhere() {
+    let shipped = shipped();
+    assert!(shipped.len() >= 3, "{shipped:?}");
+    for (path, text) in shipped {
+        let name = path.display().to_string();
+        parse::<Experiment>(&name, &text).unwrap();
+        let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let bare = lines.collect::<Vec<_>>().join("\n");
+        let starts = struct_starts(&bare);
+        assert!(starts.len() >= 12, "{name}: {} structs", starts.len());
+        for at in starts {
+            let (before, after) = bare.split_at(at);
+            let error = parse::<Experiment>(&name, &format!("{before}bogus: 1, {after}")).unwrap_err().to_string();
+            assert!(error.contains("bogus"), "{name}, {}: {error}", &before[before.len().saturating_sub(40)..]);
+        }
+    }
+}
