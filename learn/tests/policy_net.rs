@@ -3,13 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod oracle;
+
 use bridge::random;
 use candle_core::{Device, Result, Tensor};
 use learn::adamw::{AdamW, AdamWConfig};
 use learn::layers::Track;
 use learn::noise;
 use learn::shards::Gradient;
-use learn::squash::squash;
+use learn::squash::{action_log_prob, squash};
 use learn::{LearnError, PolicyConfig, PolicyNet};
 
 const OBS: usize = 3;
@@ -229,6 +231,53 @@ fn untrained_samplers_by_hand() -> Result<()> {
     assert!(z.iter().zip(&x).all(|(z, x)| (0.2 * z.clamp(-2.5, 2.5) - x).abs() < 1e-3));
     let [z, x] = standardised(DIFFUSION)?;
     assert!(z.iter().zip(&x).all(|(z, x)| x.abs() < 3.0 + 1e-3 && z * x >= 0.0));
+    Ok(())
+}
+
+/// Contract: densities, of chunks and of squashed chunks, imitation losses given their noise, samples given theirs, and the
+/// gradients of losses and samples to every parameter equal an independent computation to 1e-5; a diffusion's samples to 1e-4.
+#[test]
+fn golden_numbers() -> Result<()> {
+    let golden = oracle::policy_net();
+    let diffusion = |schedule: &str| {
+        format!("Diffusion(n_steps: 20, n_sampling_steps: 5, schedule: {schedule}, clip: 10.0, hidden: 8, n_layers: 2)")
+    };
+    for (name, text) in [
+        ("gaussian", "Gaussian(hidden: 8, n_layers: 2)"),
+        ("mixture", "Mixture(n_components: 5, hidden: 8, n_layers: 2)"),
+        ("flow_matching", "FlowMatching(n_steps: 10, one_step: false, hidden: 8, n_layers: 2)"),
+        ("one_step", "FlowMatching(n_steps: 10, one_step: true, hidden: 8, n_layers: 2)"),
+        ("diffusion_linear", &diffusion("Linear")),
+        ("diffusion_cosine", &diffusion("Cosine")),
+        ("deterministic", "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)"),
+    ] {
+        let named = |part: &str| format!("{name}/{part}");
+        let of = |part: &str| golden.tensor(&named(part));
+        let mut net = config(text).build(OBS, 4, 1).unwrap();
+        golden.fill(&named("param/"), net.params());
+        net.initialise(golden.tensor("data")).unwrap();
+        let (embedding, u) = (net.embed(golden.tensor("obs"), Track::Weights)?, golden.tensor("u"));
+
+        let loss = net.imitation_loss(&embedding, u, of("imitation_noise"), Track::Weights)?;
+        golden.assert_close(&named("loss"), &loss, 1e-5);
+        let gradient = Gradient::of(&loss.mean_all()?, net.params()).unwrap().flat;
+        golden.assert_gradient(&named("gradient"), net.params(), &gradient, 1e-5);
+
+        // The first steps of a diffusion divide by a hundredth: rounding is that much larger there.
+        let tolerance = if name.starts_with("diffusion") { 1e-4 } else { 1e-5 };
+        let draw = net.sample(&embedding, of("noise"), Track::Weights)?;
+        golden.assert_close(&named("sample_u"), &draw.u, tolerance);
+        let of_chunk = (squash(&draw.u)? * golden.tensor("weights"))?.sum_all()?;
+        let gradient = oracle::gradient(&of_chunk, net.params());
+        golden.assert_gradient(&named("sample_gradient"), net.params(), &gradient, tolerance);
+
+        if let Some(sample_log_prob) = draw.log_prob {
+            golden.assert_close(&named("sample_log_prob"), &sample_log_prob, 1e-5);
+            let log_prob = net.log_prob(&embedding, u, Track::Weights)?;
+            golden.assert_close(&named("log_prob"), &log_prob, 1e-5);
+            golden.assert_close(&named("action_log_prob"), &action_log_prob(&log_prob, u)?, 1e-5);
+        }
+    }
     Ok(())
 }
 
