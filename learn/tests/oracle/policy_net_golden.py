@@ -37,7 +37,7 @@ def double(x):
 out = {
     "data": f32(rng.normal(0.3, 0.4, (DATA, D)) * [1.0, 0.5, 2.0, 0.1]),
     "obs": f32(rng.normal(0, 1, (ROWS, OBS))),
-    "u": f32(rng.normal(0.3, 0.5, (ROWS, D)) * [1.0, 0.5, 2.0, 0.1]),
+    "u": f32(rng.normal(0.3, 0.3, (ROWS, D)) * [1.0, 0.5, 2.0, 0.1]),
     "weights": f32(rng.normal(0, 1, (ROWS, D))),
 }
 obs, u = double(out["obs"]), double(out["u"])
@@ -114,7 +114,7 @@ def log_std(raw):
 
 # ---- Gaussian; squashed, the tanh-Gaussian -------------------------------------------------------------------------
 net = Net("gaussian")
-mu, raw = net.mlp("net", OBS, 2 * D, 0.2)(obs).split(D, -1)
+mu, raw = net.mlp("net", OBS, 2 * D, 0.1)(obs).split(D, -1)
 of_u = law.Independent(law.Normal(mean + std * mu, std * torch.exp(log_std(raw))), 1)
 log_prob = of_u.log_prob(u)
 squashed = law.TransformedDistribution(of_u, [law.TanhTransform(cache_size=1)])
