@@ -22,7 +22,7 @@ OBS, D, HIDDEN, ROWS, DATA = 3, 4, 8, 9, 50
 K, N_EULER, N_CHAIN, N_DDIM, CLIP, EXPLORATION = 5, 10, 20, 5, 10.0, 0.2
 HARMONICS = 1 + 2 * 4
 
-rng = np.random.default_rng(20240620)
+rng = np.random.default_rng(20240628)
 
 
 def f32(x):
