@@ -6,10 +6,10 @@
 //! The interval of [`bootstrap`] is the percentile bootstrap (Efron & Tibshirani 1993, ch. 13): draw n of the n samples
 //! with replacement, compute the statistic, repeat; the interval runs from the 2.5 % to the 97.5 % quantile. It holds
 //! what varies between the samples it was given and nothing else: over the episodes of one run it says nothing about
-//! other seeds.
+//! other seeds. Over the runs of several tasks, `scores[task][seed]`, it is stratified: every task keeps its number of runs.
 
-use bridge::random;
-use rand::Rng;
+use bridge::random::{self, Rng};
+use rand::Rng as _;
 
 /// Resamples behind every bootstrap interval: the ends then scatter by about 1 % of the interval's width.
 pub const N_RESAMPLES: usize = 10_000;
@@ -60,18 +60,77 @@ pub fn iqm(samples: &[f64]) -> Option<f64> {
 #[must_use]
 pub fn bootstrap<T: Copy>(samples: &[T], seed: u64, statistic: impl Fn(&[T]) -> Option<f64>) -> Option<Estimate> {
     let value = statistic(samples)?;
-    let n_samples = u32::try_from(samples.len()).ok()?;
-    let mut rng = random::stream(seed, "bootstrap", 0);
     let mut resample = samples.to_vec();
-    let mut statistics = Vec::with_capacity(N_RESAMPLES);
-    for _ in 0..N_RESAMPLES {
-        for slot in &mut resample {
-            *slot = samples[rng.random_range(0..n_samples) as usize];
+    percentile_interval(value, seed, |rng| {
+        draw(samples, &mut resample, rng)?;
+        statistic(&resample)
+    })
+}
+
+/// Stratified bootstrap interval of `statistic`, e.g. [`iqm`], over all runs of all tasks, `scores[task][seed]`: each task's
+/// runs are resampled among themselves, so that the interval holds what varies between seeds and not between tasks. Tasks
+/// with different numbers of seeds would weigh differently; they are not defined.
+///
+/// Source: `rliable.library.StratifiedBootstrap` with the percentile method (Agarwal et al. 2021, sec. 4.1).
+#[must_use]
+pub fn stratified_bootstrap(
+    scores: &[Vec<f64>],
+    seed: u64,
+    statistic: impl Fn(&[f64]) -> Option<f64>,
+) -> Option<Estimate> {
+    let n_seeds = scores.first()?.len();
+    defined(n_seeds > 0 && scores.iter().all(|task| task.len() == n_seeds), 0.0)?;
+    let mut pooled = scores.concat();
+    let value = statistic(&pooled)?;
+    percentile_interval(value, seed, |rng| {
+        for (task, resample) in scores.iter().zip(pooled.chunks_exact_mut(n_seeds)) {
+            draw(task, resample, rng)?;
         }
-        statistics.push(statistic(&resample)?);
-    }
-    statistics.sort_unstable_by(f64::total_cmp);
-    Some(Estimate { value, low: quantile(&statistics, 0.025), high: quantile(&statistics, 0.975) })
+        statistic(&pooled)
+    })
+}
+
+/// Probability that a run of `x` scores more than one of `y` on the same task, equal scores counting half, averaged over the
+/// tasks; both are `[task][seed]`, and may have different numbers of seeds.
+///
+/// Source: `rliable.metrics.probability_of_improvement` (Agarwal et al. 2021, sec. 4.3): the mean over the tasks of
+/// Mann and Whitney's U over the number of pairs.
+#[must_use]
+pub fn probability_of_improvement(x: &[Vec<f64>], y: &[Vec<f64>]) -> Option<f64> {
+    defined(x.len() == y.len(), 0.0)?;
+    let of_task = |(x, y): (&Vec<f64>, &Vec<f64>)| {
+        let is_finite = x.iter().chain(y).all(|score| score.is_finite());
+        let of_pair = |x: &f64, y: &f64| {
+            if x > y {
+                1.0
+            } else if x < y {
+                0.0
+            } else {
+                0.5
+            }
+        };
+        let sum: f64 = x.iter().map(|x| y.iter().map(|y| of_pair(x, y)).sum::<f64>()).sum();
+        defined(is_finite, sum / (x.len() * y.len()) as f64)
+    };
+    mean(&x.iter().zip(y).map(of_task).collect::<Option<Vec<f64>>>()?)
+}
+
+/// Stratified bootstrap interval of [`probability_of_improvement`]: the runs of either method are resampled, each task's among
+/// themselves.
+///
+/// Source: `rliable.library.StratifiedIndependentBootstrap`.
+#[must_use]
+pub fn bootstrap_improvement(x: &[Vec<f64>], y: &[Vec<f64>], seed: u64) -> Option<Estimate> {
+    let value = probability_of_improvement(x, y)?;
+    let (mut of_x, mut of_y) = (x.to_vec(), y.to_vec());
+    percentile_interval(value, seed, |rng| {
+        for (scores, resamples) in [(x, &mut of_x), (y, &mut of_y)] {
+            for (task, resample) in scores.iter().zip(resamples) {
+                draw(task, resample, rng)?;
+            }
+        }
+        probability_of_improvement(&of_x, &of_y)
+    })
 }
 
 /// Bootstrap interval of [`mean`].
@@ -107,6 +166,21 @@ pub fn wilson(n_successes: usize, n_trials: usize) -> Option<Estimate> {
 
 fn defined(is_defined: bool, value: f64) -> Option<f64> {
     (is_defined && value.is_finite()).then_some(value)
+}
+
+/// The percentile interval of a statistic around its `value`, from resamples of the stream that `seed` names.
+fn percentile_interval(value: f64, seed: u64, mut resampled: impl FnMut(&mut Rng) -> Option<f64>) -> Option<Estimate> {
+    let mut rng = random::stream(seed, "bootstrap", 0);
+    let mut statistics = (0..N_RESAMPLES).map(|_| resampled(&mut rng)).collect::<Option<Vec<f64>>>()?;
+    statistics.sort_unstable_by(f64::total_cmp);
+    Some(Estimate { value, low: quantile(&statistics, 0.025), high: quantile(&statistics, 0.975) })
+}
+
+/// Fills `resample` with samples, drawn with replacement; none when there are too many to be counted.
+fn draw<T: Copy>(samples: &[T], resample: &mut [T], rng: &mut Rng) -> Option<()> {
+    let n_samples = u32::try_from(samples.len()).ok()?;
+    resample.fill_with(|| samples[rng.random_range(0..n_samples) as usize]);
+    Some(())
 }
 
 /// Quantile of sorted values, linear between them (numpy's default).

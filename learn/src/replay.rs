@@ -38,6 +38,13 @@ pub struct ChunkBatch {
 }
 
 impl ChunkBatch {
+    /// The targets `y = sum gamma^h r + gamma^L (1 - d) Q` of all rows, n, from the values `Q(o_{t+L}, a')` of all rows.
+    #[must_use]
+    pub fn targets(&self, next_values: &[f32]) -> Vec<f32> {
+        let to_go = next_values.iter().zip(&self.continuations).zip(&self.rewards);
+        to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect()
+    }
+
     fn clear(&mut self) {
         self.n_rows = 0;
         self.is_whole.clear();

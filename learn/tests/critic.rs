@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use bridge::random;
+mod oracle;
+
+use bridge::{Episode, EpisodeLabel, Outcome, random};
 use candle_core::{Device, Tensor, Var};
+use learn::Normalizer;
 use learn::adamw::{AdamW, AdamWConfig};
 use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, Head};
 use learn::flow::{Flow, FlowConfig};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::noise;
+use learn::replay::{ChunkBatch, Replay};
 use learn::shards::{self, Gradient, GradientError, ShardOutput};
 use learn::squash::squash;
 
@@ -189,6 +193,89 @@ fn ensembles_are_copied() {
     for ensemble in [0, 11] {
         let refused = ChunkCritic::new(config(ensemble), OBS, CHUNK, 0, &Device::Cpu);
         assert!(matches!(refused, Err(CriticError::Size { field: "ensemble", .. })));
+    }
+}
+
+/// The ensemble whose numbers `critic_golden.py` computed.
+fn golden_critic(combine: Combine) -> ChunkCritic {
+    let config = CriticConfig { hidden: 8, combine, ..config(3) };
+    let critic = ChunkCritic::new(config, 5, 6, 0, &Device::Cpu).unwrap();
+    for (i, member) in critic.members().iter().enumerate() {
+        oracle::critic().fill(&format!("critic.{i:02}/"), member.params());
+    }
+    critic
+}
+
+/// Contract: values, their gradients to the chunks, losses and their gradients to every parameter equal an independent
+/// computation to 1e-5, for the lowest and the mean of an ensemble and for a squared error.
+#[test]
+fn golden_numbers() -> candle_core::Result<()> {
+    let golden = oracle::critic();
+    let (obs, action) = (golden.tensor("obs"), Var::from_tensor(golden.tensor("action"))?);
+    for (name, combine) in [("min", Combine::Min), ("mean", Combine::Mean)] {
+        let value = golden_critic(combine).value(obs, &action, Track::Frozen)?;
+        golden.assert_close(name, &value, 1e-5);
+        let store = (value * golden.tensor("q_weights"))?.sum_all()?.backward()?;
+        golden.assert_close(&format!("{name}/by_action"), store.get(&action).unwrap(), 1e-5);
+    }
+    let critic = golden_critic(Combine::Min);
+    let labels = critic.labels(&golden.values("y"))?.values;
+    let each: Vec<Tensor> =
+        critic.members().iter().map(|member| member.q(obs, &action, Track::Frozen)).collect::<Result<_, _>>()?;
+    golden.assert_close("q", &Tensor::stack(&each, 0)?, 1e-5);
+    for (i, member) in critic.members().iter().enumerate() {
+        let found = critic.gradient(i, obs, &action, &labels).unwrap();
+        oracle::assert_near("loss", &[found.loss as f32], &golden.values(&format!("loss.{i:02}")), 1e-5);
+        golden.assert_gradient(&format!("gradient.{i:02}"), member.params(), &found.flat, 1e-5);
+    }
+
+    let config = CriticConfig { hidden: 8, head: Head::Mse, ..config(1) };
+    let critic = ChunkCritic::new(config, 5, 6, 0, &Device::Cpu).unwrap();
+    let member = &critic.members()[0];
+    golden.fill("mse/", member.params());
+    golden.assert_close("mse.q", &member.q(obs, &action, Track::Frozen)?, 1e-5);
+    let found = critic.gradient(0, obs, &action, &critic.labels(&golden.values("y"))?.values).unwrap();
+    oracle::assert_near("mse.loss", &[found.loss as f32], &golden.values("mse.loss"), 1e-5);
+    golden.assert_gradient("mse.gradient", member.params(), &found.flat, 1e-5);
+    Ok(())
+}
+
+/// Contract: targets equal an independent computation to 1e-6 at whole and partial chunks, at a failure and at a timeout, of
+/// chunks and of single steps, with the lowest and with the mean of the ensemble.
+#[test]
+fn golden_targets() {
+    let golden = oracle::critic();
+    let rewards = golden.values("rewards");
+    let (mut episodes, mut first) = (Vec::new(), 0);
+    for (n_steps, terminated) in [(7, true), (6, false), (2, true)] {
+        let label = EpisodeLabel {
+            actor: String::new(),
+            seed: 0,
+            terminated,
+            observation_len: 1,
+            action_len: 1,
+            outcome: Outcome::default(),
+        };
+        episodes.push(Episode {
+            label,
+            observations: vec![0.0; n_steps + 1],
+            actions_rad: vec![0.0; n_steps],
+            rewards: rewards[first..first + n_steps].to_vec(),
+        });
+        first += n_steps;
+    }
+    let normalizer = Normalizer::fit(&episodes, 0.9).unwrap();
+    for (name, combine) in [("min", Combine::Min), ("mean", Combine::Mean)] {
+        let (next_obs, next_action) = (golden.tensor("next_obs"), golden.tensor("next_action"));
+        let next_values = golden_critic(combine).value(next_obs, next_action, Track::Frozen).unwrap();
+        for backup_len in [1, 4] {
+            let mut replay = Replay::new(4, backup_len, 0.97);
+            episodes.iter().for_each(|episode| replay.push(episode, &normalizer));
+            let mut batch = ChunkBatch::default();
+            replay.gather(replay.starts(), &mut batch);
+            let expected = golden.values(&format!("targets/{name}/{backup_len}"));
+            oracle::assert_near(name, &batch.targets(&vec1(&next_values)), &expected, 1e-6);
+        }
     }
 }
 

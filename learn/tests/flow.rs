@@ -37,6 +37,11 @@ fn random_flow(seed: u64, n_blocks: usize, chunk_dim: usize) -> Flow {
     flow
 }
 
+/// The flow whose numbers `flow_golden.py` computed.
+fn golden_flow() -> Flow {
+    Flow::from_bytes(config(4), OBS, 6, oracle::FLOW_FILE, &Device::Cpu).unwrap()
+}
+
 fn vec1(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -154,27 +159,59 @@ fn a_trained_flow_integrates_to_one() -> Result<()> {
     Ok(())
 }
 
-/// Contract: density, latent, samples and action density equal an independent computation to 1e-4.
+/// Contract: density, log-determinant, latent, samples and action density equal an independent computation to 1e-5.
 #[test]
 fn golden_numbers() -> Result<()> {
-    let golden = oracle::golden();
-    let flow = Flow::from_bytes(config(4), OBS, 6, oracle::FLOW_FILE, &Device::Cpu).unwrap();
-    let embedding = flow.embed(&golden["obs"], Track::Frozen)?;
-    let u = &golden["u"];
-    let log_prob = flow.log_prob(&embedding, u, Track::Frozen)?;
-    let sample = flow.sample(&embedding, &golden["z"], Track::Frozen)?;
+    let golden = oracle::flow();
+    let flow = golden_flow();
+    let embedding = flow.embed(golden.tensor("obs"), Track::Frozen)?;
+    let u = golden.tensor("u");
+    let (log_prob, latent) = (flow.log_prob(&embedding, u, Track::Frozen)?, flow.latent(&embedding, u, Track::Frozen)?);
+    // ln p(u) - ln N(z; 0, I)
+    let half_log_tau = 0.5 * (2.0 * std::f64::consts::PI).ln();
+    let log_det = ((&log_prob + (latent.sqr()?.sum(1)? * 0.5)?)? + 6.0 * half_log_tau)?;
+    let sample = flow.sample(&embedding, golden.tensor("z"), Track::Frozen)?;
     for (name, found) in [
         ("log_prob", &log_prob),
-        ("latent", &flow.latent(&embedding, u, Track::Frozen)?),
+        ("log_det", &log_det),
+        ("latent", &latent),
         ("sample_u", &sample.u),
         ("sample_log_prob", &sample.log_prob),
         ("action_log_prob", &squash::action_log_prob(&log_prob, u)?),
     ] {
-        let scale = vec1(&golden[name]).into_iter().fold(1.0_f32, |scale, x| scale.max(x.abs()));
-        let error = max_difference(found, &golden[name]);
-        assert!(error < 1e-4 * scale, "{name}: {error} on {scale}");
+        golden.assert_close(name, found, 1e-5);
     }
     Ok(())
+}
+
+/// Contract: the gradients of the negative log-likelihood, and those of a function of samples and of their density, equal an
+/// independent computation to 1e-5, for every parameter and every input.
+#[test]
+fn golden_gradients() -> Result<()> {
+    let golden = oracle::flow();
+    let flow = golden_flow();
+    let input = |name: &str| Var::from_tensor(golden.tensor(name));
+    let (obs, u, z) = (input("obs")?, input("u")?, input("z")?);
+    let check = |name: &str, loss: &Tensor, (inputs, input): (&str, &Var)| -> Result<()> {
+        golden.assert_gradient(
+            &format!("{name}/gradient"),
+            flow.params(),
+            &oracle::gradient(loss, flow.params()),
+            1e-5,
+        );
+        let store = loss.backward()?;
+        golden.assert_close(&format!("{name}/by_obs"), store.get(&obs).unwrap(), 1e-5);
+        golden.assert_close(&format!("{name}/by_{inputs}"), store.get(input).unwrap(), 1e-5);
+        Ok(())
+    };
+    let nll = flow.log_prob(&flow.embed(&obs, Track::Weights)?, &u, Track::Weights)?.mean_all()?.neg()?;
+    check("nll", &nll, ("u", &u))?;
+
+    let sample = flow.sample(&flow.embed(&obs, Track::Weights)?, &z, Track::Weights)?;
+    let of_chunk = (squash::squash(&sample.u)? * golden.tensor("sample/weights"))?.sum(1)?;
+    let loss = (of_chunk + (sample.log_prob * 0.3)?)?.mean_all()?;
+    golden.assert_close("sample/loss", &loss, 1e-5);
+    check("sample", &loss, ("z", &z))
 }
 
 /// Contract: one embedding for all rows gives what the same embedding per row gives.

@@ -1,25 +1,50 @@
-//! Contracts of the critic's labels.
+//! Contracts of the critic's labels, of the loss against them, and of what a histogram is worth.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod oracle;
 
 use candle_core::cpu::erf::erf_f64;
+use candle_core::{Device, Result, Tensor, Var};
 use learn::hl_gauss::Support;
+use learn::ops;
 use proptest::prelude::*;
 
-/// Contract: labels equal an independent computation to 1e-7, targets outside of the support are clamped and counted.
+/// Contract: labels equal an independent computation to 1e-7, targets outside of the support are clamped and counted, and a
+/// bin's value is its middle.
 #[test]
 fn golden_labels() {
-    let golden = oracle::golden();
-    let targets = golden["targets"].to_vec1::<f32>().unwrap();
-    let labels = Support::new(-0.5, 5.0, 101).unwrap().project(&targets);
-    let expected = golden["labels"].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let golden = oracle::critic();
+    let support = Support::new(-0.5, 5.0, 101).unwrap();
+    let targets = golden.values("targets");
+    let labels = support.project(&targets);
+    let expected = golden.values("labels");
     assert_eq!(labels.probabilities.len(), expected.len());
     for (i, (found, expected)) in labels.probabilities.iter().zip(&expected).enumerate() {
         assert!((found - expected).abs() < 1e-7, "bin {} of target {}: {found}, {expected}", i % 101, targets[i / 101]);
     }
-    assert_eq!(labels.clamped_share, 0.25);
+    // Two of twelve: what lies on an end is not outside.
+    assert_eq!(labels.clamped_share, 2.0 / 12.0);
+    oracle::assert_near("centers", &support.centers(), &golden.values("centers"), 1e-7);
+}
+
+/// Contract: the cross entropy against the labels, the value of a histogram, and the gradients of both equal an independent
+/// computation to 1e-6.
+#[test]
+fn golden_losses_and_values() -> Result<()> {
+    let golden = oracle::critic();
+    let support = Support::new(-0.5, 5.0, 101).unwrap();
+    let labels = support.project(&golden.values("targets")).probabilities;
+    let labels = Tensor::from_vec(labels, golden.tensor("labels").dims(), &Device::Cpu)?;
+    let logits = Var::from_tensor(golden.tensor("logits"))?;
+    let losses = ops::cross_entropy(&logits, &labels)?;
+    let values = ops::softmax_expectation(&logits, &Tensor::new(support.centers(), &Device::Cpu)?)?;
+    for (name, found) in [("cross_entropy", &losses), ("value", &values)] {
+        golden.assert_close(name, found, 1e-6);
+        let store = (found * golden.tensor("weights"))?.sum_all()?.backward()?;
+        golden.assert_close(&format!("{name}/by_logits"), store.get(&logits).unwrap(), 1e-6);
+    }
+    Ok(())
 }
 
 /// Contract: the error function that the labels are made of is right to 1e-15 (Abramowitz and Stegun, table 7.1, and Wolfram

@@ -3,13 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod oracle;
+
 use bridge::random;
 use candle_core::{Device, Result, Tensor};
 use learn::adamw::{AdamW, AdamWConfig};
 use learn::layers::Track;
 use learn::noise;
 use learn::shards::Gradient;
-use learn::squash::squash;
+use learn::squash::{action_log_prob, squash};
 use learn::{LearnError, PolicyConfig, PolicyNet};
 
 const OBS: usize = 3;
@@ -230,6 +232,73 @@ fn untrained_samplers_by_hand() -> Result<()> {
     let [z, x] = standardised(DIFFUSION)?;
     assert!(z.iter().zip(&x).all(|(z, x)| x.abs() < 3.0 + 1e-3 && z * x >= 0.0));
     Ok(())
+}
+
+/// Compares the network that `policy_net_golden.py` calls `name` with its numbers, samples and their gradients to `tolerance`,
+/// everything else to 1e-5.
+fn assert_golden(name: &str, text: &str, tolerance: f32) -> Result<()> {
+    let golden = oracle::policy_net();
+    let named = |part: &str| format!("{name}/{part}");
+    let of = |part: &str| golden.tensor(&named(part));
+    let mut net = config(text).build(OBS, 4, 1).unwrap();
+    golden.fill(&named("param/"), net.params());
+    net.initialise(golden.tensor("data")).unwrap();
+    let (embedding, u) = (net.embed(golden.tensor("obs"), Track::Weights)?, golden.tensor("u"));
+
+    let loss = net.imitation_loss(&embedding, u, of("imitation_noise"), Track::Weights)?;
+    golden.assert_close(&named("loss"), &loss, 1e-5);
+    let gradient = Gradient::of(&loss.mean_all()?, net.params()).unwrap().flat;
+    golden.assert_gradient(&named("gradient"), net.params(), &gradient, 1e-5);
+
+    let draw = net.sample(&embedding, of("noise"), Track::Weights)?;
+    golden.assert_close(&named("sample_u"), &draw.u, tolerance);
+    let of_chunk = (squash(&draw.u)? * golden.tensor("weights"))?.sum_all()?;
+    let gradient = oracle::gradient(&of_chunk, net.params());
+    golden.assert_gradient(&named("sample_gradient"), net.params(), &gradient, tolerance);
+
+    assert_eq!(draw.log_prob.is_some(), config(text).has_density());
+    if let Some(sample_log_prob) = draw.log_prob {
+        golden.assert_close(&named("sample_log_prob"), &sample_log_prob, 1e-5);
+        let log_prob = net.log_prob(&embedding, u, Track::Weights)?;
+        golden.assert_close(&named("log_prob"), &log_prob, 1e-5);
+        golden.assert_close(&named("action_log_prob"), &action_log_prob(&log_prob, u)?, 1e-5);
+    }
+    Ok(())
+}
+
+/// Contract: densities, of chunks and of squashed ones, losses, samples and all gradients equal an independent computation.
+#[test]
+fn golden_gaussian() -> Result<()> {
+    assert_golden("gaussian", "Gaussian(hidden: 8, n_layers: 2)", 1e-5)
+}
+
+/// Contract: as for the Gaussian, with five components.
+#[test]
+fn golden_mixture() -> Result<()> {
+    assert_golden("mixture", "Mixture(n_components: 5, hidden: 8, n_layers: 2)", 1e-5)
+}
+
+/// Contract: losses given their noise, samples and all gradients equal an independent computation.
+#[test]
+fn golden_flow_matching() -> Result<()> {
+    let text = "FlowMatching(n_steps: 10, one_step: false, hidden: 8, n_layers: 2)";
+    assert_golden("flow_matching", text, 1e-5)?;
+    assert_golden("one_step", &text.replace("false", "true"), 1e-5)
+}
+
+/// Contract: as for flow matching, on both schedules. The first steps of a sample divide by a hundredth and less: rounding is
+/// that much larger there.
+#[test]
+fn golden_diffusion() -> Result<()> {
+    let text = "Diffusion(n_steps: 20, n_sampling_steps: 5, schedule: Linear, clip: 10.0, hidden: 8, n_layers: 2)";
+    assert_golden("diffusion_linear", text, 1e-4)?;
+    assert_golden("diffusion_cosine", &text.replace("Linear", "Cosine"), 1e-4)
+}
+
+/// Contract: as for flow matching.
+#[test]
+fn golden_deterministic() -> Result<()> {
+    assert_golden("deterministic", "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)", 1e-5)
 }
 
 /// Share of chunks near either mode of the toy, after training on it: `[near the first, near the second]`.

@@ -83,8 +83,7 @@ impl Trainer {
             }
             Ok(values)
         })?;
-        let to_go = values.iter().flatten().zip(&batch.continuations).zip(&batch.rewards);
-        Ok(to_go.map(|((&value, &continuation), &reward)| reward + continuation * value).collect())
+        Ok(batch.targets(&values.concat()))
     }
 }
 
