@@ -17,6 +17,7 @@ pub mod dataset;
 pub mod evaluation;
 pub mod experiment;
 mod session;
+pub mod toys;
 
 // What they are made of.
 pub mod overrides;
@@ -38,7 +39,7 @@ pub use chart::{ChartError, LearningCurve, Marker, Point, Series};
 pub use json_lines::{JsonLines, LogError, Moment};
 pub use manifest::{Manifest, SessionRecord};
 pub use metrics_log::{Metrics, MetricsLog};
-pub use progress::Progress;
+pub use progress::{Narration, Progress};
 pub use run_folder::{RunError, RunFolder};
 pub use table::Table;
 pub use tensorboard::EventWriter;
