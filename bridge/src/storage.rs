@@ -78,9 +78,10 @@ impl FrameWriter {
         let mut frames = Vec::new();
         for payload in payloads {
             let payload = payload.as_ref();
-            let length = u32::try_from(payload.len()).ok().filter(|&length| length <= MAX_FRAME_BYTES).ok_or_else(
-                || io::Error::new(io::ErrorKind::InvalidInput, "the record is longer than a frame may be"),
-            )?;
+            let length =
+                u32::try_from(payload.len()).ok().filter(|&length| length <= MAX_FRAME_BYTES).ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidInput, "the record is longer than a frame may be")
+                })?;
             frames.extend_from_slice(&length.to_le_bytes());
             frames.extend_from_slice(&crc32(payload).to_le_bytes());
             frames.extend_from_slice(payload);

@@ -1,7 +1,7 @@
 //! Policies on fixed episodes, and the table that compares them.
 
 use crate::chart::{LearningCurve, Marker, Point, Series};
-use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, wilson};
+use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, mean, pooled_ratio, wilson};
 use crate::table::Table;
 use bridge::Outcome;
 use serde::{Deserialize, Serialize};
@@ -54,16 +54,35 @@ impl Statistic {
     /// The number with its 95 % interval over episodes; `None` without episodes, or where one lacks the scalar.
     #[must_use]
     pub fn of(&self, outcomes: &[Outcome]) -> Option<Estimate> {
-        let values = |name: &str| outcomes.iter().map(|outcome| outcome.scalar(name)).collect::<Option<Vec<f64>>>();
         match self {
-            Self::Mean(name) => bootstrap_mean(&values(name)?, BOOTSTRAP_SEED),
-            Self::Share(name) => wilson(values(name)?.iter().filter(|&&x| x > 0.0).count(), outcomes.len()),
-            Self::PerMinute(name) => {
-                let minutes = outcomes.iter().map(|outcome| outcome.seconds / 60.0);
-                bootstrap_ratio(&values(name)?.into_iter().zip(minutes).collect::<Vec<_>>(), BOOTSTRAP_SEED)
-            }
+            Self::Mean(name) => bootstrap_mean(&scalars(outcomes, name)?, BOOTSTRAP_SEED),
+            Self::Share(name) => wilson(count(&scalars(outcomes, name)?), outcomes.len()),
+            Self::PerMinute(name) => bootstrap_ratio(&per_minute(outcomes, name)?, BOOTSTRAP_SEED),
         }
     }
+
+    /// The number alone.
+    #[must_use]
+    pub fn value(&self, outcomes: &[Outcome]) -> Option<f64> {
+        match self {
+            Self::Mean(name) => mean(&scalars(outcomes, name)?),
+            Self::Share(name) => pooled_ratio(&[(count(&scalars(outcomes, name)?) as f64, outcomes.len() as f64)]),
+            Self::PerMinute(name) => pooled_ratio(&per_minute(outcomes, name)?),
+        }
+    }
+}
+
+fn scalars(outcomes: &[Outcome], name: &str) -> Option<Vec<f64>> {
+    outcomes.iter().map(|outcome| outcome.scalar(name)).collect()
+}
+
+fn count(values: &[f64]) -> usize {
+    values.iter().filter(|&&value| value > 0.0).count()
+}
+
+fn per_minute(outcomes: &[Outcome], name: &str) -> Option<Vec<(f64, f64)>> {
+    let minutes = outcomes.iter().map(|outcome| outcome.seconds / 60.0);
+    Some(scalars(outcomes, name)?.into_iter().zip(minutes).collect())
 }
 
 /// A column of the table of evaluations.
@@ -124,11 +143,7 @@ impl Column {
         let Some(estimate) = self.statistic.of(outcomes) else { return String::new() };
         let shown = |value: f64| format!("{:.*}", self.digits, self.scale * value);
         let Estimate { value, low, high } = estimate;
-        if self.has_interval {
-            format!("{} [{}, {}]", shown(value), shown(low), shown(high))
-        } else {
-            shown(value)
-        }
+        if self.has_interval { format!("{} [{}, {}]", shown(value), shown(low), shown(high)) } else { shown(value) }
     }
 }
 

@@ -121,7 +121,12 @@ pub struct Workcell(Place);
 #[derive(Clone, Debug)]
 enum Place {
     /// One hand with its object.
-    Hand { scene: Box<CubeScene>, domain: Box<Domain>, governor: GovernorConfig, reward: CubeReward },
+    Hand {
+        scene: Box<CubeScene>,
+        domain: Box<Domain>,
+        governor: GovernorConfig,
+        reward: CubeReward,
+    },
     Toy(Arc<dyn AnyToy>),
 }
 
@@ -184,9 +189,7 @@ impl Workcell {
                 let scene = CubeScene::clone(scene).with_exact_gaits()?;
                 Ok(sim::collect(&scene, domain, *governor, n, first_seed, n_threads)?)
             }
-            Place::Toy(toy) => {
-                play_demonstrator(toy.as_ref(), &(first_seed..).take(n).collect::<Vec<_>>(), n_threads)
-            }
+            Place::Toy(toy) => play_demonstrator(toy.as_ref(), &(first_seed..).take(n).collect::<Vec<_>>(), n_threads),
         }
     }
 }

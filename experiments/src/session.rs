@@ -284,9 +284,7 @@ impl Session {
             first_seed: FIRST_SEED,
             outcomes: Vec::new(),
         };
-        self.recorded(blank, n_episodes, || {
-            cell.exact_demonstrations(n_episodes, FIRST_SEED, self.n_threads)
-        })
+        self.recorded(blank, n_episodes, || cell.exact_demonstrations(n_episodes, FIRST_SEED, self.n_threads))
     }
 
     /// The record in the log that differs from `blank` by its outcomes alone. Else a new one: of the outcomes that the
@@ -376,9 +374,8 @@ fn demonstrations(
                 let episodes = cell.demonstrations(n_wanted, experiment.seed, n_threads)?;
                 let n_succeeded = episodes.iter().filter(|episode| episode.label.outcome.succeeded).count();
                 let took_s = started.elapsed().as_secs_f64();
-                narration.say(|| {
-                    format!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_succeeded} successful")
-                });
+                narration
+                    .say(|| format!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_succeeded} successful"));
                 episodes
             }
         };

@@ -63,9 +63,8 @@ pub enum Hit {
 impl Bandit {
     fn hit(&self, action: &[f32]) -> Hit {
         let is_near = |x: f32, target: f64| (f64::from(x) - target).abs() < self.tolerance.get();
-        let is_in = |mode: f64| {
-            action.chunks_exact(2).all(|pair| is_near(pair[0], mode) && is_near(pair[1], self.level.get()))
-        };
+        let is_in =
+            |mode: f64| action.chunks_exact(2).all(|pair| is_near(pair[0], mode) && is_near(pair[1], self.level.get()));
         if is_in(self.mode.get()) {
             Hit::Right
         } else if is_in(-self.mode.get()) {

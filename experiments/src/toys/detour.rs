@@ -70,11 +70,7 @@ impl Detour {
     /// The gap at height `y`, if there is one.
     fn gap_at(&self, y: f64) -> Option<Gap> {
         let is_in = |gap: Finite| (y - gap.get()).abs() < self.gap_half_width.get();
-        if is_in(self.short_gap) {
-            Some(Gap::Short)
-        } else {
-            is_in(self.long_gap).then_some(Gap::Long)
-        }
+        if is_in(self.short_gap) { Some(Gap::Short) } else { is_in(self.long_gap).then_some(Gap::Long) }
     }
 
     fn goal(&self) -> [f64; 2] {
@@ -138,7 +134,8 @@ impl Toy for Detour {
             let target = if position[0] < self.wall.get() { behind_gap } else { self.goal() };
             let way = [target[0] - position[0], target[1] - position[1]];
             // Full cruise, or what is left of the way.
-            let scale = CRUISE.min(distance(target, position) / self.speed.get()) / distance(target, position).max(1e-9);
+            let scale =
+                CRUISE.min(distance(target, position) / self.speed.get()) / distance(target, position).max(1e-9);
             for (x, way) in position.iter_mut().zip(way) {
                 let action = scale * way + self.noise.get() * rng.sample::<f64, _>(StandardNormal);
                 plan.push(action as f32);
