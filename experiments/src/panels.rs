@@ -34,6 +34,7 @@ const PANEL_WIDTH: i32 = 300;
 const PANEL_HEIGHT: i32 = 260;
 const MAX_COLUMNS: usize = 3;
 const TITLE_HEIGHT: i32 = 36;
+const TITLE_CHAR_WIDTH: i32 = 8;
 
 /// Draws panels as SVG text.
 ///
@@ -49,7 +50,9 @@ pub fn to_svg(title: &str, panels: &[Panel]) -> Result<String, ChartError> {
     }
     let n_columns = panels.len().min(MAX_COLUMNS);
     let n_rows = panels.len().div_ceil(n_columns);
-    let (width, height) = (PANEL_WIDTH * n_columns as i32, TITLE_HEIGHT + PANEL_HEIGHT * n_rows as i32);
+    let title_width = TITLE_CHAR_WIDTH * title.chars().count() as i32 + 32;
+    let width = (PANEL_WIDTH * n_columns as i32).max(title_width);
+    let height = TITLE_HEIGHT + PANEL_HEIGHT * n_rows as i32;
     let mut svg = String::new();
     draw(&mut svg, title, panels, [width, height], [n_rows, n_columns])
         .map_err(|error| ChartError::Drawing { title: title.to_owned(), reason: error.to_string() })?;
@@ -124,5 +127,34 @@ impl Bar {
     fn numbers(&self) -> impl Iterator<Item = f64> + Clone + '_ {
         let ends = self.estimate.into_iter().flat_map(|Estimate { value, low, high }| [value, low, high]);
         self.dots.iter().copied().chain(ends).chain(self.bounds.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel(value: f64) -> Panel {
+        let estimate = Some(Estimate { value, low: value - 1.0, high: value + 1.0 });
+        let bar = |name: &str, estimate| Bar { name: name.into(), dots: vec![value], estimate, bounds: vec![0.5] };
+        Panel { title: "success".into(), bars: vec![bar("flow", estimate), bar("gaussian", None)] }
+    }
+
+    /// Contract: every name is in the picture, a dot a seed, a dashed line a bound, for one panel and for a grid of them.
+    #[test]
+    fn the_picture_is_complete() {
+        for n_panels in [1, 2, 5] {
+            let svg = to_svg("a study", &vec![panel(2.0); n_panels]).unwrap();
+            assert_eq!(svg.matches("success").count(), n_panels);
+            assert_eq!(svg.matches("gaussian").count(), n_panels);
+            assert_eq!(svg.matches("<circle").count(), 2 * n_panels);
+        }
+    }
+
+    /// Contract: what is not finite is not drawn, nor is nothing.
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(matches!(to_svg("t", &[panel(f64::NAN)]), Err(ChartError::NonFinite { .. })));
+        assert!(matches!(to_svg("t", &[]), Err(ChartError::Empty { .. })));
     }
 }

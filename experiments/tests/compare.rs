@@ -2,6 +2,7 @@
 //! expected; what is finished is not done again, the number of jobs changes nothing, and a study that is not one is refused
 //! before anything is trained.
 
+use bridge::storage::write_atomic;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -48,7 +49,7 @@ fn study(folder: &Path, more: &str, least: &str) -> std::io::Result<PathBuf> {
     let short = SHORT.map(|change| format!("{change:?}")).join(", ");
     let text = STUDY.replace("BASE", &base.to_string_lossy()).replace("SHORT", &short);
     let path = folder.join("study.ron");
-    std::fs::write(&path, text.replace("MORE", more).replace("LEAST", least))?;
+    write_atomic(&path, text.replace("MORE", more).replace("LEAST", least).as_bytes())?;
     Ok(path)
 }
 
@@ -73,7 +74,8 @@ fn a_grid_is_trained_once() -> TestResult {
     for part in ["success", "chunk", "per_step", ">= 0.500, each", "yes", "NLL", "never"] {
         assert!(table.contains(part), "{part} is missing in\n{table}");
     }
-    for file in ["comparison.md", "comparison.svg", "comparison.json", "chunk-5/measured.ron", "per_step-5/evals.jsonl"] {
+    for file in ["comparison.md", "comparison.svg", "comparison.json", "chunk-5/measured.ron", "per_step-5/evals.jsonl"]
+    {
         assert!(out.join(file).exists(), "{file} is missing");
     }
 
@@ -130,13 +132,13 @@ fn a_bad_study_is_refused() -> TestResult {
     refused(&study(folder.path(), "learn.polyak", "0.5")?, &["learn.polyak", "PATH=VALUE"])?;
     let path = study(folder.path(), "learn.polyak=0.1", "0.5")?;
     let whole = std::fs::read_to_string(&path)?;
-    std::fs::write(&path, whole.replace("(party: \"chunk\"", "(party: \"chunks\""))?;
+    write_atomic(&path, whole.replace("(party: \"chunk\"", "(party: \"chunks\"").as_bytes())?;
     refused(&path, &["chunks", "per_step"])?;
-    std::fs::write(&path, whole.replace("\"per_step\"", "\"chunk\""))?;
+    write_atomic(&path, whole.replace("\"per_step\"", "\"chunk\"").as_bytes())?;
     refused(&path, &["same name"])?;
     assert!(!out.exists());
 
-    std::fs::write(&path, &whole)?;
+    write_atomic(&path, whole.as_bytes())?;
     assert!(compare(&path, &out, &[])?.status.success());
     refused(&study(folder.path(), "learn.polyak=0.2", "0.5")?, &["per_step-5", "configured otherwise"])
 }

@@ -84,9 +84,7 @@ fn the_bandits_density_is_known() {
         most + ((right - most).exp() + (left - most).exp()).ln() - LN_2
     };
     let nll = demonstrations("toy_bandit", 4000).into_iter().map(|episode| {
-        let noisy = |&x: &f32| {
-            f64::from(x) + 0.05 * rand::Rng::sample::<f64, _>(&mut rng, rand_distr::StandardNormal)
-        };
+        let noisy = |&x: &f32| f64::from(x) + 0.05 * rand::Rng::sample::<f64, _>(&mut rng, rand_distr::StandardNormal);
         -log_density(&episode.action_rad(0).iter().map(noisy).collect::<Vec<_>>())
     });
     let found = mean(nll);
@@ -225,8 +223,7 @@ fn train(experiment: &Experiment, demonstrations: &[Episode]) {
             Work::Finished => break,
             Work::Learn => drop(trainer.learn().unwrap()),
             Work::Collect { seeds, .. } => {
-                let episodes =
-                    play_all(&|| cell.environment(), trainer.acting().unwrap(), &seeds, 1, |_| ()).unwrap();
+                let episodes = play_all(&|| cell.environment(), trainer.acting().unwrap(), &seeds, 1, |_| ()).unwrap();
                 trainer.accept(&episodes).unwrap();
             }
         }
