@@ -174,9 +174,11 @@ impl Task for CubeTask {
             seconds: f64::from(self.n_steps) / f64::from(self.spec.control_hz),
             total_reward: self.total_reward,
             terminated: self.terminated,
+            succeeded: !self.terminated,
             turns: self.progress_rad / TAU,
             offset_m: self.offset_sum_m / n_steps,
             tilt_rad: self.tilt_sum_rad / n_steps,
+            ..Outcome::default()
         }
     }
 }

@@ -67,15 +67,26 @@ impl FrameWriter {
     /// # Errors
     /// Any of the file system's, or a payload above [`MAX_FRAME_BYTES`].
     pub fn append(&mut self, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len())
-            .ok()
-            .filter(|&length| length <= MAX_FRAME_BYTES)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the record is longer than a frame may be"))?;
-        let mut frame = Vec::with_capacity(payload.len() + 8);
-        frame.extend_from_slice(&length.to_le_bytes());
-        frame.extend_from_slice(&crc32(payload).to_le_bytes());
-        frame.extend_from_slice(payload);
-        self.file.write_all(&frame)?;
+        self.append_all(&[payload])
+    }
+
+    /// Appends records and waits once until all of them are on disk.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::append`]; none of them is then written, unless the file system failed.
+    pub fn append_all<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> io::Result<()> {
+        let mut frames = Vec::new();
+        for payload in payloads {
+            let payload = payload.as_ref();
+            let length =
+                u32::try_from(payload.len()).ok().filter(|&length| length <= MAX_FRAME_BYTES).ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidInput, "the record is longer than a frame may be")
+                })?;
+            frames.extend_from_slice(&length.to_le_bytes());
+            frames.extend_from_slice(&crc32(payload).to_le_bytes());
+            frames.extend_from_slice(payload);
+        }
+        self.file.write_all(&frames)?;
         self.file.sync_data()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Percept;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Turns percepts into observations and judges them. The same code scores simulation and hardware.
 pub trait Task: Send {
@@ -52,10 +53,32 @@ pub struct Outcome {
     pub total_reward: f64,
     /// It ended for good, e.g. the cube was dropped.
     pub terminated: bool,
+    /// It is what the task asks for. Only such demonstrations are imitated.
+    pub succeeded: bool,
     /// Whole turns of the cube in the wanted direction.
     pub turns: f64,
     /// Mean distance of the object from its nominal place, m.
     pub offset_m: f64,
     /// Mean tilt of the object, rad.
     pub tilt_rad: f64,
+    /// What else the task measures, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scalars: BTreeMap<String, f64>,
+}
+
+impl Outcome {
+    /// The number called `name`: a field, with 1 for true, or one of the task's own scalars.
+    #[must_use]
+    pub fn scalar(&self, name: &str) -> Option<f64> {
+        match name {
+            "seconds" => Some(self.seconds),
+            "total_reward" => Some(self.total_reward),
+            "terminated" => Some(f64::from(u8::from(self.terminated))),
+            "succeeded" => Some(f64::from(u8::from(self.succeeded))),
+            "turns" => Some(self.turns),
+            "offset_m" => Some(self.offset_m),
+            "tilt_rad" => Some(self.tilt_rad),
+            own => self.scalars.get(own).copied(),
+        }
+    }
 }

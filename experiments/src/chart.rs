@@ -211,12 +211,12 @@ impl LearningCurve {
 
 const WIDTH: i32 = 800;
 const HEIGHT: i32 = 480;
-const SCALE: i32 = 2;
+pub(crate) const SCALE: i32 = 2;
 
-const INK: RGBColor = RGBColor(38, 38, 38);
+pub(crate) const INK: RGBColor = RGBColor(38, 38, 38);
 
 /// Okabe & Ito without yellow, which white swallows.
-const COLORS: [RGBColor; 7] = [
+pub(crate) const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -229,15 +229,15 @@ const COLORS: [RGBColor; 7] = [
 /// Lines of up to so many points show each of them.
 const MAX_DOTS: usize = 30;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-const fn px(units: i32) -> i32 {
+pub(crate) const fn px(units: i32) -> i32 {
     units * SCALE
 }
 
-fn text(size: i32, color: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
+pub(crate) fn text(size: i32, color: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
     // The backend divides font sizes by 1.24.
     let font = ("sans-serif", 1.24 * f64::from(px(size))).into_font();
     TextStyle { font, color: color.to_backend_color(), pos: Pos::new(horizontal, vertical) }
@@ -290,7 +290,7 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// A number as an axis over `range` shows it: `0`, `0.25`, `1500`, `20k`, `1.5M`, `3e-5`.
-fn short(value: f64, range: Range<f64>) -> String {
+pub(crate) fn short(value: f64, range: Range<f64>) -> String {
     let plain = |value: f64, unit: &str| {
         let digits = format!("{value:.4}");
         format!("{}{unit}", digits.trim_end_matches('0').trim_end_matches('.'))

@@ -32,6 +32,11 @@ pub enum Command {
         after_help = "Example: softflow eval runs/cube-1 --policy offline --domain shifted_orca_v2 --episodes 100"
     )]
     Eval(EvalArgs),
+    /// Train a grid of experiments and compare what came of them with each other and with what was expected.
+    #[command(after_help = "Examples:\n  softflow compare experiments/studies/toy_bandit.ron\n  softflow compare \
+                      experiments/studies/toy_bandit.ron --resume --jobs 2\n\nThe exit code is 1 if a number is not what \
+                      was expected.")]
+    Compare(CompareArgs),
 }
 
 /// What the body is: the only thing that it changes.
@@ -150,6 +155,25 @@ pub struct EvalArgs {
     #[arg(long)]
     pub threads: Option<usize>,
     /// Print the row as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `softflow compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The study.
+    pub study: PathBuf,
+    /// Folder of the study; `runs/<study>` unless given.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Go on with the study in its folder: finished runs are taken as they are, others go on from their last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Runs that are trained side by side; the result does not depend on their number.
+    #[arg(long, default_value_t = 1)]
+    pub jobs: usize,
+    /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,14 +1,16 @@
 //! What the commands do. Results go to standard output, everything else to standard error.
 
+mod compare;
 mod demo;
 mod eval;
 mod tasks;
 mod train;
 
+pub use compare::compare;
 pub use demo::demo;
 pub use eval::eval;
 pub use tasks::tasks;
-pub use train::{read_demonstrations, train};
+pub use train::{last_of, read_demonstrations, train};
 
 /// How a command ended, when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Ended {
     Well,
     /// It finished, but recorded data was lost on the way.
     DataLost,
+    /// It finished, but a number is not what was expected.
+    Unmet,
 }
 
 /// The number of threads to use: what was asked for, else all there are.

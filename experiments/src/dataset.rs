@@ -61,8 +61,17 @@ impl Dataset {
     /// # Errors
     /// When it is not finite, or the file system fails.
     pub fn append(&mut self, episode: &Episode) -> Result<()> {
-        self.writer.append(&episode.encode()?).wrap_err_with(|| self.folder.display().to_string())?;
-        self.n_episodes += 1;
+        self.append_all(std::slice::from_ref(episode))
+    }
+
+    /// Appends episodes that can be made again, and waits once until all of them are on disk.
+    ///
+    /// # Errors
+    /// When one of them is not finite, or the file system fails.
+    pub fn append_all(&mut self, episodes: &[Episode]) -> Result<()> {
+        let records: Vec<Vec<u8>> = episodes.iter().map(Episode::encode).collect::<Result<_, _>>()?;
+        self.writer.append_all(&records).wrap_err_with(|| self.folder.display().to_string())?;
+        self.n_episodes += episodes.len();
         Ok(())
     }
 }

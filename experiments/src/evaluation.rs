@@ -1,7 +1,7 @@
 //! Policies on fixed episodes, and the table that compares them.
 
 use crate::chart::{LearningCurve, Marker, Point, Series};
-use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, wilson};
+use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, mean, pooled_ratio, wilson};
 use crate::table::Table;
 use bridge::Outcome;
 use serde::{Deserialize, Serialize};
@@ -30,77 +30,141 @@ pub struct EvaluationRecord {
     pub own_episodes: usize,
     /// Candidates among which its critic chose.
     pub n_candidates: usize,
+    /// Scale of its base noise.
+    pub temperature: f64,
     /// Seed of the first episode; the others follow it.
     pub first_seed: u64,
     /// What came of every episode.
     pub outcomes: Vec<Outcome>,
 }
 
-/// What a record comes to, each number with its 95 % interval over episodes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// Turns over minutes alive, all episodes together.
-    pub rpm: Estimate,
-    /// Turns in an episode.
-    pub turns: Estimate,
-    /// Share of episodes that ended in a drop.
-    pub drop_rate: Estimate,
-    /// Length of an episode, s.
-    pub seconds: Estimate,
-    /// Distance of the cube from its nominal place, m.
-    pub offset_m: Estimate,
-    /// Tilt of the cube, rad.
-    pub tilt_rad: Estimate,
+/// A number that episodes come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Statistic {
+    /// Mean of a scalar of the outcomes; see [`Outcome::scalar`].
+    Mean(String),
+    /// Share of the episodes in which a scalar is above zero, e.g. `succeeded`.
+    Share(String),
+    /// Sum of a scalar over the minutes of all episodes together.
+    PerMinute(String),
 }
 
-impl Summary {
-    /// Summarizes episodes; `None` without any.
+impl Statistic {
+    /// The number with its 95 % interval over episodes; `None` without episodes, or where one lacks the scalar.
     #[must_use]
-    pub fn of(outcomes: &[Outcome]) -> Option<Self> {
-        let mean = |value: fn(&Outcome) -> f64| {
-            bootstrap_mean(&outcomes.iter().map(value).collect::<Vec<_>>(), BOOTSTRAP_SEED)
-        };
-        let per_minute: Vec<_> = outcomes.iter().map(|outcome| (outcome.turns, outcome.seconds / 60.0)).collect();
-        let n_drops = outcomes.iter().filter(|outcome| outcome.terminated).count();
-        Some(Self {
-            rpm: bootstrap_ratio(&per_minute, BOOTSTRAP_SEED)?,
-            turns: mean(|outcome| outcome.turns)?,
-            drop_rate: wilson(n_drops, outcomes.len())?,
-            seconds: mean(|outcome| outcome.seconds)?,
-            offset_m: mean(|outcome| outcome.offset_m)?,
-            tilt_rad: mean(|outcome| outcome.tilt_rad)?,
-        })
+    pub fn of(&self, outcomes: &[Outcome]) -> Option<Estimate> {
+        match self {
+            Self::Mean(name) => bootstrap_mean(&scalars(outcomes, name)?, BOOTSTRAP_SEED),
+            Self::Share(name) => wilson(count(&scalars(outcomes, name)?), outcomes.len()),
+            Self::PerMinute(name) => bootstrap_ratio(&per_minute(outcomes, name)?, BOOTSTRAP_SEED),
+        }
     }
+
+    /// The number alone.
+    #[must_use]
+    pub fn value(&self, outcomes: &[Outcome]) -> Option<f64> {
+        match self {
+            Self::Mean(name) => mean(&scalars(outcomes, name)?),
+            Self::Share(name) => pooled_ratio(&[(count(&scalars(outcomes, name)?) as f64, outcomes.len() as f64)]),
+            Self::PerMinute(name) => pooled_ratio(&per_minute(outcomes, name)?),
+        }
+    }
+}
+
+fn scalars(outcomes: &[Outcome], name: &str) -> Option<Vec<f64>> {
+    outcomes.iter().map(|outcome| outcome.scalar(name)).collect()
+}
+
+fn count(values: &[f64]) -> usize {
+    values.iter().filter(|&&value| value > 0.0).count()
+}
+
+fn per_minute(outcomes: &[Outcome], name: &str) -> Option<Vec<(f64, f64)>> {
+    let minutes = outcomes.iter().map(|outcome| outcome.seconds / 60.0);
+    Some(scalars(outcomes, name)?.into_iter().zip(minutes).collect())
+}
+
+/// A column of the table of evaluations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Name in JSON.
+    pub name: String,
+    /// Over the column, with the unit.
+    pub header: String,
+    /// What it shows.
+    pub statistic: Statistic,
+    /// What numbers are multiplied with to be shown in the table.
+    pub scale: f64,
+    /// Digits behind the point.
+    pub digits: usize,
+    /// Whether the interval is shown too.
+    pub has_interval: bool,
+}
+
+impl Column {
+    /// Those of the cube task.
+    #[must_use]
+    pub fn of_cube() -> Vec<Self> {
+        let plain = |name: &str, header: &str, scalar: &str, scale, digits| Self {
+            scale,
+            digits,
+            has_interval: false,
+            ..Self::ranged(name, header, Statistic::Mean(scalar.into()))
+        };
+        vec![
+            Self::ranged("rpm", "RPM", Statistic::PerMinute("turns".into())),
+            Self::ranged("turns", "turns", Statistic::Mean("turns".into())),
+            Self::ranged("drop_rate", "drop rate", Statistic::Share("terminated".into())),
+            plain("seconds", "alive s", "seconds", 1.0, 1),
+            plain("offset_m", "offset mm", "offset_m", 1e3, 1),
+            plain("tilt_rad", "tilt rad", "tilt_rad", 1.0, 2),
+        ]
+    }
+
+    /// Those of a toy with scalars of its own, each of them a yes or no.
+    #[must_use]
+    pub fn of_toy(scalars: &[&str]) -> Vec<Self> {
+        let of_all = [
+            Self::ranged("success", "success", Statistic::Share("succeeded".into())),
+            Self::ranged("return", "return", Statistic::Mean("total_reward".into())),
+        ];
+        let own = scalars.iter().map(|name| Self::ranged(name, name, Statistic::Share((*name).into())));
+        of_all.into_iter().chain(own).collect()
+    }
+
+    fn ranged(name: &str, header: &str, statistic: Statistic) -> Self {
+        let (name, header) = (name.to_owned(), header.to_owned());
+        Self { name, header, statistic, scale: 1.0, digits: 2, has_interval: true }
+    }
+
+    /// The number as the table shows it; empty where it is not defined.
+    fn shown(&self, outcomes: &[Outcome]) -> String {
+        let Some(estimate) = self.statistic.of(outcomes) else { return String::new() };
+        let shown = |value: f64| format!("{:.*}", self.digits, self.scale * value);
+        let Estimate { value, low, high } = estimate;
+        if self.has_interval { format!("{} [{}, {}]", shown(value), shown(low), shown(high)) } else { shown(value) }
+    }
+}
+
+/// What the columns with intervals show of some episodes, in a line.
+#[must_use]
+pub fn summary(columns: &[Column], outcomes: &[Outcome]) -> String {
+    let ranged = columns.iter().filter(|column| column.has_interval);
+    ranged.map(|column| format!("{} {}", column.header, column.shown(outcomes))).collect::<Vec<_>>().join(", ")
 }
 
 /// The table of several evaluations.
 #[must_use]
-pub fn table(records: &[EvaluationRecord]) -> Table {
-    let mut table = Table::new([
-        "policy",
-        "domain",
-        "episodes",
-        "RPM [95 %]",
-        "turns [95 %]",
-        "drop rate [95 %]",
-        "alive s",
-        "offset mm",
-        "tilt rad",
-    ]);
-    for record in records {
-        let Some(summary) = Summary::of(&record.outcomes) else { continue };
-        let ranged = |e: Estimate| format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high);
-        table.push([
-            record.policy.clone(),
-            record.domain.clone(),
-            record.outcomes.len().to_string(),
-            ranged(summary.rpm),
-            ranged(summary.turns),
-            ranged(summary.drop_rate),
-            format!("{:.1}", summary.seconds.value),
-            format!("{:.1}", summary.offset_m.value * 1e3),
-            format!("{:.2}", summary.tilt_rad.value),
-        ]);
+pub fn table(columns: &[Column], records: &[EvaluationRecord]) -> Table {
+    let header = |column: &Column| {
+        if column.has_interval { format!("{} [95 %]", column.header) } else { column.header.clone() }
+    };
+    let fixed = ["policy", "domain", "episodes"].map(str::to_owned);
+    let mut table = Table::new(fixed.into_iter().chain(columns.iter().map(header)));
+    for record in records.iter().filter(|record| !record.outcomes.is_empty()) {
+        let fixed = [record.policy.clone(), record.domain.clone(), record.outcomes.len().to_string()];
+        table.push(fixed.into_iter().chain(columns.iter().map(|column| column.shown(&record.outcomes))));
     }
     table
 }
@@ -109,35 +173,43 @@ pub fn table(records: &[EvaluationRecord]) -> Table {
 ///
 /// # Errors
 /// Never: every number is finite.
-pub fn json_lines(records: &[EvaluationRecord]) -> serde_json::Result<String> {
+pub fn json_lines(columns: &[Column], records: &[EvaluationRecord]) -> serde_json::Result<String> {
     let mut lines = String::new();
-    for record in records {
-        let Some(summary) = Summary::of(&record.outcomes) else { continue };
-        let ranged = |e: Estimate| serde_json::json!({"value": e.value, "low": e.low, "high": e.high});
-        let row = serde_json::json!({
-            "policy": record.policy,
-            "domain": record.domain,
-            "episodes": record.outcomes.len(),
-            "rpm": ranged(summary.rpm),
-            "turns": ranged(summary.turns),
-            "drop_rate": ranged(summary.drop_rate),
-            "seconds": ranged(summary.seconds),
-            "offset_m": ranged(summary.offset_m),
-            "tilt_rad": ranged(summary.tilt_rad),
-        });
+    for record in records.iter().filter(|record| !record.outcomes.is_empty()) {
+        let mut row = serde_json::Map::new();
+        row.insert("policy".into(), record.policy.clone().into());
+        row.insert("domain".into(), record.domain.clone().into());
+        row.insert("episodes".into(), record.outcomes.len().into());
+        for column in columns {
+            if let Some(Estimate { value, low, high }) = column.statistic.of(&record.outcomes) {
+                let range = serde_json::json!({"value": value, "low": low, "high": high});
+                row.insert(column.name.clone(), range);
+            }
+        }
         lines.push_str(&serde_json::to_string(&row)?);
         lines.push('\n');
     }
     Ok(lines)
 }
 
-/// Turns over own episodes in `domain`: one line for what the online stage deployed, one for the imitation policy that it
+/// The column that a learning curve shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Headline {
+    /// The column.
+    pub column: Column,
+    /// Over the curve, before the domain.
+    pub title: &'static str,
+    /// Beside the curve.
+    pub y_label: &'static str,
+}
+
+/// The headline over own episodes in `domain`: one line for what the online stage deployed, one for the imitation policy that it
 /// began with.
 #[must_use]
-pub fn learning_curve(records: &[EvaluationRecord], domain: &str) -> LearningCurve {
+pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain: &str) -> LearningCurve {
     let point = |record: &EvaluationRecord| {
-        let turns = Summary::of(&record.outcomes)?.turns;
-        Some(Point { x: record.own_episodes as f64, y: turns.value, low: turns.low, high: turns.high })
+        let Estimate { value, low, high } = headline.column.statistic.of(&record.outcomes)?;
+        Some(Point { x: record.own_episodes as f64, y: value, low, high })
     };
     let of_stage = |stage: &str| {
         let is_meant = |record: &&EvaluationRecord| record.domain == domain && record.policy == stage;
@@ -158,9 +230,9 @@ pub fn learning_curve(records: &[EvaluationRecord], domain: &str) -> LearningCur
         }
     }
     LearningCurve {
-        title: format!("Cube turns in 30 s, domain {domain}"),
+        title: format!("{}, domain {domain}", headline.title),
         x_label: "own episodes".into(),
-        y_label: "turns per episode".into(),
+        y_label: headline.y_label.into(),
         series,
         markers: vec![Marker { x: 0.0, label: "online".into() }],
     }

@@ -1,10 +1,16 @@
 //! An experiment: what `softflow train` reads. Every number stands in the RON file; there are no defaults here.
 
+use crate::evaluation::{Column, Headline};
+use crate::toys::{self, AnyToy, Bandit, Chain, Detour, Toy};
 use bridge::number::Positive;
-use bridge::{CubeReward, Environment, GovernorConfig};
-use learn::{LearnConfig, LearnError};
+use bridge::random::stream;
+use bridge::{CubeReward, Environment, Episode, GovernorConfig};
+use color_eyre::eyre::{Result, ensure};
+use learn::{LearnConfig, LearnError, play_all};
+use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use sim::{CubeScene, Domain};
+use std::sync::Arc;
 
 /// A training from demonstrations to the online policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,8 +20,6 @@ pub struct Experiment {
     pub seed: u64,
     /// What is to be done.
     pub task: TaskChoice,
-    /// The limits that every command passes.
-    pub governor: GovernorConfig,
     /// Where the data comes from.
     pub demonstrations: Demonstrations,
     /// The domain that the online stage collects in: the one that stands for the robot.
@@ -30,7 +34,7 @@ pub struct Experiment {
     pub learn: LearnConfig,
 }
 
-/// What is to be done, with which hand.
+/// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum TaskChoice {
@@ -40,14 +44,30 @@ pub enum TaskChoice {
         hand: String,
         /// What is rewarded.
         reward: CubeReward,
+        /// The limits that every command passes.
+        governor: GovernorConfig,
     },
+    /// Hit one of two modes with one chunk.
+    Bandit(Bandit),
+    /// Walk to a reward at the end of a corridor.
+    Chain(Chain),
+    /// Pass a wall through one of two gaps.
+    Detour(Detour),
 }
+
+/// The tasks by their names in RON, with a line each.
+pub const TASKS: [(&str, &str); 4] = [
+    ("Cube", "turn a cube in a palm-down hand and do not drop it"),
+    ("Bandit", "toy: hit one of two modes with one chunk"),
+    ("Chain", "toy: walk to the reward at the end of a corridor"),
+    ("Detour", "toy: pass a wall through one of two gaps, one way being longer"),
+];
 
 /// Scripted demonstrations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Demonstrations {
-    /// The domain that they are given in.
+    /// The domain that they are given in; toys have only `exact`.
     pub domain: String,
     /// How many, failures included.
     pub episodes: usize,
@@ -68,53 +88,65 @@ pub struct Evaluation {
 }
 
 impl TaskChoice {
-    /// Loads the scene of the task.
-    ///
-    /// # Errors
-    /// When the hand is not known; the error lists those that are.
-    pub fn scene(&self) -> Result<CubeScene, sim::AssetError> {
-        let Self::Cube { hand, .. } = self;
-        CubeScene::load(hand)
+    /// What its learning curve shows.
+    #[must_use]
+    pub fn headline(&self) -> Headline {
+        let column = |idx: usize| self.columns().swap_remove(idx);
+        match self {
+            Self::Cube { .. } => {
+                Headline { column: column(1), title: "Cube turns in 30 s", y_label: "turns per episode" }
+            }
+            Self::Bandit(_) | Self::Chain(_) | Self::Detour(_) => {
+                Headline { column: column(0), title: "Success", y_label: "share of the episodes" }
+            }
+        }
+    }
+
+    /// What is shown of its episodes, the most telling first.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        match self {
+            Self::Cube { .. } => Column::of_cube(),
+            Self::Bandit(_) => Column::of_toy(Bandit::SCALARS),
+            Self::Chain(_) => Column::of_toy(Chain::SCALARS),
+            Self::Detour(_) => Column::of_toy(Detour::SCALARS),
+        }
     }
 }
 
-/// One hand with its object in one domain: makes the environments of an experiment.
+/// A task in one domain: makes the environments of an experiment, and demonstrates in them.
 #[derive(Clone, Debug)]
-pub struct Workcell {
-    scene: CubeScene,
-    domain: Domain,
-    governor: GovernorConfig,
-    reward: CubeReward,
+pub struct Workcell(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    /// One hand with its object.
+    Hand {
+        scene: Box<CubeScene>,
+        domain: Box<Domain>,
+        governor: GovernorConfig,
+        reward: CubeReward,
+    },
+    Toy(Arc<dyn AnyToy>),
 }
 
 impl Workcell {
-    /// The scene of `experiment` in the domain called `domain`.
+    /// The task of `experiment` in the domain called `domain`.
     ///
     /// # Errors
     /// When hand or domain are not known; the error lists those that are.
-    pub fn new(experiment: &Experiment, domain: &str) -> Result<Self, sim::AssetError> {
-        let TaskChoice::Cube { reward, .. } = experiment.task;
-        Ok(Self {
-            scene: experiment.task.scene()?,
-            domain: Domain::load(domain)?,
-            governor: experiment.governor,
-            reward,
-        })
-    }
-
-    /// The scene.
-    pub const fn scene(&self) -> &CubeScene {
-        &self.scene
-    }
-
-    /// The domain.
-    pub const fn domain(&self) -> &Domain {
-        &self.domain
-    }
-
-    /// What is rewarded.
-    pub const fn reward(&self) -> CubeReward {
-        self.reward
+    pub fn new(experiment: &Experiment, domain: &str) -> Result<Self> {
+        let toy: Arc<dyn AnyToy> = match &experiment.task {
+            TaskChoice::Cube { hand, reward, governor } => {
+                let (scene, domain) = (Box::new(CubeScene::load(hand)?), Box::new(Domain::load(domain)?));
+                return Ok(Self(Place::Hand { scene, domain, governor: *governor, reward: *reward }));
+            }
+            TaskChoice::Bandit(toy) => Arc::new(toy.clone()),
+            TaskChoice::Chain(toy) => Arc::new(toy.clone()),
+            TaskChoice::Detour(toy) => Arc::new(toy.clone()),
+        };
+        ensure!(domain == toys::DOMAIN, "domain {domain}: found none for a toy, expected {}", toys::DOMAIN);
+        Ok(Self(Place::Toy(toy)))
     }
 
     /// A fresh environment.
@@ -122,7 +154,46 @@ impl Workcell {
     /// # Errors
     /// When rates of body and task do not fit.
     pub fn environment(&self) -> Result<Box<dyn Environment>, LearnError> {
-        let environment = self.scene.environment(self.domain.clone(), self.governor, self.reward)?;
-        Ok(Box::new(environment))
+        Ok(match &self.0 {
+            Place::Hand { scene, domain, governor, reward } => {
+                Box::new(scene.environment(Domain::clone(domain), *governor, *reward)?)
+            }
+            Place::Toy(toy) => toy.environment(),
+        })
     }
+
+    /// `n` scripted demonstrations, failures included. They depend on `seed` alone, not on the number of threads.
+    ///
+    /// # Errors
+    /// When the task has no demonstrator, or the environment fails.
+    pub fn demonstrations(&self, n: usize, seed: u64, n_threads: usize) -> Result<Vec<Episode>> {
+        match &self.0 {
+            Place::Hand { scene, domain, governor, reward } => {
+                Ok(sim::collect(scene, domain, *governor, *reward, n, seed, n_threads)?)
+            }
+            Place::Toy(toy) => {
+                let seed_of = |index| stream(seed, "demonstration", index).next_u64();
+                play_demonstrator(toy.as_ref(), &(0..n as u64).map(seed_of).collect::<Vec<_>>(), n_threads)
+            }
+        }
+    }
+
+    /// The demonstrator as it is, without the perturbation and noise of a hand's demonstrations, on `n` episodes from
+    /// `first_seed` on.
+    ///
+    /// # Errors
+    /// As [`Workcell::demonstrations`].
+    pub fn exact_demonstrations(&self, n: usize, first_seed: u64, n_threads: usize) -> Result<Vec<Episode>> {
+        match &self.0 {
+            Place::Hand { scene, domain, governor, reward } => {
+                let scene = CubeScene::clone(scene).with_exact_gaits()?;
+                Ok(sim::collect(&scene, domain, *governor, *reward, n, first_seed, n_threads)?)
+            }
+            Place::Toy(toy) => play_demonstrator(toy.as_ref(), &(first_seed..).take(n).collect::<Vec<_>>(), n_threads),
+        }
+    }
+}
+
+fn play_demonstrator(toy: &dyn AnyToy, seeds: &[u64], n_threads: usize) -> Result<Vec<Episode>> {
+    Ok(play_all(&|| Ok(toy.environment()), toy.demonstrator().as_ref(), seeds, n_threads, |_| ())?)
 }

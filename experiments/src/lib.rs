@@ -4,6 +4,8 @@
 //! - [`overrides`] reads a RON configuration with `--set path=value` applied to it.
 //! - [`RunFolder`] holds all that one training produced; [`MetricsLog`] is what it logs while it goes on.
 //! - [`statistics`] turns episodes into numbers with intervals, [`Table`] and [`LearningCurve`] show them.
+//! - [`toys`] are tasks of known answer; a [`study::Study`] trains a grid of experiments, [`comparison`] holds what came of
+//!   it against what was expected.
 //!
 //! Invariants:
 //! - A number that is not finite is never logged and never drawn: it is an error that names it.
@@ -17,6 +19,13 @@ pub mod dataset;
 pub mod evaluation;
 pub mod experiment;
 mod session;
+pub mod toys;
+
+// Studies.
+pub mod comparison;
+mod measure;
+pub mod panels;
+pub mod study;
 
 // What they are made of.
 pub mod overrides;
@@ -38,7 +47,7 @@ pub use chart::{ChartError, LearningCurve, Marker, Point, Series};
 pub use json_lines::{JsonLines, LogError, Moment};
 pub use manifest::{Manifest, SessionRecord};
 pub use metrics_log::{Metrics, MetricsLog};
-pub use progress::Progress;
+pub use progress::{Narration, Progress};
 pub use run_folder::{RunError, RunFolder};
 pub use table::Table;
 pub use tensorboard::EventWriter;

@@ -12,10 +12,12 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo(args),
         Command::Train(args) => commands::train(args),
         Command::Eval(args) => commands::eval(args),
+        Command::Compare(args) => commands::compare(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::DataLost) => ExitCode::from(3),
+        Ok(Ended::Unmet) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("softflow: {error:#}");
             ExitCode::FAILURE

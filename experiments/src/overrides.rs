@@ -11,14 +11,16 @@
 use crate::ron_scan::{Item, Malformed, Shape, shape, whole_value};
 use bridge::config::{self, ConfigError};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// One change to a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One change to a configuration; a text in RON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Override {
     path: String,
     value: String,
@@ -84,6 +86,20 @@ impl FromStr for Override {
             .filter(|(path, value)| path.split('.').all(|segment| !segment.is_empty()) && !value.is_empty())
             .ok_or_else(|| OverrideSyntaxError { found: argument.to_owned() })?;
         Ok(Self { path: path.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Override {
+    type Error = OverrideSyntaxError;
+
+    fn try_from(argument: String) -> Result<Self, Self::Error> {
+        argument.parse()
+    }
+}
+
+impl From<Override> for String {
+    fn from(change: Override) -> Self {
+        format!("{}={}", change.path, change.value)
     }
 }
 

@@ -6,6 +6,33 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+/// Whether a session tells how it goes on. Several that run side by side do not: their bars would mix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narration {
+    /// It tells.
+    Told,
+    /// It is silent.
+    Silent,
+}
+
+impl Narration {
+    /// Prints a line to standard error.
+    pub fn say(self, line: impl FnOnce() -> String) {
+        if self == Self::Told {
+            eprintln!("{}", line());
+        }
+    }
+
+    /// Begins to show a piece of work; see [`Progress::start`].
+    #[must_use]
+    pub fn start(self, label: &str, unit: &str, n_total: u64) -> Progress {
+        match self {
+            Self::Told => Progress::start(label, unit, n_total),
+            Self::Silent => Progress { label: String::new(), n_total, n_done: 0, view: View::Nothing },
+        }
+    }
+}
+
 /// Shows the progress of one piece of work.
 #[derive(Debug)]
 pub struct Progress {
@@ -19,6 +46,7 @@ pub struct Progress {
 enum View {
     Bar(ProgressBar),
     Lines { started: Instant, pacer: Pacer, note: String },
+    Nothing,
 }
 
 impl Progress {
@@ -45,6 +73,7 @@ impl Progress {
         match &mut self.view {
             View::Bar(bar) => bar.set_message(text.into()),
             View::Lines { note, .. } => *note = text.into(),
+            View::Nothing => {}
         }
     }
 
@@ -59,6 +88,7 @@ impl Progress {
                     eprintln!("{}", line(&self.label, self.n_done, self.n_total, elapsed, note));
                 }
             }
+            View::Nothing => {}
         }
     }
 

@@ -2,15 +2,18 @@
 
 use crate::commands::read_demonstrations;
 use crate::dataset::{self, Dataset, DatasetHeader};
-use crate::evaluation::{EvaluationRecord, FIRST_SEED, Summary};
+use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
 use crate::experiment::{Experiment, Workcell};
-use crate::{JsonLines, Metrics, MetricsLog, Moment, Progress, RunFolder};
+use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
 use bridge::{EnvironmentSpec, Episode};
 use color_eyre::eyre::{Result, ensure};
 use learn::{Boundary, Checkpoint, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
+
+/// Name of the logged value of the demonstrations' first states.
+pub const START_VALUE: &str = "start_value";
 
 /// One process that works on a run.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct Session {
     experiment: Experiment,
     environment: EnvironmentSpec,
     n_threads: usize,
+    narration: Narration,
     trainer: Trainer,
     own: Dataset,
     own_by_seed: BTreeMap<u64, Episode>,
@@ -35,7 +39,13 @@ impl Session {
     ///
     /// # Errors
     /// When something that the experiment names does not exist, or a file cannot be used.
-    pub fn begin(run: RunFolder, experiment: Experiment, demos: Option<&Path>, n_threads: usize) -> Result<Self> {
+    pub fn begin(
+        run: RunFolder,
+        experiment: Experiment,
+        demos: Option<&Path>,
+        n_threads: usize,
+        narration: Narration,
+    ) -> Result<Self> {
         let demo_cell = Workcell::new(&experiment, &experiment.demonstrations.domain)?;
         let online_cell = Workcell::new(&experiment, &experiment.online_domain)?;
         for domain in &experiment.evaluation.domains {
@@ -55,6 +65,7 @@ impl Session {
             &header(&experiment.demonstrations.domain),
             demos,
             n_threads,
+            narration,
         )?;
         let own_folder = run.replay().join("own");
         let own = Dataset::open(&own_folder, &header(&experiment.online_domain))?;
@@ -66,7 +77,7 @@ impl Session {
         let trainer = match &latest {
             None => Trainer::new(learn, environment.clone(), &demonstrations.episodes, temperature, experiment.seed)?,
             Some(checkpoint) => {
-                eprintln!("going on from {}", checkpoint.path.display());
+                narration.say(|| format!("going on from {}", checkpoint.path.display()));
                 checkpoint.verify()?;
                 let n_own = TrainerState::load(&checkpoint.path)?.n_online_episodes;
                 let own = first_own(&own_by_seed, experiment.seed, n_own)?;
@@ -92,6 +103,7 @@ impl Session {
             experiment,
             environment,
             n_threads,
+            narration,
             trainer,
             own,
             own_by_seed,
@@ -136,7 +148,7 @@ impl Session {
     fn learn_until_boundary(&mut self) -> Result<()> {
         let (stage, first_step) = self.trainer.position().stage_and_step(self.trainer.config());
         let last_step = self.trainer.position().next_boundary(self.trainer.config());
-        let mut progress = Progress::start(stage.name(), "steps", last_step - first_step);
+        let mut progress = self.narration.start(stage.name(), "steps", last_step - first_step);
         let started = Instant::now();
         let boundary = loop {
             let report = self.trainer.learn()?;
@@ -159,10 +171,11 @@ impl Session {
         match boundary {
             Boundary::Stage(stage) => {
                 self.checkpoint()?;
-                eprintln!("{}: {} steps in {took_s:.0} s", stage.name(), last_step - first_step);
+                self.narration.say(|| format!("{}: {} steps in {took_s:.0} s", stage.name(), last_step - first_step));
             }
             Boundary::Iteration { iteration, verdict } => {
-                eprintln!("online iteration {}: {took_s:.0} s, snapshot {verdict}", iteration + 1);
+                let narration = self.narration;
+                narration.say(|| format!("online iteration {}: {took_s:.0} s, snapshot {verdict}", iteration + 1));
                 self.checkpoint()?;
                 self.evaluate_online(iteration + 1)?;
             }
@@ -177,7 +190,7 @@ impl Session {
             self.evaluate_online(0)?;
         }
         let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
-        let mut progress = Progress::start("collect", "episodes", missing.len() as u64);
+        let mut progress = self.narration.start("collect", "episodes", missing.len() as u64);
         let mut logged = Ok(());
         let on_done = |episode: &Episode| {
             progress.advance(1);
@@ -192,7 +205,7 @@ impl Session {
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
         if let Some(trial) = self.trainer.accept(&episodes)? {
-            eprintln!("online iteration {}: {trial}", iteration + 1);
+            self.narration.say(|| format!("online iteration {}: {trial}", iteration + 1));
         }
         Ok(())
     }
@@ -210,13 +223,10 @@ impl Session {
         let policy = self.trainer.policy()?;
         let domain = &self.experiment.online_domain;
         let record = self.evaluate(&policy, stage, step, &self.online_cell, domain, FIRST_SEED, n_episodes)?;
-        if let Some(summary) = Summary::of(&record.outcomes) {
-            let (turns, rpm, drops) = (summary.turns, summary.rpm.value, summary.drop_rate.value);
-            eprintln!(
-                "after {} own episodes, {domain}: {:.2} turns [{:.2}, {:.2}], {rpm:.2} RPM, drop rate {drops:.2}",
-                record.own_episodes, turns.value, turns.low, turns.high
-            );
-        }
+        self.narration.say(|| {
+            let shown = summary(&self.experiment.task.columns(), &record.outcomes);
+            format!("after {} own episodes, {domain}: {shown}", record.own_episodes)
+        });
         Ok(())
     }
 
@@ -244,12 +254,14 @@ impl Session {
             domain: domain.to_owned(),
             own_episodes: self.own_episodes_at(stage, step),
             n_candidates: policy.header().acting.n_candidates,
+            temperature: policy.header().acting.temperature.get(),
             first_seed,
             outcomes: Vec::new(),
         };
         self.recorded(blank, n_episodes, || {
             let seeds: Vec<u64> = (first_seed..).take(n_episodes).collect();
-            let mut progress = Progress::start(&format!("evaluate {}", stage.name()), "episodes", n_episodes as u64);
+            let label = format!("evaluate {}", stage.name());
+            let mut progress = self.narration.start(&label, "episodes", n_episodes as u64);
             Ok(play_all(&|| cell.environment(), policy, &seeds, self.n_threads, |_| progress.advance(1))?)
         })
     }
@@ -268,14 +280,11 @@ impl Session {
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,
+            temperature: 1.0,
             first_seed: FIRST_SEED,
             outcomes: Vec::new(),
         };
-        self.recorded(blank, n_episodes, || {
-            let scene = cell.scene().clone().with_exact_gaits()?;
-            let (domain, governor, reward) = (cell.domain(), self.experiment.governor, cell.reward());
-            Ok(sim::collect(&scene, domain, governor, reward, n_episodes, FIRST_SEED, self.n_threads)?)
-        })
+        self.recorded(blank, n_episodes, || cell.exact_demonstrations(n_episodes, FIRST_SEED, self.n_threads))
     }
 
     /// The record in the log that differs from `blank` by its outcomes alone. Else a new one: of the outcomes that the
@@ -297,6 +306,7 @@ impl Session {
             record.outcomes.len() == n_episodes
                 && (&record.snapshot, &record.domain) == (&blank.snapshot, &blank.domain)
                 && (record.n_candidates, record.first_seed) == (blank.n_candidates, blank.first_seed)
+                && record.temperature.to_bits() == blank.temperature.to_bits()
         };
         let outcomes = match log.iter().find(played_alike) {
             Some(record) => record.outcomes.clone(),
@@ -319,7 +329,11 @@ impl Session {
     fn log(&mut self, stage: Stage, step: u64) -> Result<()> {
         let time_s = self.spent_before_s + self.started.elapsed().as_secs_f64();
         let moment = Moment { stage: stage.name(), step, time_s };
-        Ok(self.metrics.append(&moment, &self.averages.take())?)
+        let mut scalars = self.averages.take();
+        if stage != Stage::Imitation {
+            scalars.push((START_VALUE, self.trainer.start_value()?));
+        }
+        Ok(self.metrics.append(&moment, &scalars)?)
     }
 
     /// Writes a checkpoint and removes those that neither end a stage nor are among the last two.
@@ -345,6 +359,7 @@ fn demonstrations(
     header: &DatasetHeader,
     given: Option<&Path>,
     n_threads: usize,
+    narration: Narration,
 ) -> Result<dataset::ReadDataset> {
     let folder = run.replay().join("demonstrations");
     let given = given.map(|given| read_demonstrations(given, &header.environment)).transpose()?;
@@ -356,18 +371,16 @@ fn demonstrations(
             Some(given) => given.episodes,
             None => {
                 let started = Instant::now();
-                let (scene, domain, reward) = (cell.scene(), cell.domain(), cell.reward());
-                let (governor, seed) = (experiment.governor, experiment.seed);
-                let episodes = sim::collect(scene, domain, governor, reward, n_wanted, seed, n_threads)?;
-                let n_survived = episodes.iter().filter(|episode| episode.survived()).count();
+                let episodes = cell.demonstrations(n_wanted, experiment.seed, n_threads)?;
+                let n_succeeded = episodes.iter().filter(|episode| episode.label.outcome.succeeded).count();
                 let took_s = started.elapsed().as_secs_f64();
-                eprintln!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_survived} without a drop");
+                narration
+                    .say(|| format!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_succeeded} successful"));
                 episodes
             }
         };
-        for episode in &episodes[dataset.n_episodes()..] {
-            dataset.append(episode)?;
-        }
+        let n_there = dataset.n_episodes();
+        dataset.append_all(&episodes[n_there..])?;
     }
     dataset::read(&folder)
 }

@@ -252,6 +252,22 @@ mod tests {
         }
     }
 
+    /// Contract: strata are resampled by themselves. Where each is constant there is nothing to vary; where one is constant the
+    /// sum of the other's n samples of two values is binomial, so the interval of the mean is known exactly: half of ten ones
+    /// beside ten twos, `[(binom.ppf(q, 10, 0.5) + 20) / 20 for q in (.025, .975)]`.
+    #[test]
+    fn strata_are_resampled_by_themselves() {
+        let (ones, twos) = (vec![1.0; 10], vec![2.0; 10]);
+        let halves: Vec<f64> = (0..10).map(|index| f64::from(index % 2)).collect();
+        let constant = stratified_bootstrap(&[ones, twos.clone()], 1, mean).unwrap();
+        assert_eq!(constant, Estimate { value: 1.5, low: 1.5, high: 1.5 });
+        let found = stratified_bootstrap(&[halves, twos], 1, mean).unwrap();
+        assert_close(found.value, 1.25, 1e-12);
+        assert_close(found.low, 1.1, 1e-12);
+        assert_close(found.high, 1.4, 1e-12);
+        assert_eq!(stratified_bootstrap(&[vec![], vec![]], 1, mean), None);
+    }
+
     /// Contract: the interval of a pooled ratio is scipy's, up to the scatter of the resamples (standard error 0.003).
     ///
     /// ```python

@@ -36,6 +36,20 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The table in Markdown.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let row = |cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let rule = |n_columns: usize| format!("|{}\n", "---|".repeat(n_columns));
+        let header = self.rows.first().map(|header| row(header) + &rule(header.len())).unwrap_or_default();
+        self.rows.iter().skip(1).fold(header, |text, cells| text + &row(cells))
+    }
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -85,5 +99,13 @@ mod tests {
                         b\n";
         assert_eq!(table.to_string(), expected);
         assert_eq!(Table::default().to_string(), "");
+    }
+
+    /// Contract: Markdown has a rule under the header, and what would end a cell is escaped.
+    #[test]
+    fn markdown_keeps_its_cells() {
+        let mut table = Table::new(["a", "b"]);
+        table.push(["x|y", "1"]);
+        assert_eq!(table.to_markdown(), "| a | b |\n|---|---|\n| x\\|y | 1 |\n");
     }
 }

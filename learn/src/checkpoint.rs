@@ -167,14 +167,16 @@ pub fn find_policy(path: &Path) -> Result<Policy, LearnError> {
     }
 }
 
-/// Steps that are done, told by the stage that they belong to: the end of a stage is not the start of the next.
+/// Steps that are done, told by the stage that they belong to: the end of a stage is not the start of the next, nor of one
+/// after it where that has no steps.
 fn finished_stage_and_step(position: Position, config: &LearnConfig) -> (Stage, u64) {
-    match position {
-        Position::Learn { stage: Stage::Warmup, step: 0 } => (Stage::Imitation, config.imitation.steps),
-        Position::Learn { stage: Stage::Offline, step: 0 } => (Stage::Warmup, config.warmup_steps),
-        Position::Collect { iteration: 0 } => (Stage::Offline, config.offline_steps),
-        _ => position.stage_and_step(config),
+    let (stage, step) = position.stage_and_step(config);
+    if step > 0 {
+        return (stage, step);
     }
+    let before = Stage::ALL.into_iter().rev().filter(|&before| before < stage);
+    let with_steps = before.map(|before| (before, Position::n_steps(before, config))).find(|&(_, steps)| steps > 0);
+    with_steps.unwrap_or((stage, 0))
 }
 
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -17,7 +17,9 @@ pub struct LearnConfig {
     pub chunk_len: usize,
     /// gamma per step. A chunk of L steps is discounted by gamma^L.
     pub discount: UnitInterval,
-    /// k: the demonstrations' range of every joint is mapped to -k..k, below 1 so that tanh keeps room.
+    /// Which range of every joint is mapped to -k..k.
+    pub action_range: ActionRange,
+    /// k, below 1 where demonstrated actions reach the ends of the range: tanh needs room.
     pub action_margin: UnitInterval,
     /// Standard deviation of the dequantization noise on demonstrated actions, in normalized units. Without it the
     /// likelihood of repeated actions has no upper bound.
@@ -85,6 +87,15 @@ impl LearnConfig {
         }
         self.policy.check()
     }
+}
+
+/// Which range of every joint the networks see as -k..k.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionRange {
+    /// That of the demonstrations: a joint that hardly moves is seen as well as one that moves far.
+    Demonstrated,
+    /// The limits of the environment: a unit is the same for all joints whatever was demonstrated.
+    Limits,
 }
 
 /// How actions are chosen: N candidates are sampled and the one that the critic scores best is carried out.

@@ -17,6 +17,7 @@ mod checkpoint;
 mod config;
 mod error;
 pub mod gate;
+mod likelihood;
 mod normalizer;
 pub mod objectives;
 mod policy;
@@ -43,7 +44,7 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
+pub use config::{Acting, ActionRange, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;

@@ -2,12 +2,12 @@
 //!
 //! - Observations: z-scored per value and clamped to +-5.
 //! - Actions: the demonstrations' range of every joint mapped to +-k, so that what the demonstrators did has room on
-//!   both sides before tanh saturates.
+//!   both sides before tanh saturates; or the environment's limits of every joint.
 //!
 //! The statistics come from the demonstrations and are never refreshed: a policy must not change because a mean did.
 
 use crate::LearnError;
-use bridge::Episode;
+use bridge::{EnvironmentSpec, Episode};
 use serde::{Deserialize, Serialize};
 
 /// Normalized observations are clamped to this.
@@ -64,6 +64,25 @@ impl Normalizer {
             action_half_range_rad: lower.iter().zip(&upper).map(|(l, u)| (u - l) / 2.0 * 1.01 + 1e-4).collect(),
             action_margin,
         })
+    }
+
+    /// The same, with the limits of `environment` mapped to `-action_margin..action_margin`.
+    #[must_use]
+    pub fn over_limits(self, environment: &EnvironmentSpec) -> Self {
+        let limits = || environment.action_lower_rad.iter().zip(&environment.action_upper_rad);
+        Self {
+            action_center_rad: limits().map(|(l, u)| (l + u) / 2.0).collect(),
+            action_half_range_rad: limits().map(|(l, u)| (u - l) / 2.0).collect(),
+            ..self
+        }
+    }
+
+    /// `sum_j ln |da_j / dx_j|` of the normalized action a of a raw action x: what a density in normalized units gains per
+    /// action when it is told in raw ones.
+    #[must_use]
+    pub fn action_log_det(&self) -> f64 {
+        let margin = f64::from(self.action_margin);
+        self.action_half_range_rad.iter().map(|&half| (margin / f64::from(half)).ln()).sum()
     }
 
     /// Values in an observation.
@@ -144,6 +163,28 @@ mod tests {
         let mut wild = Vec::new();
         normalizer.action(&[1e30, -1e30], &mut wild);
         assert!(wild.iter().all(|&a| a.abs() < 1.0), "{wild:?}");
+        Ok(())
+    }
+
+    /// Contract: over limits a raw unit is the same for every joint, whatever was demonstrated, and a density changes by
+    /// the logarithm of the slope: margin 0.9 over half ranges 2 and 0.5.
+    #[test]
+    fn limits_replace_the_demonstrated_range() -> Result<(), LearnError> {
+        let environment = EnvironmentSpec {
+            task: String::new(),
+            body: String::new(),
+            observation_len: 1,
+            action_len: 2,
+            action_lower_rad: vec![-1.0, 0.0],
+            action_upper_rad: vec![3.0, 1.0],
+            control_hz: 10,
+            horizon_steps: 3,
+        };
+        let normalizer = Normalizer::fit(&[episode()], 0.9)?.over_limits(&environment);
+        let mut normalized = Vec::new();
+        normalizer.action(&[3.0, 0.0], &mut normalized);
+        assert_eq!(normalized, [0.9, -0.9]);
+        assert!((normalizer.action_log_det() - (0.9f64 / 2.0).ln() - (0.9f64 / 0.5).ln()).abs() < 1e-7);
         Ok(())
     }
 

@@ -98,6 +98,7 @@ struct StoredEpisode {
     actions: Vec<f32>,
     rewards: Vec<f32>,
     terminated: bool,
+    succeeded: bool,
 }
 
 impl Replay {
@@ -116,6 +117,7 @@ impl Replay {
             actions: Vec::with_capacity(episode.actions_rad.len()),
             rewards: episode.rewards.clone(),
             terminated: episode.label.terminated,
+            succeeded: episode.label.outcome.succeeded,
         };
         for step_idx in 0..=n_steps {
             normalizer.observation(episode.observation(step_idx), &mut stored.observations);
@@ -140,12 +142,18 @@ impl Replay {
         &self.starts
     }
 
-    /// The starts of whole chunks of episodes that did not terminate: what is worth imitating.
+    /// The starts of the first `n` episodes.
+    #[must_use]
+    pub fn first_starts(&self, n: usize) -> Vec<ChunkStart> {
+        self.starts.iter().filter(|start| start.step_idx == 0).take(n).copied().collect()
+    }
+
+    /// The starts of whole chunks of successful episodes: what is worth imitating.
     #[must_use]
     pub fn successful_starts(&self) -> Vec<ChunkStart> {
         let is_whole = |start: &&ChunkStart| {
             let episode = &self.episodes[start.episode_idx];
-            !episode.terminated && start.step_idx + self.chunk_len <= episode.rewards.len()
+            episode.succeeded && start.step_idx + self.chunk_len <= episode.rewards.len()
         };
         self.starts.iter().filter(is_whole).copied().collect()
     }
@@ -246,7 +254,7 @@ mod tests {
             terminated,
             observation_len: 1,
             action_len: 1,
-            outcome: Outcome::default(),
+            outcome: Outcome { succeeded: !terminated, ..Outcome::default() },
         };
         Episode {
             label,
@@ -320,7 +328,7 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: only whole chunks of episodes that did not terminate are imitated.
+    /// Contract: only whole chunks of successful episodes are imitated, whether or not success ends an episode.
     #[test]
     fn only_successes_are_imitated() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
@@ -329,6 +337,11 @@ mod tests {
         replay.push(&episode(false), &normalizer);
         let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
         assert_eq!(replay.successful_starts(), expected);
+        let mut arrived = episode(true);
+        arrived.label.outcome.succeeded = true;
+        replay.push(&arrived, &normalizer);
+        assert_eq!(replay.successful_starts().len(), 4);
+        assert_eq!(replay.first_starts(2), [0, 1].map(|episode_idx| ChunkStart { episode_idx, step_idx: 0 }));
         Ok(())
     }
 

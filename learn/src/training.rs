@@ -18,22 +18,28 @@ mod online;
 mod position;
 mod state;
 
+pub(crate) use imitation_step::unsquashed;
 pub use position::{Position, Stage};
 pub use state::TrainerState;
 
 use crate::adamw::AdamW;
 use crate::critic::ChunkCritic;
 use crate::gate::{Returns, Verdict};
+use crate::layers::Track;
 use crate::policy::{Policy, PolicyHeader};
 use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
-use crate::{Acting, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
+use crate::squash::squash;
+use crate::{Acting, ActionRange, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{EnvironmentSpec, Episode};
 use candle_core::{Device, Tensor};
 use rand::RngCore as _;
 use std::ops::Range;
+
+/// Demonstrations whose first state [`Trainer::start_value`] looks at.
+const N_START_VALUES: usize = 64;
 
 /// Names of a step's numbers and their values.
 pub type Metrics = Vec<(&'static str, f64)>;
@@ -137,7 +143,10 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self, LearnError> {
         config.check()?;
-        let normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
+        let mut normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
+        if config.action_range == ActionRange::Limits {
+            normalizer = normalizer.over_limits(&environment);
+        }
         let backup = config.critic.backup;
         let empty = Replay::new(config.chunk_len, backup.n_steps(config.chunk_len), config.discount.get());
         let mut offline = empty.clone();
@@ -265,6 +274,23 @@ impl Trainer {
     pub fn imitation_policy(&self) -> Result<Policy, LearnError> {
         let acting = Acting { n_candidates: 1, temperature: self.imitation_temperature };
         self.policy_of(self.reference.as_ref(), "imitation".into(), acting)
+    }
+
+    /// Q of a chunk of the actor's own at the first state of each demonstration, mean over the first of them: what the critic
+    /// now thinks that an episode is worth.
+    ///
+    /// # Errors
+    /// When a tensor cannot be computed.
+    pub fn start_value(&self) -> Result<f64, LearnError> {
+        let mut batch = ChunkBatch::default();
+        self.offline.gather(&self.offline.first_starts(N_START_VALUES), &mut batch);
+        let n = batch.n_rows;
+        let mut rng = stream(self.seed, "start value", 0);
+        let z = rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
+        let observations = rows(&batch.observations, n, 0..n)?;
+        let own = self.actor.sample(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
+        let values = self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?.to_vec1::<f32>()?;
+        Ok(values.iter().map(|&q| f64::from(q)).sum::<f64>() / n as f64)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.

@@ -3,7 +3,7 @@
 use super::{Ended, n_threads};
 use crate::cli::DemoArgs;
 use crate::dataset::{Dataset, DatasetHeader};
-use crate::evaluation::{EvaluationRecord, json_lines, table};
+use crate::evaluation::{Column, EvaluationRecord, json_lines, table};
 use bridge::{CubeReward, Environment, Episode, GovernorConfig};
 use color_eyre::eyre::{Result, ensure};
 use sim::{CubeScene, Domain};
@@ -29,11 +29,11 @@ pub fn demo(args: &DemoArgs) -> Result<Ended> {
     for episode in &episodes {
         dataset.append(episode)?;
     }
-    let records = by_actor(&episodes, &args.domain, args.seed);
+    let (columns, records) = (Column::of_cube(), by_actor(&episodes, &args.domain, args.seed));
     if args.json {
-        print!("{}", json_lines(&records)?);
+        print!("{}", json_lines(&columns, &records)?);
     } else {
-        print!("{}", table(&records));
+        print!("{}", table(&columns, &records));
         eprintln!("{} episodes in {}", episodes.len(), args.out.display());
     }
     Ok(Ended::Well)
@@ -57,6 +57,7 @@ pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<Evaluation
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,
+            temperature: 1.0,
             first_seed: seed,
             outcomes: episodes.iter().map(|episode| episode.label.outcome.clone()).collect(),
         })

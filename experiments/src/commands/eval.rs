@@ -38,14 +38,15 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
         domain: domain.clone(),
         own_episodes: 0,
         n_candidates: policy.header().acting.n_candidates,
+        temperature: policy.header().acting.temperature.get(),
         first_seed: args.seed,
         outcomes: episodes.into_iter().map(|episode| episode.label.outcome).collect(),
     };
-    let rows = [record];
+    let (columns, rows) = (experiment.task.columns(), [record]);
     if args.json {
-        print!("{}", json_lines(&rows)?);
+        print!("{}", json_lines(&columns, &rows)?);
     } else {
-        print!("{}", table(&rows));
+        print!("{}", table(&columns, &rows));
     }
     Ok(Ended::Well)
 }

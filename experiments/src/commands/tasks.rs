@@ -2,6 +2,7 @@
 
 use super::Ended;
 use crate::cli::TasksArgs;
+use crate::experiment::TASKS;
 use color_eyre::eyre::Result;
 use sim::{CubeScene, Domain, Gait};
 
@@ -46,7 +47,7 @@ const OBJECTIVES: [(&str, &str); 7] = [
 /// Never.
 pub fn tasks(args: &TasksArgs) -> Result<Ended> {
     let lists: [(&str, Vec<(&str, &str)>); 7] = [
-        ("tasks", vec![("cube", "turn a cube in a palm-down hand and do not drop it")]),
+        ("tasks", TASKS.to_vec()),
         ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
         ("domains", Domain::names().map(|name| (name, "")).collect()),
         ("gaits", Gait::names().map(|name| (name, "")).collect()),

@@ -5,7 +5,7 @@ use crate::cli::TrainArgs;
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, json_lines, learning_curve, table};
 use crate::experiment::{Experiment, Workcell};
 use crate::session::Session;
-use crate::{JsonLines, RunFolder, dataset, overrides};
+use crate::{JsonLines, Narration, RunFolder, dataset, overrides};
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use learn::{Checkpoint, Policy, Stage};
@@ -19,14 +19,15 @@ pub fn train(args: &TrainArgs) -> Result<Ended> {
     let n_threads = n_threads(args.threads);
     let (run, experiment) = open_run(args)?;
     eprintln!("run {}", run.path().display());
-    let mut session = Session::begin(run, experiment, args.demos.as_deref(), n_threads)?;
+    let mut session = Session::begin(run, experiment, args.demos.as_deref(), n_threads, Narration::Told)?;
     session.run_to_the_end()?;
 
     let rows = final_rows(&session)?;
+    let columns = session.experiment().task.columns();
     if args.json {
-        print!("{}", json_lines(&rows)?);
+        print!("{}", json_lines(&columns, &rows)?);
     } else {
-        print!("{}", table(&rows));
+        print!("{}", table(&columns, &rows));
     }
     draw_curve(session.run(), session.experiment())?;
     Ok(if session.lost_data() { Ended::DataLost } else { Ended::Well })
@@ -90,7 +91,7 @@ fn draw_curve(run: &RunFolder, experiment: &Experiment) -> Result<()> {
         eprintln!("no learning curve: nothing was evaluated in {}", experiment.online_domain);
         return Ok(());
     }
-    let svg = learning_curve(&records, &experiment.online_domain).to_svg()?;
+    let svg = learning_curve(&experiment.task.headline(), &records, &experiment.online_domain).to_svg()?;
     let path = run.path().join("learning_curve.svg");
     write_atomic(&path, svg.as_bytes()).wrap_err_with(|| path.display().to_string())?;
     eprintln!("learning curve in {}", path.display());

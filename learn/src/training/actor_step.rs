@@ -169,7 +169,7 @@ impl Trainer {
         rng: &mut Rng,
     ) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let u = super::imitation_step::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
+        let u = super::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
         let noise = self.actor.imitation_noise(n, rng);
         let replayed = Demonstrated { n_rows: n, observations: batch.observations.clone(), u, noise };
         let own: Vec<Vec<f32>> = (0..n_own).map(|_| self.actor.base_noise(n, 1.0, rng)).collect();
@@ -283,7 +283,7 @@ impl Trainer {
         Replay::draw(&self.imitation_starts, self.batch.n_rows, rng, &mut self.starts);
         let mut batch = ChunkBatch::default();
         self.offline.gather(&self.starts, &mut batch);
-        let u = super::imitation_step::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
+        let u = super::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
         let noise = self.actor.imitation_noise(batch.n_rows, rng);
         Demonstrated { n_rows: batch.n_rows, observations: batch.observations, u, noise }
     }

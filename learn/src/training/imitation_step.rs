@@ -67,7 +67,7 @@ impl Trainer {
 }
 
 /// `atanh(a + noise)` of normalized actions, noise of standard deviation `std`.
-pub(super) fn unsquashed(actions: &[f32], std: f32, rng: &mut Rng) -> Vec<f32> {
+pub(crate) fn unsquashed(actions: &[f32], std: f32, rng: &mut Rng) -> Vec<f32> {
     actions.iter().map(|&a| unsquash(a + std * rng.sample::<f32, _>(StandardNormal), MAX_ACTION)).collect()
 }
 

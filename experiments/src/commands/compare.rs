@@ -1,0 +1,130 @@
+//! `softflow compare`: a grid of trainings, each in a run folder of its own, and what they come to.
+//!
+//! ```text
+//! runs/<study>/<party>-<seed>/   a run like any other; measured.ron holds what the study asked of it
+//!              comparison.md  comparison.svg  comparison.json
+//! ```
+
+use super::Ended;
+use crate::cli::{Backend, CompareArgs};
+use crate::comparison::{entries, panels, table, to_json};
+use crate::experiment::Experiment;
+use crate::panels::to_svg;
+use crate::session::Session;
+use crate::study::{Cell, Quantity, Study};
+use crate::{Narration, RunFolder, measure};
+use bridge::parallel;
+use bridge::storage::write_atomic;
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What was measured of a run, a number a measure.
+struct Done {
+    name: String,
+    values: Vec<Option<f64>>,
+    is_new: bool,
+    took_s: f64,
+    lost_data: bool,
+}
+
+/// Compares.
+///
+/// # Errors
+/// When the study or one of its parties is not valid, a run is in the way, or a training fails.
+pub fn compare(args: &CompareArgs) -> Result<Ended> {
+    let study = Study::load(&args.study)?;
+    let cells = study.cells(&args.study)?;
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.study));
+    let begun = cells.iter().find(|cell| is_run(&out.join(&cell.name)));
+    if let Some(cell) = begun.filter(|_| !args.resume) {
+        bail!("study {}: run {} exists already, expected none; --resume goes on with it", out.display(), cell.name);
+    }
+    eprintln!("study {}: {} runs", out.display(), cells.len());
+    let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
+    // A single run tells how it goes on; beside others it would be a babble.
+    let narration = if cells.len() == 1 || args.jobs <= 1 { Narration::Told } else { Narration::Silent };
+    let work = |index: usize| run(&cells[index], &out, &quantities, narration);
+    let mut n_done = 0;
+    let done = parallel::run(cells.len(), args.jobs, work, |done| {
+        n_done += 1;
+        let what = if done.is_new { format!("{:.0} s", done.took_s) } else { "was finished".into() };
+        eprintln!("[{n_done}/{}] {}: {what}", cells.len(), done.name);
+    })?;
+
+    let mut values = vec![Vec::with_capacity(study.seeds.len()); study.parties.len()];
+    for (cell, done) in cells.iter().zip(&done) {
+        values[cell.party_idx].push(done.values.clone());
+    }
+    let entries = entries(&study, &values);
+    let (table, json) = (table(&entries), to_json(&entries));
+    let svg = to_svg(&study.title, &panels(&study, &entries));
+    if let Ok(svg) = &svg {
+        write(&out, "comparison.svg", svg)?;
+    }
+    let picture = if svg.is_ok() { "\n![Comparison](comparison.svg)\n" } else { "" };
+    write(&out, "comparison.md", &format!("# {}\n\n{}{picture}", study.title, table.to_markdown()))?;
+    write(&out, "comparison.json", &format!("{json}\n"))?;
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{table}");
+    }
+    if let Err(error) = svg {
+        eprintln!("no figure: {error}");
+    }
+    let n_unmet = entries.iter().filter(|entry| entry.holds == Some(false)).count();
+    let n_expected = entries.iter().filter(|entry| entry.holds.is_some()).count();
+    eprintln!("{} of {n_expected} expectations hold; {}", n_expected - n_unmet, out.display());
+    Ok(match n_unmet {
+        _ if done.iter().any(|done| done.lost_data) => Ended::DataLost,
+        0 => Ended::Well,
+        _ => Ended::Unmet,
+    })
+}
+
+/// `runs/<study>`.
+fn default_out(study: &Path) -> PathBuf {
+    Path::new("runs").join(study.file_stem().unwrap_or_default())
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.join("config.ron").exists()
+}
+
+/// Trains and measures one run, unless its folder says that this has been done.
+fn run(cell: &Cell, out: &Path, quantities: &[&Quantity], narration: Narration) -> Result<Done> {
+    let (folder, started) = (out.join(&cell.name), Instant::now());
+    let done = |values, is_new, lost_data| Done {
+        name: cell.name.clone(),
+        values,
+        is_new,
+        took_s: started.elapsed().as_secs_f64(),
+        lost_data,
+    };
+    let trained = || -> Result<Done> {
+        let backend = Backend::Sim.name();
+        if is_run(&folder) {
+            let found: Experiment = RunFolder::open(&folder)?.config()?;
+            ensure!(found == cell.experiment, "it was configured otherwise, expected the study's configuration");
+            if let Some(values) = measure::recorded(&folder, quantities)? {
+                return Ok(done(values, false, false));
+            }
+        }
+        let run = if is_run(&folder) {
+            RunFolder::resume(&folder, backend)?
+        } else {
+            RunFolder::create(&folder, &cell.experiment, cell.experiment.seed, backend)?
+        };
+        let mut session = Session::begin(run, cell.experiment.clone(), None, 1, narration)?;
+        session.run_to_the_end()?;
+        let values = measure::measure(&session, quantities)?;
+        Ok(done(values, true, session.lost_data()))
+    };
+    trained().wrap_err_with(|| format!("run {}", folder.display()))
+}
+
+fn write(out: &Path, name: &str, text: &str) -> Result<()> {
+    let path = out.join(name);
+    write_atomic(&path, text.as_bytes()).wrap_err_with(|| path.display().to_string())
+}

@@ -1,0 +1,215 @@
+//! What a study found: every party's numbers, their statistics over seeds, and how they compare with what was expected.
+//!
+//! The interval is the stratified bootstrap's of the interquartile mean over seeds (Agarwal et al. 2021), the study's task
+//! being its one stratum. With few seeds it is too narrow, so every seed's number is shown too.
+
+use crate::panels::{Bar, Panel};
+use crate::statistics::{Estimate, iqm, mean, stratified_bootstrap};
+use crate::study::{Bound, Claim, Measure, Seeds, Study};
+use crate::table::Table;
+use serde_json::{Value, json};
+
+/// Seed of the bootstrap's resampling.
+const BOOTSTRAP_SEED: u64 = 1;
+
+/// One measure of one party.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry<'a> {
+    /// The measure.
+    pub measure: &'a Measure,
+    /// The party's name.
+    pub party: &'a str,
+    /// A number a seed, in the order of the study's seeds, where it is defined.
+    pub values: Vec<Option<f64>>,
+    /// Whether what is expected holds; none where nothing is.
+    pub holds: Option<bool>,
+}
+
+/// The measures of all parties, measure after measure; `values` is indexed by party, seed and measure.
+#[must_use]
+pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<Entry<'a>> {
+    let mut entries = Vec::with_capacity(study.measures.len() * study.parties.len());
+    for (measure_idx, measure) in study.measures.iter().enumerate() {
+        let of_party = |party_idx: usize| -> Vec<Option<f64>> {
+            values[party_idx].iter().map(|of_seed| of_seed[measure_idx]).collect()
+        };
+        let mean_of = |name: &str| {
+            let party_idx = study.parties.iter().position(|party| party.name == name)?;
+            all(&of_party(party_idx)).and_then(|values| mean(&values))
+        };
+        for (party_idx, party) in study.parties.iter().enumerate() {
+            let values = of_party(party_idx);
+            let holds = measure.claim(&party.name).map(|claim| claim.holds(&values, &mean_of));
+            entries.push(Entry { measure, party: &party.name, values, holds });
+        }
+    }
+    entries
+}
+
+/// The table of a study.
+#[must_use]
+pub fn table(entries: &[Entry<'_>]) -> Table {
+    let mut table = Table::new(["measure", "party", "mean", "IQM [95 %]", "every seed", "expected", "holds"]);
+    for entry in entries {
+        let claim = entry.measure.claim(entry.party);
+        table.push([
+            entry.measure.name.clone(),
+            entry.party.to_owned(),
+            entry.mean().map_or_else(|| "-".into(), number),
+            entry.interval().map_or_else(
+                || "-".into(),
+                |Estimate { value, low, high }| format!("{} [{}, {}]", number(value), number(low), number(high)),
+            ),
+            entry.values.iter().map(|value| value.map_or_else(|| "-".into(), number)).collect::<Vec<_>>().join(" "),
+            claim.map(Claim::describe).unwrap_or_default(),
+            entry.holds.map_or("", |holds| if holds { "yes" } else { "NO" }).to_owned(),
+        ]);
+    }
+    table
+}
+
+/// The same as JSON, an object an entry.
+#[must_use]
+pub fn to_json(entries: &[Entry<'_>]) -> Value {
+    let of = |entry: &Entry<'_>| {
+        let interval = entry.interval().map(|iqm| json!({"value": iqm.value, "low": iqm.low, "high": iqm.high}));
+        json!({
+            "measure": entry.measure.name,
+            "party": entry.party,
+            "values": entry.values,
+            "mean": entry.mean(),
+            "iqm": interval,
+            "expected": entry.measure.claim(entry.party).map(Claim::describe),
+            "holds": entry.holds,
+        })
+    };
+    Value::Array(entries.iter().map(of).collect())
+}
+
+/// The panels of a figure: one a measure, a bar a party.
+#[must_use]
+pub fn panels(study: &Study, entries: &[Entry<'_>]) -> Vec<Panel> {
+    let panel = |measure: &Measure| {
+        let bars = entries.iter().filter(|entry| entry.measure.name == measure.name).map(|entry| Bar {
+            name: entry.party.to_owned(),
+            dots: entry.values.iter().copied().flatten().collect(),
+            estimate: entry.interval(),
+            bounds: measure.claim(entry.party).map(Claim::levels).unwrap_or_default(),
+        });
+        Panel { title: measure.name.clone(), bars: bars.collect() }
+    };
+    study.measures.iter().map(panel).collect()
+}
+
+impl Entry<'_> {
+    /// Mean over seeds; none where a seed has no number.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        all(&self.values).and_then(|values| mean(&values))
+    }
+
+    /// Interquartile mean over seeds with its interval.
+    #[must_use]
+    pub fn interval(&self) -> Option<Estimate> {
+        all(&self.values).and_then(|values| stratified_bootstrap(&[values], BOOTSTRAP_SEED, iqm))
+    }
+}
+
+impl Claim {
+    /// Whether it holds; what is not defined never does.
+    fn holds(&self, values: &[Option<f64>], mean_of: &dyn Fn(&str) -> Option<f64>) -> bool {
+        let is_met = |value: f64| match &self.bound {
+            Bound::AtLeast(least) => value >= least.get(),
+            Bound::AtMost(most) => value <= most.get(),
+            Bound::Near { value: wanted, tolerance } => (value - wanted.get()).abs() <= tolerance.get(),
+            Bound::Times { factor, party } => mean_of(party).is_some_and(|reference| value >= factor.get() * reference),
+        };
+        all(values).is_some_and(|values| match self.of {
+            Seeds::Each => values.iter().all(|&value| is_met(value)),
+            Seeds::Mean => mean(&values).is_some_and(is_met),
+        })
+    }
+
+    fn describe(&self) -> String {
+        let bound = match &self.bound {
+            Bound::AtLeast(least) => format!(">= {}", number(least.get())),
+            Bound::AtMost(most) => format!("<= {}", number(most.get())),
+            Bound::Near { value, tolerance } => format!("{} +- {}", number(value.get()), number(tolerance.get())),
+            Bound::Times { factor, party } => format!(">= {} x {party}", factor.get()),
+        };
+        match self.of {
+            Seeds::Each => format!("{bound}, each"),
+            Seeds::Mean => bound,
+        }
+    }
+
+    /// The numbers that it names.
+    fn levels(&self) -> Vec<f64> {
+        match &self.bound {
+            Bound::AtLeast(level) | Bound::AtMost(level) => vec![level.get()],
+            Bound::Near { value, tolerance } => vec![value.get() - tolerance.get(), value.get() + tolerance.get()],
+            Bound::Times { .. } => Vec::new(),
+        }
+    }
+}
+
+/// All numbers, if all are defined.
+fn all(values: &[Option<f64>]) -> Option<Vec<f64>> {
+    values.iter().copied().collect()
+}
+
+/// Whole numbers as they are, others with three digits behind the point.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn study() -> Study {
+        let text = r#"(
+            title: "t",
+            base: File("x.ron"),
+            parties: [(name: "a", set: []), (name: "b", set: [])],
+            seeds: [1, 2],
+            measures: [(
+                name: "m",
+                of: WarmupStepsUntilValue(0.5),
+                expected: [
+                    (party: "a", of: Each, bound: AtLeast(2.0)),
+                    (party: "b", of: Mean, bound: Times(factor: 2.0, party: "a")),
+                ],
+            )],
+        )"#;
+        bridge::config::parse("study", text).unwrap()
+    }
+
+    fn holds(a: [Option<f64>; 2], b: [Option<f64>; 2]) -> Vec<Option<bool>> {
+        let study = study();
+        let values = [a, b].map(|party| party.map(|value| vec![value]).to_vec());
+        entries(&study, &values).iter().map(|entry| entry.holds).collect()
+    }
+
+    /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` about another party's mean, and a seed without a
+    /// number keeps no promise.
+    #[test]
+    fn claims_are_judged() {
+        assert_eq!(holds([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]), [Some(true), Some(true)]);
+        assert_eq!(holds([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
+        assert_eq!(holds([Some(2.0), None], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
+    }
+
+    /// Contract: the table shows every seed, the statistics over them, what was expected, and what was not met.
+    #[test]
+    fn the_table_shows_every_seed() {
+        let study = study();
+        let values = vec![vec![vec![Some(1.0)], vec![Some(4.0)]], vec![vec![Some(0.25)], vec![None]]];
+        let entries = entries(&study, &values);
+        let text = table(&entries).to_string();
+        for part in ["2.500", "1 4", ">= 2, each", "NO", "0.250 -", ">= 2 x a"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert_eq!(to_json(&entries)[1]["values"], json!([0.25, null]));
+    }
+}

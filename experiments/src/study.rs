@@ -1,0 +1,231 @@
+//! A study: what `softflow compare` reads. A grid of trainings - parties that differ by overrides, each with every seed -,
+//! what is measured of each of them, and what is expected of it.
+
+use crate::evaluation::Statistic;
+use crate::experiment::Experiment;
+use crate::overrides::{self, Override};
+use bridge::config;
+use bridge::number::{Finite, NonNegative, Positive};
+use color_eyre::eyre::{Result, WrapErr, ensure};
+use learn::{Acting, Stage};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A grid of trainings and what is to be learned from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Over tables and figures.
+    pub title: String,
+    /// What all trainings have in common.
+    pub base: Base,
+    /// What is compared.
+    pub parties: Vec<Party>,
+    /// Every party is trained once with each of them.
+    pub seeds: Vec<u64>,
+    /// What is measured of every training.
+    pub measures: Vec<Measure>,
+}
+
+/// What all trainings of a study have in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Base {
+    /// An experiment's file; a relative path starts at the study's folder.
+    File(PathBuf),
+    /// An experiment.
+    Inline(Box<Experiment>),
+}
+
+/// One method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// Its name: letters, digits, `_` and `-`; the folders of its runs begin with it.
+    pub name: String,
+    /// How it differs from the base, as for `--set`, e.g. `"learn.chunk_len=1"`.
+    pub set: Vec<Override>,
+}
+
+/// A number that every run comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub of: Quantity,
+    /// What is expected of some parties; the others are shown all the same.
+    pub expected: Vec<Claim>,
+}
+
+/// What can be measured of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Quantity {
+    /// Of the episodes of the policy that a stage ended with, on the same seeds for every run.
+    Episodes {
+        /// The number that they come to.
+        statistic: Statistic,
+        /// The stage.
+        stage: Stage,
+        /// The domain that they are played in.
+        domain: String,
+        /// How the policy acts; as it was deployed when none is given.
+        acting: Option<Acting>,
+        /// How many.
+        episodes: usize,
+    },
+    /// Negative log-likelihood of fresh demonstrations with dequantization noise, nats per chunk in the units of the
+    /// environment's actions; none for a policy without a density.
+    DemonstrationNll {
+        /// The stage.
+        stage: Stage,
+        /// How many demonstrations.
+        episodes: usize,
+    },
+    /// What the critic thought that an episode is worth when a stage ended: the last logged value of the demonstrations' first
+    /// states.
+    StartValue(Stage),
+    /// Critic steps of the warm-up until the value of the demonstrations' first states has reached a number, as often as it
+    /// was logged; none if it never did.
+    WarmupStepsUntilValue(Finite),
+}
+
+/// What is expected of a party.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The party.
+    pub party: String,
+    /// Of which of its numbers.
+    pub of: Seeds,
+    /// What.
+    pub bound: Bound,
+}
+
+/// Which numbers of a party a claim is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seeds {
+    /// Each seed's.
+    Each,
+    /// Their mean.
+    Mean,
+}
+
+/// What a number is to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Bound {
+    /// At least this.
+    AtLeast(Finite),
+    /// At most this.
+    AtMost(Finite),
+    /// No further from the value than the tolerance.
+    Near {
+        /// The value.
+        value: Finite,
+        /// The tolerance.
+        tolerance: NonNegative,
+    },
+    /// At least so many times the mean of another party.
+    Times {
+        /// How many times.
+        factor: Positive,
+        /// The other party.
+        party: String,
+    },
+}
+
+/// One training of a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Index of its party.
+    pub party_idx: usize,
+    /// Name of its folder: `<party>-<seed>`.
+    pub name: String,
+    /// The party's experiment with the seed.
+    pub experiment: Experiment,
+}
+
+impl Study {
+    /// Reads a study.
+    ///
+    /// # Errors
+    /// When the file is not one, or contradicts itself.
+    pub fn load(path: &Path) -> Result<Self> {
+        let study: Self = config::load(path)?;
+        study.check().wrap_err_with(|| format!("study {}", path.display()))?;
+        Ok(study)
+    }
+
+    /// The grid, party after party. Nothing is trained before all of it has been resolved.
+    ///
+    /// # Errors
+    /// When the base cannot be read, or a party's override is none; the error names the party.
+    pub fn cells(&self, path: &Path) -> Result<Vec<Cell>> {
+        let mut cells = Vec::with_capacity(self.parties.len() * self.seeds.len());
+        for (party_idx, party) in self.parties.iter().enumerate() {
+            let experiment =
+                self.experiment(party, path).wrap_err_with(|| format!("study {}: {}", path.display(), party.name))?;
+            for &seed in &self.seeds {
+                let name = format!("{}-{seed}", party.name);
+                cells.push(Cell { party_idx, name, experiment: Experiment { seed, ..experiment.clone() } });
+            }
+        }
+        Ok(cells)
+    }
+
+    fn experiment(&self, party: &Party, path: &Path) -> Result<Experiment> {
+        match &self.base {
+            Base::File(file) => {
+                let file = path.parent().unwrap_or(Path::new("")).join(file);
+                Ok(overrides::load(&file, &party.set)?)
+            }
+            Base::Inline(experiment) => Ok(overrides::parse("base", &ron::to_string(experiment)?, &party.set)?),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let is_folder =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        for party in &self.parties {
+            ensure!(is_folder(&party.name), "party {:?}: expected letters, digits, _ and -", party.name);
+        }
+        let names: BTreeSet<&str> = self.parties.iter().map(|party| party.name.as_str()).collect();
+        ensure!(names.len() == self.parties.len(), "two parties have the same name");
+        let seeds: BTreeSet<u64> = self.seeds.iter().copied().collect();
+        ensure!(seeds.len() == self.seeds.len(), "a seed is there twice");
+        let measures: BTreeSet<&str> = self.measures.iter().map(|measure| measure.name.as_str()).collect();
+        ensure!(measures.len() == self.measures.len(), "two measures have the same name");
+        ensure!(
+            !names.is_empty() && !seeds.is_empty() && !measures.is_empty(),
+            "found {} parties, {} seeds and {} measures, expected at least one of each",
+            names.len(),
+            seeds.len(),
+            measures.len()
+        );
+        for measure in &self.measures {
+            for claim in &measure.expected {
+                let other = if let Bound::Times { party, .. } = &claim.bound { party } else { &claim.party };
+                for party in [&claim.party, other] {
+                    ensure!(
+                        names.contains(party.as_str()),
+                        "measure {:?}: found party {party:?}, expected one of {names:?}",
+                        measure.name
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Measure {
+    /// The claim about a party, if there is one.
+    #[must_use]
+    pub fn claim(&self, party: &str) -> Option<&Claim> {
+        self.expected.iter().find(|claim| claim.party == party)
+    }
+}

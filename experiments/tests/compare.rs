@@ -1,0 +1,144 @@
+//! Contract: `softflow compare` trains a grid of ordinary runs, shows what they come to and holds it against what was
+//! expected; what is finished is not done again, the number of jobs changes nothing, and a study that is not one is refused
+//! before anything is trained.
+
+use bridge::storage::write_atomic;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+/// A grid of two runs of seconds; `{more}` is a further override of the second party.
+const STUDY: &str = r#"(
+    title: "two of a kind",
+    base: File("BASE"),
+    parties: [
+        (name: "chunk", set: [SHORT]),
+        (name: "per_step", set: [SHORT, "MORE"]),
+    ],
+    seeds: [5],
+    measures: [
+        (
+            name: "success",
+            of: Episodes(
+                statistic: Share("succeeded"),
+                stage: Imitation,
+                domain: "exact",
+                acting: Some((n_candidates: 1, temperature: 0.5)),
+                episodes: 3,
+            ),
+            expected: [(party: "chunk", of: Each, bound: AtLeast(LEAST))],
+        ),
+        (name: "NLL", of: DemonstrationNll(stage: Warmup, episodes: 2), expected: []),
+        (name: "never", of: WarmupStepsUntilValue(2.0), expected: []),
+    ],
+)"#;
+
+const SHORT: [&str; 6] = [
+    "demonstrations.episodes=2",
+    "learn.batch_size=16",
+    "learn.imitation.steps=30",
+    "learn.warmup_steps=20",
+    "task.n_places=20",
+    "log_every=10",
+];
+
+fn study(folder: &Path, more: &str, least: &str) -> std::io::Result<PathBuf> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("toy_chain.ron");
+    let short = SHORT.map(|change| format!("{change:?}")).join(", ");
+    let text = STUDY.replace("BASE", &base.to_string_lossy()).replace("SHORT", &short);
+    let path = folder.join("study.ron");
+    write_atomic(&path, text.replace("MORE", more).replace("LEAST", least).as_bytes())?;
+    Ok(path)
+}
+
+fn compare(study: &Path, out: &Path, more: &[&str]) -> std::io::Result<Output> {
+    Command::new(env!("CARGO_BIN_EXE_softflow")).arg("compare").arg(study).arg("--out").arg(out).args(more).output()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Contract: a grid leaves run folders, a table, Markdown, JSON and a figure; a second call with --resume trains nothing, and
+/// without it refuses; two jobs give the same numbers as one.
+#[test]
+fn a_grid_is_trained_once() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = study(folder.path(), "learn.critic.backup=PerStep", "0.5")?;
+    let out = folder.path().join("out");
+    let first = compare(&path, &out, &[])?;
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let table = text(&first.stdout);
+    for part in ["success", "chunk", "per_step", ">= 0.500, each", "yes", "NLL", "never"] {
+        assert!(table.contains(part), "{part} is missing in\n{table}");
+    }
+    for file in ["comparison.md", "comparison.svg", "comparison.json", "chunk-5/measured.ron", "per_step-5/evals.jsonl"]
+    {
+        assert!(out.join(file).exists(), "{file} is missing");
+    }
+
+    let refused = compare(&path, &out, &[])?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--resume"), "{}", text(&refused.stderr));
+
+    let manifest = std::fs::read(out.join("chunk-5/manifest.ron"))?;
+    let resumed = compare(&path, &out, &["--resume"])?;
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    assert_eq!(text(&resumed.stdout), table);
+    assert_eq!(text(&resumed.stderr).matches("was finished").count(), 2, "{}", text(&resumed.stderr));
+    assert_eq!(std::fs::read(out.join("chunk-5/manifest.ron"))?, manifest);
+
+    // A run that was lost is made again, the other one is not.
+    std::fs::remove_dir_all(out.join("per_step-5"))?;
+    let mended = compare(&path, &out, &["--resume", "--json"])?;
+    assert_eq!(text(&mended.stderr).matches("was finished").count(), 1, "{}", text(&mended.stderr));
+
+    let side_by_side = compare(&path, &folder.path().join("jobs"), &["--jobs", "2", "--json"])?;
+    assert!(side_by_side.status.success(), "{}", text(&side_by_side.stderr));
+    assert_eq!(text(&side_by_side.stdout), text(&mended.stdout));
+    let values: serde_json::Value = serde_json::from_slice(&mended.stdout)?;
+    assert_eq!(values.as_array().map(Vec::len), Some(6));
+    Ok(())
+}
+
+/// Contract: an expectation that is not met is said and ends with exit code 1, after all that was measured was shown.
+#[test]
+fn an_unmet_expectation_is_said() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = study(folder.path(), "learn.critic.backup=NStep", "1.5")?;
+    let output = compare(&path, &folder.path().join("out"), &[])?;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("NO"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("0 of 1 expectations hold"), "{}", text(&output.stderr));
+    Ok(())
+}
+
+/// Contract: an override that changes nothing there is, and a study that contradicts itself, are refused by name before a
+/// folder is made; a run that was configured otherwise is not mixed into a study.
+#[test]
+fn a_bad_study_is_refused() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out");
+    let refused = |path: &Path, words: &[&str]| -> TestResult {
+        let output = compare(path, &out, &["--resume"])?;
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{words:?} in {error}");
+        Ok(())
+    };
+    refused(&study(folder.path(), "learn.tau=0.1", "0.5")?, &["per_step", "learn.tau", "polyak"])?;
+    refused(&study(folder.path(), "learn.polyak", "0.5")?, &["learn.polyak", "PATH=VALUE"])?;
+    let path = study(folder.path(), "learn.polyak=0.1", "0.5")?;
+    let whole = std::fs::read_to_string(&path)?;
+    write_atomic(&path, whole.replace("(party: \"chunk\"", "(party: \"chunks\"").as_bytes())?;
+    refused(&path, &["chunks", "per_step"])?;
+    write_atomic(&path, whole.replace("\"per_step\"", "\"chunk\"").as_bytes())?;
+    refused(&path, &["same name"])?;
+    assert!(!out.exists());
+
+    write_atomic(&path, whole.as_bytes())?;
+    assert!(compare(&path, &out, &[])?.status.success());
+    refused(&study(folder.path(), "learn.polyak=0.2", "0.5")?, &["per_step-5", "configured otherwise"])
+}
