@@ -11,8 +11,8 @@ use bridge::random;
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, criterion_group};
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, Head};
-use learn::flow::{Flow, FlowConfig};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticNet, Head, TargetSubset};
+use learn::flow::{Couplings, Flow, FlowConfig, Partition};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::shards::{self, Gradient, GradientError, ShardOutput};
@@ -33,15 +33,20 @@ struct Networks {
 impl Networks {
     fn new() -> Self {
         let s_max = 1.0.try_into().expect("1 is above 0");
-        let flow_config = FlowConfig { n_blocks: 12, hidden: 256, embedding: 128, s_max };
+        let flow_config = FlowConfig {
+            n_blocks: 12,
+            couplings: Couplings::Mlp { hidden: 256, embedding: 128 },
+            partition: Partition::Complementary,
+            s_max,
+        };
         let support = Support::new(-0.5, 5.0, 101).expect("a range");
         let critic_config = CriticConfig {
             ensemble: 2,
-            hidden: 256,
-            n_layers: 3,
+            net: CriticNet::Mlp { hidden: 256, n_layers: 3 },
             support,
             head: Head::HlGauss,
             combine: Combine::Min,
+            target_subset: TargetSubset::All,
             backup: Backup::Chunk,
             behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
         };

@@ -1,8 +1,7 @@
 //! An experiment: what `softflow train` reads. Every number stands in the RON file; there are no defaults here.
 
-use bridge::number::Positive;
 use bridge::{CubeReward, Environment, GovernorConfig};
-use learn::{LearnConfig, LearnError};
+use learn::{Acting, LearnConfig, LearnError};
 use serde::{Deserialize, Serialize};
 use sim::{CubeScene, Domain};
 
@@ -62,8 +61,9 @@ pub struct Evaluation {
     pub episodes: usize,
     /// Episodes after every iteration of the online stage, in its domain; 0 for none.
     pub online_episodes: usize,
-    /// Base noise of the imitation policy, which acts without a critic (one candidate).
-    pub imitation_temperature: Positive,
+    /// How the imitation policy acts. There is no critic yet: of several candidates it carries out the likeliest, which only a
+    /// policy with a density can tell.
+    pub imitation: Acting,
 }
 
 impl TaskChoice {

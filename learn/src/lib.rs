@@ -25,6 +25,7 @@ mod rollout;
 pub mod training;
 
 // The networks.
+pub mod chunk;
 pub mod critic;
 pub mod flow;
 pub mod hl_gauss;
@@ -32,6 +33,7 @@ pub mod layers;
 pub mod policy_net;
 pub mod squash;
 pub mod standardizer;
+pub mod transformer;
 
 // The numerics under them.
 pub mod adamw;
@@ -43,7 +45,7 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
+pub use config::{Acting, Choice, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;

@@ -14,7 +14,7 @@ use learn::{LearnError, PolicyConfig, PolicyNet};
 
 const OBS: usize = 3;
 
-const FLOW: &str = "Flow(n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0)";
+const FLOW: &str = "Flow(n_blocks: 4, couplings: Mlp(hidden: 32, embedding: 16), partition: Complementary, s_max: 2.0)";
 const GAUSSIAN: &str = "Gaussian(hidden: 32, n_layers: 2)";
 const MIXTURE: &str = "Mixture(n_components: 5, hidden: 32, n_layers: 2)";
 const FLOW_MATCHING: &str = "FlowMatching(n_steps: 10, one_step: false, hidden: 32, n_layers: 2)";
@@ -294,7 +294,7 @@ fn impossible_sizes_are_refused() {
             "Diffusion(n_steps: 20, n_sampling_steps: 6, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 2)",
             "learn.policy.n_sampling_steps: found 6, expected a divisor of n_steps, which is 20",
         ),
-        ("Flow(n_blocks: 3, hidden: 8, embedding: 8, s_max: 1.0)", "n_blocks is 3"),
+        ("Flow(n_blocks: 3, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 1.0)", "n_blocks is 3"),
     ] {
         let refused: std::result::Result<_, LearnError> = config(text).build(OBS, 6, 1);
         let error = refused.err().unwrap().to_string();

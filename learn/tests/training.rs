@@ -10,7 +10,7 @@ use learn::{
     Work, play_all,
 };
 use line::{
-    FLOW, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return, run,
+    CRITIC, FLOW, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return, run,
     temperature, trainer,
 };
 use std::error::Error;
@@ -108,7 +108,7 @@ fn threads_do_not_change_a_bit() -> TestResult {
 /// The policies that have a density, then those that have none.
 const POLICIES: [[&str; 4]; 2] = [
     [
-        "Flow(n_blocks: 2, hidden: 8, embedding: 8, s_max: 2.0)",
+        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 2.0)",
         "Gaussian(hidden: 8, n_layers: 1)",
         "Mixture(n_components: 3, hidden: 8, n_layers: 2)",
         "Mixture(n_components: 1, hidden: 8, n_layers: 1)",
@@ -174,7 +174,6 @@ fn assert_repeatable(config: &LearnConfig, demonstrations: &[Episode]) -> TestRe
 #[test]
 fn every_policy_and_objective_is_repeatable() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     let [with_density, without] = POLICIES;
     let [needing, needing_none] = OBJECTIVES;
     let all = with_density.into_iter().flat_map(|policy| needing.iter().map(move |objective| (policy, *objective)));
@@ -185,7 +184,7 @@ fn every_policy_and_objective_is_repeatable() -> TestResult {
             .flat_map(|policy| needing_none.iter().map(move |objective| (policy, *objective))),
     );
     for (policy, objective) in all {
-        let config = short(config_of(policy, critic, objective)?);
+        let config = short(config_of(policy, CRITIC, objective)?);
         assert_repeatable(&config, &demonstrations).map_err(|error| format!("{policy}, {objective}: {error}"))?;
     }
     Ok(())
@@ -210,10 +209,9 @@ fn every_critic_is_repeatable() -> TestResult {
 #[test]
 fn densities_that_are_not_there_are_refused() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     for policy in POLICIES[1] {
         for objective in OBJECTIVES[0] {
-            let config = config_of(policy, critic, objective)?;
+            let config = config_of(policy, CRITIC, objective)?;
             let refused = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3);
             let error = refused.err().ok_or("a density was made up")?.to_string();
             let names = [policy, objective].map(|text| text.split('(').next().unwrap_or_default());
@@ -267,7 +265,7 @@ fn unlike_next_chunks_cost() -> TestResult {
     let demonstrations = demonstrations()?;
     let mut means = Vec::new();
     for penalty in [0.0, 0.1, 0.2] {
-        let critic = format!("ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: {penalty:?}");
+        let critic = CRITIC.replace("behavior_penalty: 0.0", &format!("behavior_penalty: {penalty:?}"));
         let config = short(config_of(FLOW, &critic, REVERSE_KL)?);
         let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
         let report = loop {

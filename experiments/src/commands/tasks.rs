@@ -6,8 +6,10 @@ use color_eyre::eyre::Result;
 use sim::{CubeScene, Domain, Gait};
 
 /// The policies by their names in RON, with a line each.
-const POLICIES: [(&str, &str); 6] = [
+const POLICIES: [(&str, &str); 8] = [
     ("Flow", "conditional normalizing flow over action chunks, exact likelihoods"),
+    ("Flow couplings: Mlp", "layers on all values of the chunk at once"),
+    ("Flow couplings: Token", "causal transformer over the steps of the chunk, with tokens of the observation"),
     ("Gaussian", "tanh-Gaussian chunk with a state-dependent standard deviation, exact likelihoods"),
     ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
     ("FlowMatching", "velocity field in Euler steps, or its student in one step; no density"),
@@ -16,7 +18,11 @@ const POLICIES: [(&str, &str); 6] = [
 ];
 
 /// The parts of a critic by their names in RON, with a line each.
-const CRITICS: [(&str, &str); 7] = [
+const CRITICS: [(&str, &str); 11] = [
+    ("net: Mlp", "layers on chunk and observation at once"),
+    ("net: Transformer", "tokens of steps and observation; sees no padding of partial chunks"),
+    ("target_subset: All", "targets from all target networks"),
+    ("target_subset: Random", "targets from a few of them, drawn for every step"),
     ("head: HlGauss", "a histogram of the support, cross entropy"),
     ("head: Mse", "a number, squared error"),
     ("combine: Min", "the lowest value of the ensemble"),

@@ -1,6 +1,7 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
 use super::{Position, Published, Stage, Trainer, rows};
+use crate::chunk::Chunks;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
 use crate::policy_net::PolicyNet;
@@ -119,8 +120,9 @@ impl Trainer {
         let mut batch = ChunkBatch::default();
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
-        let (observations, chunks) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
-        let predicted = mean(&self.critic.value(&observations, &chunks, Track::Frozen)?)?;
+        let (observations, actions) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
+        let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid) };
+        let predicted = mean(&self.critic.value(&observations, chunks, Track::Frozen)?)?;
         let realised = returns.iter().sum::<f64>() / n as f64;
         Ok((predicted - realised) / self.q_range())
     }
