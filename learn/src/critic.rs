@@ -80,12 +80,7 @@ impl Critic {
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn output<'a>(
-        &self,
-        obs: &Tensor,
-        chunks: impl Into<Chunks<'a>>,
-        track: Track,
-    ) -> candle_core::Result<Tensor> {
+    pub fn output<'a>(&self, obs: &Tensor, chunks: impl Into<Chunks<'a>>, track: Track) -> candle_core::Result<Tensor> {
         self.net.forward(obs, chunks.into(), track)
     }
 
@@ -203,12 +198,7 @@ impl ChunkCritic {
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn value<'a>(
-        &self,
-        obs: &Tensor,
-        chunks: impl Into<Chunks<'a>>,
-        track: Track,
-    ) -> candle_core::Result<Tensor> {
+    pub fn value<'a>(&self, obs: &Tensor, chunks: impl Into<Chunks<'a>>, track: Track) -> candle_core::Result<Tensor> {
         self.combined(self.members.iter(), obs, chunks.into(), track)
     }
 

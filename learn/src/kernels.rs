@@ -70,8 +70,8 @@ pub(crate) use columns::{column_sum, gather_columns, scatter_columns, squared_no
 pub(crate) use layer_norm::{layer_norm_silu, layer_norm_silu_backward};
 pub(crate) use matmul::{Matrix, matmul};
 pub(crate) use optimizer::{AdamWStep, adamw, add_assign, polyak, sum_of_squares};
-pub(crate) use rms_norm::{rms_norm, rms_norm_backward};
 pub use process::{ProcessError, configure_process};
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward};
 
 /// The instruction sets that the kernels are compiled for.
 #[cfg(target_arch = "x86_64")]

@@ -90,8 +90,11 @@ fn values_are_compared() {
     let (obs, action) = (normal(2, "obs", (1, OBS)), Var::from_tensor(&normal(2, "action", (24, CHUNK))).unwrap());
     let lowest = critic.value(&obs, action.as_tensor(), Track::Frozen).unwrap();
     let each = obs.broadcast_as((24, OBS)).unwrap().contiguous().unwrap();
-    let members: Vec<Vec<f32>> =
-        critic.members().iter().map(|member| vec1(&member.q(&each, action.as_tensor(), Track::Frozen).unwrap())).collect();
+    let members: Vec<Vec<f32>> = critic
+        .members()
+        .iter()
+        .map(|member| vec1(&member.q(&each, action.as_tensor(), Track::Frozen).unwrap()))
+        .collect();
     assert_ne!(members[0], members[1]);
     for (i, q) in vec1(&lowest).into_iter().enumerate() {
         assert!((q - members[0][i].min(members[1][i])).abs() < 1e-5);

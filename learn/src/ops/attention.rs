@@ -171,9 +171,8 @@ impl CustomOp3 for Attention {
             })
         })?;
         let [grad_q, grad_k, grad_v] = grads;
-        let of = |argument: &Tensor, grad: Vec<f32>| {
-            argument.track_op().then(|| tensor(grad, argument.shape())).transpose()
-        };
+        let of =
+            |argument: &Tensor, grad: Vec<f32>| argument.track_op().then(|| tensor(grad, argument.shape())).transpose();
         Ok((of(q, grad_q)?, of(k, grad_k)?, of(v, grad_v)?))
     }
 }

@@ -2,6 +2,8 @@
 //! `0.1 (1 - 2 (x - g)^2)`, the goal g is observed. Demonstrators go towards a place beside the goal, on either side of it, so
 //! there is something to imitate and something to improve.
 
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{Environment, EnvironmentError, EnvironmentSpec, Episode, Outcome, Step};
@@ -121,8 +123,10 @@ pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnCon
     Ok(bridge::config::parse("config", &text)?)
 }
 
-pub const FLOW: &str = "Flow(n_blocks: 4, couplings: Mlp(hidden: 32, embedding: 16), partition: Complementary, s_max: 2.0)";
-pub const CRITIC: &str = "ensemble: 2, net: Mlp(hidden: 32, n_layers: 2), head: HlGauss, combine: Min, target_subset: All,
+pub const FLOW: &str =
+    "Flow(n_blocks: 4, couplings: Mlp(hidden: 32, embedding: 16), partition: Complementary, s_max: 2.0)";
+pub const CRITIC: &str =
+    "ensemble: 2, net: Mlp(hidden: 32, n_layers: 2), head: HlGauss, combine: Min, target_subset: All,
     backup: Chunk, behavior_penalty: 0.0";
 pub const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)";
 
