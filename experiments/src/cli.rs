@@ -137,7 +137,7 @@ pub struct EvalArgs {
     /// Candidates, instead of the policy's own number.
     #[arg(long)]
     pub candidates: Option<usize>,
-    /// What chooses among them, instead of the policy's own way.
+    /// What chooses among them, instead of the policy's own way: of an imitation policy likelihood, of all others value.
     #[arg(long, value_enum)]
     pub choose: Option<Choose>,
     /// Scale of the base noise, instead of the policy's own.

@@ -223,12 +223,14 @@ impl ChunkCritic {
     #[must_use]
     pub fn target_members(&self, rng: &mut Rng) -> Vec<usize> {
         let mut members: Vec<usize> = (0..self.members.len()).collect();
-        if let TargetSubset::Random(n) = self.config.target_subset {
-            members.partial_shuffle(rng, n);
-            members.truncate(n);
-            members.sort_unstable();
+        match self.config.target_subset {
+            TargetSubset::All => members,
+            TargetSubset::Random(n) => {
+                let mut drawn = members.partial_shuffle(rng, n).0.to_vec();
+                drawn.sort_unstable();
+                drawn
+            }
         }
-        members
     }
 
     fn combined<'a>(

@@ -64,7 +64,8 @@ pub enum Couplings {
         /// Width of the encoded observation.
         embedding: usize,
     },
-    /// A transformer over the steps of the chunk, causal, with cross-attention to the observation's tokens.
+    /// A transformer over the steps of the chunk, causal, now from the first, now from the last step, with cross-attention to
+    /// the observation's tokens. At least two splits.
     Token {
         /// Width of a token, a multiple of twice the number of heads. 256 in the paper.
         width: usize,
@@ -352,7 +353,10 @@ impl Flow {
         // The couplings index by these, so they are checked first.
         let routes = Routes::new(&splits, chunk.dim())?;
         let turns = |(index, split): (usize, &&[u32])| -> Result<Vec<CouplingNet>, ParamsError> {
-            let net = |turn| CouplingNet::new(&params, size, index * n_turns + turn, chunk, Halves::of(split, turn));
+            let net = |turn| {
+                let halves = Halves::of(split, index, turn);
+                CouplingNet::new(&params, size, index * n_turns + turn, chunk, halves)
+            };
             (0..n_turns).map(net).collect()
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 //! chunks, and the four stages that improve the one by the other.
 //!
 //! - [`Trainer`] is the four stages: it says what is to be done, takes gradient steps, takes episodes.
-//! - [`Policy`] is a snapshot that acts: N candidate chunks, the critic chooses.
+//! - [`Policy`] is a snapshot that acts: N candidate chunks, the critic chooses, or their likelihood.
 //! - [`PolicyNet`] is what a policy network offers, [`flow::Flow`] the one of the method; [`critic::ChunkCritic`] scores its
 //!   chunks; [`objectives`] is what the actor improves.
 //!

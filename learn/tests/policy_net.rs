@@ -32,9 +32,9 @@ fn config(text: &str) -> PolicyConfig {
     bridge::config::parse("policy", text).unwrap()
 }
 
-/// Two steps.
+/// Steps of two values.
 fn shape(chunk_dim: usize) -> ChunkShape {
-    ChunkShape { n_steps: 2, action_len: chunk_dim / 2 }
+    ChunkShape { n_steps: chunk_dim / 2, action_len: 2 }
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize), std: f32) -> Tensor {

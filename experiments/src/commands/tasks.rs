@@ -6,15 +6,22 @@ use color_eyre::eyre::Result;
 use sim::{CubeScene, Domain, Gait};
 
 /// The policies by their names in RON, with a line each.
-const POLICIES: [(&str, &str); 8] = [
+const POLICIES: [(&str, &str); 6] = [
     ("Flow", "conditional normalizing flow over action chunks, exact likelihoods"),
-    ("Flow couplings: Mlp", "layers on all values of the chunk at once"),
-    ("Flow couplings: Token", "causal transformer over the steps of the chunk, with tokens of the observation"),
     ("Gaussian", "tanh-Gaussian chunk with a state-dependent standard deviation, exact likelihoods"),
     ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
     ("FlowMatching", "velocity field in Euler steps, or its student in one step; no density"),
     ("Diffusion", "denoising chain sampled by DDIM; no density"),
     ("Deterministic", "one chunk with clipped noise; no density"),
+];
+
+/// The parts of a flow by their names in RON, with a line each.
+const FLOWS: [(&str, &str); 5] = [
+    ("couplings: Mlp", "layers on all values of the chunk at once"),
+    ("couplings: Token", "causal transformer over the steps of the chunk, with tokens of the observation"),
+    ("partition: Complementary", "random halves of the values, which two couplings swap"),
+    ("partition: Random", "random halves of the values, new ones for every coupling"),
+    ("partition: RandomSteps", "random halves of whole steps, new ones for every coupling, as published"),
 ];
 
 /// The parts of a critic by their names in RON, with a line each.
@@ -51,12 +58,13 @@ const OBJECTIVES: [(&str, &str); 7] = [
 /// # Errors
 /// Never.
 pub fn tasks(args: &TasksArgs) -> Result<Ended> {
-    let lists: [(&str, Vec<(&str, &str)>); 7] = [
+    let lists: [(&str, Vec<(&str, &str)>); 8] = [
         ("tasks", vec![("cube", "turn a cube in a palm-down hand and do not drop it")]),
         ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
         ("domains", Domain::names().map(|name| (name, "")).collect()),
         ("gaits", Gait::names().map(|name| (name, "")).collect()),
         ("policies", POLICIES.to_vec()),
+        ("flows", FLOWS.to_vec()),
         ("critics", CRITICS.to_vec()),
         ("objectives", OBJECTIVES.to_vec()),
     ];

@@ -54,17 +54,21 @@ impl Partition {
     }
 }
 
-/// The dimensions that a coupling reads and those that it transforms.
+/// The dimensions that a coupling reads and those that it transforms, and in which order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Halves<'a> {
     pub(super) passive: &'a [u32],
     pub(super) active: &'a [u32],
+    /// Whether the steps are read from the last to the first, where their order matters.
+    pub(super) is_backward: bool,
 }
 
 impl<'a> Halves<'a> {
-    pub(super) fn of(split: &'a [u32], turn: usize) -> Self {
+    /// The halves of the `index`-th split in a turn.
+    pub(super) fn of(split: &'a [u32], index: usize, turn: usize) -> Self {
         let (first, second) = split.split_at(split.len() / 2);
-        if turn == 0 { Self { passive: first, active: second } } else { Self { passive: second, active: first } }
+        let (passive, active) = if turn == 0 { (first, second) } else { (second, first) };
+        Self { passive, active, is_backward: !index.is_multiple_of(2) }
     }
 }
 

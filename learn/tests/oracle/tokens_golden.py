@@ -141,7 +141,9 @@ def scale_and_shift(block, x, passive, active, context):
     name = f"block.{block:02}"
     mask = np.zeros(D)
     mask[passive] = 1.0
-    values, mask = (mask * x).reshape(STEPS, JOINTS), mask.reshape(STEPS, JOINTS)
+    # The second pair reads the steps from the last to the first.
+    order = list(range(STEPS)) if block // 2 % 2 == 0 else list(reversed(range(STEPS)))
+    values, mask = (mask * x).reshape(STEPS, JOINTS)[order], mask.reshape(STEPS, JOINTS)[order]
     tokens = [flow.linear(f"{name}.first", np.concatenate([a, m]), WIDTH) for a, m in zip(values, mask)]
     tokens = np.array(tokens)
     for layer in range(LAYERS):
@@ -149,8 +151,8 @@ def scale_and_shift(block, x, passive, active, context):
     s, t = np.zeros((STEPS, JOINTS)), np.zeros((STEPS, JOINTS))
     for h, token in enumerate(tokens):
         hidden = silu(flow.linear(f"{name}.hidden", flow.norm(f"{name}.norm", token), HIDDEN))
-        raw, t[h] = np.split(flow.linear(f"{name}.last", hidden, 2 * JOINTS, 0.5), 2)
-        s[h] = S_MAX * np.tanh(raw / S_MAX)
+        raw, t[order[h]] = np.split(flow.linear(f"{name}.last", hidden, 2 * JOINTS, 0.5), 2)
+        s[order[h]] = S_MAX * np.tanh(raw / S_MAX)
     return s.reshape(D)[active], t.reshape(D)[active]
 
 
