@@ -7,6 +7,7 @@
 
 use benches::step::{BATCH, SIZES, Size};
 use benches::threads;
+use bridge::number::Positive;
 use bridge::{EnvironmentSpec, Episode, random};
 use criterion::{BenchmarkId, Criterion};
 use learn::{LearnConfig, Stage, Trainer, noise};
@@ -54,7 +55,7 @@ fn trainer(size: &Size, stage: Stage) -> Trainer {
         horizon_steps: N_STEPS as u32,
     };
     let demonstrations: Vec<Episode> = (0..N_EPISODES).map(|seed| episode(&spec, seed)).collect();
-    let temperature = 0.7.try_into().expect("0.7 is above 0");
+    let temperature: Positive = 0.7.try_into().expect("0.7 is above 0");
     Trainer::new(config, spec, &demonstrations, temperature, 1).expect("enough demonstrations")
 }
 
