@@ -2,8 +2,8 @@
 //! 16 joints, 42 observed numbers, 12 couplings, two critics of three layers.
 //!
 //! `act_best_of_24` is one decision on one core: embed one observation, sample 24 chunks, value them with both critics, take
-//! the best. `nll_step` and `critic_step` are gradient and AdamW step on a batch of 256, on all worker threads: run with
-//! `RAYON_NUM_THREADS=1` for one core.
+//! the best. `token_flow_sample_24` is the sampling alone, with token couplings of the paper's size. `nll_step` and `critic_step`
+//! are gradient and AdamW step on a batch of 256, on all worker threads: run with `RAYON_NUM_THREADS=1` for one core.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
 
@@ -11,8 +11,9 @@ use bridge::random;
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, criterion_group};
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, Head};
-use learn::flow::{Flow, FlowConfig};
+use learn::chunk::ChunkShape;
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticNet, Head, TargetSubset};
+use learn::flow::{Couplings, Flow, FlowConfig, Partition};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::shards::{self, Gradient, GradientError, ShardOutput};
@@ -33,15 +34,20 @@ struct Networks {
 impl Networks {
     fn new() -> Self {
         let s_max = 1.0.try_into().expect("1 is above 0");
-        let flow_config = FlowConfig { n_blocks: 12, hidden: 256, embedding: 128, s_max };
+        let flow_config = FlowConfig {
+            n_blocks: 12,
+            couplings: Couplings::Mlp { hidden: 256, embedding: 128 },
+            partition: Partition::Complementary,
+            s_max,
+        };
         let support = Support::new(-0.5, 5.0, 101).expect("a range");
         let critic_config = CriticConfig {
             ensemble: 2,
-            hidden: 256,
-            n_layers: 3,
+            net: CriticNet::Mlp { hidden: 256, n_layers: 3 },
             support,
             head: Head::HlGauss,
             combine: Combine::Min,
+            target_subset: TargetSubset::All,
             backup: Backup::Chunk,
             behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
         };
@@ -83,6 +89,22 @@ impl Networks {
             Ok(ShardOutput { loss: (loss.sum_all()? / BATCH as f64)?, metrics: Vec::new() })
         })
     }
+}
+
+/// One decision's sampling with token couplings of the paper's size.
+fn sample_tokens(criterion: &mut Criterion) {
+    let couplings = Couplings::Token { width: 256, n_heads: 8, n_layers: 1, hidden: 512, n_observation_tokens: 8 };
+    let s_max = 1.0.try_into().expect("1 is above 0");
+    let config = FlowConfig { n_blocks: 16, couplings, partition: Partition::RandomSteps, s_max };
+    let chunk = ChunkShape { n_steps: 10, action_len: CHUNK / 10 };
+    let flow = Flow::new(config, OBS, chunk, 1, &Device::Cpu).expect("allowed sizes");
+    let (obs, z) = (normal("obs", 1, OBS), normal("z", CANDIDATES, CHUNK));
+    criterion.bench_function("token_flow_sample_24", |bencher| {
+        bencher.iter(|| {
+            let embedding = flow.embed(&obs, Track::Frozen).expect("shapes that fit together");
+            black_box(flow.sample(&embedding, &z, Track::Frozen).expect("shapes that fit together"))
+        });
+    });
 }
 
 fn normal(purpose: &str, rows: usize, columns: usize) -> Tensor {
@@ -138,7 +160,7 @@ fn steps(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(groups, act, steps);
+criterion_group!(groups, act, sample_tokens, steps);
 
 fn main() {
     learn::configure_process().expect("the first call of main");

@@ -7,6 +7,7 @@
 
 use benches::step::{BATCH, SIZES, Size};
 use benches::threads;
+use bridge::number::Positive;
 use bridge::{EnvironmentSpec, Episode, random};
 use criterion::{BenchmarkId, Criterion};
 use learn::{LearnConfig, Stage, Trainer, noise};
@@ -21,9 +22,9 @@ fn trainer(size: &Size, stage: Stage) -> Trainer {
     let text = format!(
         "(chunk_len: {CHUNK_LEN}, discount: 0.99, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.02, batch_size: {BATCH},
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
-          policy: Flow(n_blocks: {n_blocks}, hidden: {hidden}, embedding: {embedding}, s_max: 2.0),
-          critic: (ensemble: {n_critics}, hidden: {hidden}, n_layers: 3, support: (min: -0.5, max: 5.0, n_bins: 101),
-                   head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0),
+          policy: Flow(n_blocks: {n_blocks}, couplings: Mlp(hidden: {hidden}, embedding: {embedding}), partition: Complementary, s_max: 2.0),
+          critic: (ensemble: {n_critics}, net: Mlp(hidden: {hidden}, n_layers: 3), support: (min: -0.5, max: 5.0, n_bins: 101),
+                   head: HlGauss, combine: Min, target_subset: All, backup: Chunk, behavior_penalty: 0.0),
           polyak: 0.01, critic_steps_per_actor_step: 1,
           critic_learning_rate: 1e-7, actor_learning_rate: 1e-7, actor_average_decay: 0.99,
           objective: ReverseKl(target_nats_per_dim: 0.04, beta: 0.002, dual_rate: 0.01, reference: Frozen),
@@ -54,7 +55,7 @@ fn trainer(size: &Size, stage: Stage) -> Trainer {
         horizon_steps: N_STEPS as u32,
     };
     let demonstrations: Vec<Episode> = (0..N_EPISODES).map(|seed| episode(&spec, seed)).collect();
-    let temperature = 0.7.try_into().expect("0.7 is above 0");
+    let temperature: Positive = 0.7.try_into().expect("0.7 is above 0");
     Trainer::new(config, spec, &demonstrations, temperature, 1).expect("enough demonstrations")
 }
 

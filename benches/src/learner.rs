@@ -15,8 +15,8 @@ use bridge::number::{NonNegative, NumberError, Positive};
 use bridge::{random, storage};
 use candle_core::{Device, Tensor};
 use learn::adamw::{AdamW, AdamWConfig, AdamWError};
-use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, Head};
-use learn::flow::{Flow, FlowConfig, FlowError};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, CriticNet, Head, TargetSubset};
+use learn::flow::{Couplings, Flow, FlowConfig, FlowError, Partition};
 use learn::hl_gauss::{Support, SupportError};
 use learn::layers::Track;
 use learn::params::{Params, ParamsError};
@@ -156,15 +156,16 @@ impl Learner {
             max_gradient_norm: Positive::try_from(MAX_GRADIENT_NORM)?,
         };
         let Size { observation, chunk, embedding, hidden, n_blocks, n_critics: ensemble, .. } = size;
-        let flow_config = FlowConfig { n_blocks, hidden, embedding, s_max: Positive::try_from(S_MAX)? };
+        let (couplings, partition) = (Couplings::Mlp { hidden, embedding }, Partition::Complementary);
+        let flow_config = FlowConfig { n_blocks, couplings, partition, s_max: Positive::try_from(S_MAX)? };
         let support = Support::new(VALUES.start, VALUES.end, BINS)?;
         let critic_config = CriticConfig {
             ensemble,
-            hidden,
-            n_layers: CRITIC_LAYERS,
+            net: CriticNet::Mlp { hidden, n_layers: CRITIC_LAYERS },
             support,
             head: Head::HlGauss,
             combine: Combine::Min,
+            target_subset: TargetSubset::All,
             backup: Backup::Chunk,
             behavior_penalty: NonNegative::try_from(0.0)?,
         };

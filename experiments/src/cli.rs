@@ -139,9 +139,12 @@ pub struct EvalArgs {
     /// Episodes.
     #[arg(long, default_value_t = 100)]
     pub episodes: usize,
-    /// Candidates among which the critic chooses, instead of the policy's own number.
+    /// Candidates, instead of the policy's own number.
     #[arg(long)]
     pub candidates: Option<usize>,
+    /// What chooses among them, instead of the policy's own way: of an imitation policy likelihood, of all others value.
+    #[arg(long, value_enum)]
+    pub choose: Option<Choose>,
     /// Scale of the base noise, instead of the policy's own.
     #[arg(long, value_parser = positive)]
     pub temperature: Option<Positive>,
@@ -176,6 +179,24 @@ pub struct CompareArgs {
     /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What chooses among candidates.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Choose {
+    /// The critic: the most valued one.
+    Value,
+    /// The policy: the likeliest one; needs a density.
+    Likelihood,
+}
+
+impl From<Choose> for learn::Choice {
+    fn from(choose: Choose) -> Self {
+        match choose {
+            Choose::Value => Self::Value,
+            Choose::Likelihood => Self::Likelihood,
+        }
+    }
 }
 
 fn positive(text: &str) -> Result<Positive, String> {

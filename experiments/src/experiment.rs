@@ -2,11 +2,10 @@
 
 use crate::evaluation::{Column, Headline};
 use crate::toys::{self, AnyToy, Bandit, Chain, Detour, Toy};
-use bridge::number::Positive;
 use bridge::random::stream;
 use bridge::{CubeReward, Environment, Episode, GovernorConfig};
 use color_eyre::eyre::{Result, ensure};
-use learn::{LearnConfig, LearnError, play_all};
+use learn::{Acting, LearnConfig, LearnError, play_all};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use sim::{CubeScene, Domain};
@@ -83,8 +82,9 @@ pub struct Evaluation {
     pub episodes: usize,
     /// Episodes after every iteration of the online stage, in its domain; 0 for none.
     pub online_episodes: usize,
-    /// Base noise of the imitation policy, which acts without a critic (one candidate).
-    pub imitation_temperature: Positive,
+    /// How the imitation policy acts. There is no critic yet: of several candidates it carries out the likeliest, which only a
+    /// policy with a density can tell.
+    pub imitation: Acting,
 }
 
 impl TaskChoice {

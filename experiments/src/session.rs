@@ -73,9 +73,9 @@ impl Session {
             dataset::read_or_empty(&own_folder)?.into_iter().map(|episode| (episode.label.seed, episode)).collect();
 
         let latest = Checkpoint::list(&run.checkpoints())?.pop();
-        let (learn, temperature) = (experiment.learn.clone(), experiment.evaluation.imitation_temperature);
+        let (learn, imitation) = (experiment.learn.clone(), experiment.evaluation.imitation);
         let trainer = match &latest {
-            None => Trainer::new(learn, environment.clone(), &demonstrations.episodes, temperature, experiment.seed)?,
+            None => Trainer::new(learn, environment.clone(), &demonstrations.episodes, imitation, experiment.seed)?,
             Some(checkpoint) => {
                 narration.say(|| format!("going on from {}", checkpoint.path.display()));
                 checkpoint.verify()?;
@@ -86,7 +86,7 @@ impl Session {
                     environment.clone(),
                     &demonstrations.episodes,
                     &own,
-                    temperature,
+                    imitation,
                     &checkpoint.path,
                 )?
             }

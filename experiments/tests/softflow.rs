@@ -206,7 +206,9 @@ fn tasks_lists_every_name() -> TestResult {
         ("hands", "reference16"),
         ("domains", "nominal"),
         ("policies", "Mixture"),
+        ("flows", "couplings: Token"),
         ("critics", "backup: NStep"),
+        ("critics", "net: Transformer"),
         ("objectives", "ReverseKl"),
     ] {
         let names = lists[kind].as_array().ok_or("not a list")?;

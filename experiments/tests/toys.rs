@@ -157,7 +157,7 @@ fn toys_are_environments() {
 #[test]
 fn everything_runs_on_every_toy() {
     const POLICIES: [&str; 6] = [
-        "Flow(n_blocks: 2, hidden: 8, embedding: 4, s_max: 1.0)",
+        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 4), partition: Complementary, s_max: 1.0)",
         "Gaussian(hidden: 8, n_layers: 1)",
         "Mixture(n_components: 2, hidden: 8, n_layers: 1)",
         "FlowMatching(n_steps: 2, one_step: false, hidden: 8, n_layers: 1)",
@@ -174,10 +174,9 @@ fn everything_runs_on_every_toy() {
         "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
         "Imitation",
     ];
-    const SHORT: [&str; 11] = [
+    const SHORT: [&str; 10] = [
         "learn.batch_size=8",
-        "learn.critic.hidden=8",
-        "learn.critic.n_layers=1",
+        "learn.critic.net=Mlp(hidden: 8, n_layers: 1)",
         "learn.critic.ensemble=1",
         "learn.acting.n_candidates=2",
         "learn.imitation.steps=2",
@@ -216,8 +215,8 @@ fn everything_runs_on_every_toy() {
 fn train(experiment: &Experiment, demonstrations: &[Episode]) {
     let cell = Workcell::new(experiment, "exact").unwrap();
     let environment = cell.environment().unwrap().spec().clone();
-    let temperature = experiment.evaluation.imitation_temperature;
-    let mut trainer = Trainer::new(experiment.learn.clone(), environment, demonstrations, temperature, 1).unwrap();
+    let imitation = experiment.evaluation.imitation;
+    let mut trainer = Trainer::new(experiment.learn.clone(), environment, demonstrations, imitation, 1).unwrap();
     loop {
         match trainer.work() {
             Work::Finished => break,

@@ -46,7 +46,7 @@ pub struct LearnConfig {
     pub actor_average_decay: UnitInterval,
     /// What the actor improves in the offline and online stages.
     pub objective: Objective,
-    /// How the policy acts when it collects and when it is deployed.
+    /// How the policy acts when it collects and when it is deployed; the critic chooses.
     pub acting: Acting,
     /// Stage 1: imitation.
     pub imitation: ImitationConfig,
@@ -98,14 +98,53 @@ pub enum ActionRange {
     Limits,
 }
 
-/// How actions are chosen: N candidates are sampled and the one that the critic scores best is carried out.
+/// How actions are chosen: N candidates are sampled and the best one is carried out; see [`Choice`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acting {
-    /// N. With 1 the critic is not asked.
+    /// N. With 1 nobody is asked.
     pub n_candidates: usize,
     /// Scale of the base noise. Densities are always those of the untempered policy.
     pub temperature: Positive,
+}
+
+/// One candidate: it is carried out whatever chooses.
+impl From<Positive> for Acting {
+    fn from(temperature: Positive) -> Self {
+        Self { n_candidates: 1, temperature }
+    }
+}
+
+/// What chooses among candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Choice {
+    /// The critic: the most valued one.
+    Value,
+    /// The policy: the likeliest action chunk, by the density of the policy at temperature 1. Needs a density.
+    Likelihood,
+}
+
+impl Choice {
+    /// Checks that `policy` can make this choice among `n_candidates`.
+    ///
+    /// # Errors
+    /// When there is no candidate, or the likeliest of several is wanted of a policy without a density.
+    pub fn check(self, n_candidates: usize, policy: &PolicyConfig) -> Result<(), LearnError> {
+        match (n_candidates, self) {
+            (0, _) => Err(LearnError::Config { field: "n_candidates", reason: "found 0, expected at least 1".into() }),
+            (n, Self::Likelihood) if n > 1 && !policy.has_density() => Err(no_density(n, policy)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The likeliest of `n` candidates is wanted of a policy without a density.
+pub(crate) fn no_density(n: usize, policy: &PolicyConfig) -> LearnError {
+    let reason = format!(
+        "found {n}, expected 1: the likeliest candidate is wanted, and the policy {} has no density",
+        policy.name()
+    );
+    LearnError::Config { field: "n_candidates", reason }
 }
 
 /// Stage 1: maximum likelihood on whole chunks of successful demonstrations.

@@ -2,98 +2,31 @@
 //! compared with: regression, other ensembles, values of single steps.
 //!
 //! ```text
-//! h = silu(LayerNorm([a | o] W + b))     [r, hidden], n_layers of them
-//! out = h W + b                          [r, n_bins] or [r, 1], zero in the beginning
+//! out = Net(o, a)                        [r, n_bins] or [r, 1], zero in the beginning
 //! Q = sum_j softmax(out)_j center_j      [r]   HL-Gauss: loss is the cross entropy against the label of y
 //! Q = middle + range out                 [r]   MSE: loss is (out - (y - middle) / range)^2, never clamped
 //! ```
-//! The first weight is kept in two blocks, so that the observation's part is computed once when many chunks are compared
-//! for one observation.
+//! What `Net` is stands in `mlp` and `transformer`.
 
+mod config;
+mod mlp;
+mod net;
+mod transformer;
+
+use crate::chunk::{ChunkShape, Chunks};
 use crate::hl_gauss::Support;
-use crate::layers::{ConditionedLinear, Init, LayerNormSilu, Linear, Track};
-use crate::ops::{self, Activation};
+use crate::layers::Track;
+use crate::ops;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::shards::{Gradient, GradientError};
 use crate::tensor_file::{TensorFileReader, TensorFileWriter};
-use bridge::number::NonNegative;
+use bridge::random::Rng;
 use candle_core::{Device, Tensor, bail};
-use serde::{Deserialize, Serialize};
+use net::{Net, NetSize};
+use rand::seq::SliceRandom as _;
 use thiserror::Error;
 
-/// Size of an ensemble.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CriticConfig {
-    /// Number of critics, 1 to 10. 2 is the usual number; more are more pessimistic.
-    pub ensemble: usize,
-    /// Width of the hidden layers.
-    pub hidden: usize,
-    /// Number of hidden layers, at least 1. 3.
-    pub n_layers: usize,
-    /// Values that a critic can express; with the MSE head the middle and the unit of its values.
-    pub support: Support,
-    /// What a critic puts out, and its loss.
-    pub head: Head,
-    /// What the ensemble makes of the values of its critics.
-    pub combine: Combine,
-    /// What a value is of, and how its target is backed up.
-    pub backup: Backup,
-    /// What a target loses for the policy's next chunk being unlike the replayed one: Q ranges per mean squared difference
-    /// of the actions that a critic reads (ReBRAC, Tarasov et al. 2023). 0 for the plain target.
-    pub behavior_penalty: NonNegative,
-}
-
-/// What a critic puts out, and its loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Head {
-    /// A histogram of the support, cross entropy. Values never leave the support.
-    HlGauss,
-    /// A number, squared error: what most published critics have.
-    Mse,
-}
-
-/// What the ensemble makes of the values of its critics, in targets, objectives and choices alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Combine {
-    /// The lowest.
-    Min,
-    /// The mean.
-    Mean,
-}
-
-/// What a value is of, and how its target is backed up over a chunk of H actions. `a'` is the policy's next chunk, `a'_0` its
-/// first action; at an episode's end fewer steps are left, and the target uses those.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Backup {
-    /// The chunk, backed up over all its steps: `Q(o_t, a) <- sum_{h<H} gamma^h r_{t+h} + gamma^H Q(o_{t+H}, a')`.
-    Chunk,
-    /// The first action, backed up over its step: `Q(o_t, a_0) <- r_t + gamma Q(o_{t+1}, a'_0)`.
-    PerStep,
-    /// The first action, backed up over all steps of the chunk: `Q(o_t, a_0) <- sum_{h<H} gamma^h r_{t+h} + gamma^H
-    /// Q(o_{t+H}, a'_0)`. Off the policy it is biased: the other actions are those of the data.
-    NStep,
-}
-
-impl Backup {
-    /// Actions of a chunk of `chunk_len` that a critic reads.
-    #[must_use]
-    pub const fn n_actions(self, chunk_len: usize) -> usize {
-        match self {
-            Self::Chunk => chunk_len,
-            Self::PerStep | Self::NStep => 1,
-        }
-    }
-
-    /// Steps of a target.
-    #[must_use]
-    pub const fn n_steps(self, chunk_len: usize) -> usize {
-        match self {
-            Self::Chunk | Self::NStep => chunk_len,
-            Self::PerStep => 1,
-        }
-    }
-}
+pub use config::{Backup, Combine, CriticConfig, CriticNet, Head, TargetSubset};
 
 /// Labels of a batch, as the head wants them.
 #[derive(Clone, Debug)]
@@ -131,12 +64,8 @@ pub struct Critic {
     params: Params,
     head: Head,
     support: Support,
-    n_inputs: usize,
     centers: Tensor,
-    first: ConditionedLinear,
-    norms: Vec<LayerNormSilu>,
-    hidden: Vec<Linear>,
-    last: Linear,
+    net: Net,
 }
 
 impl Critic {
@@ -146,34 +75,21 @@ impl Critic {
         &self.params
     }
 
-    /// What the head puts out, `[r, n_bins]` or `[r, 1]`, for chunks `action [r, D]`, of which the first columns are read, as
-    /// many as the critic was made for; `obs` is `[r, O]`, or `[1, O]` for all rows.
+    /// What the head puts out, `[r, n_bins]` or `[r, 1]`, for `chunks` of which the first columns are read, as many as the
+    /// critic was made for; `obs` is `[r, O]`, or `[1, O]` for all rows.
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn output(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let mut x = if action.dims2()?.1 > self.n_inputs {
-            let read = action.narrow(1, 0, self.n_inputs)?.contiguous()?;
-            self.first.forward(&read, obs, Activation::None, track)?
-        } else {
-            self.first.forward(action, obs, Activation::None, track)?
-        };
-        for (i, norm) in self.norms.iter().enumerate() {
-            x = norm.forward(&x, track)?;
-            x = match self.hidden.get(i) {
-                Some(hidden) => hidden.forward(&x, Activation::None, track)?,
-                None => self.last.forward(&x, Activation::None, track)?,
-            };
-        }
-        Ok(x)
+    pub fn output<'a>(&self, obs: &Tensor, chunks: impl Into<Chunks<'a>>, track: Track) -> candle_core::Result<Tensor> {
+        self.net.forward(obs, chunks.into(), track)
     }
 
     /// Values `[r]`; arguments as for [`Critic::output`].
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn q(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let output = self.output(obs, action, track)?;
+    pub fn q<'a>(&self, obs: &Tensor, chunks: impl Into<Chunks<'a>>, track: Track) -> candle_core::Result<Tensor> {
+        let output = self.output(obs, chunks, track)?;
         match self.head {
             Head::HlGauss => ops::softmax_expectation(&output, &self.centers),
             Head::Mse => output.squeeze(1)?.affine(self.support.range(), self.support.middle()),
@@ -181,86 +97,66 @@ impl Critic {
     }
 
     /// Mean loss against [`ChunkCritic::labels`], a scalar.
-    fn loss(&self, obs: &Tensor, action: &Tensor, labels: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let output = self.output(obs, action, track)?;
+    fn loss(&self, obs: &Tensor, chunks: Chunks<'_>, labels: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        let output = self.output(obs, chunks, track)?;
         match self.head {
             Head::HlGauss => ops::cross_entropy(&output, labels)?.mean_all(),
             Head::Mse => (output - labels)?.sqr()?.mean_all(),
         }
     }
 
-    fn new(
-        config: &CriticConfig,
-        obs_dim: usize,
-        chunk_dim: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self, ParamsError> {
-        let (hidden, n_outputs) = (config.hidden, config.head.n_outputs(&config.support));
+    fn new(config: &CriticConfig, shape: Shape, seed: u64, device: &Device) -> Result<Self, ParamsError> {
         let mut params = ParamsBuilder::new(seed, device);
-        ConditionedLinear::build(&mut params, "layer.0", chunk_dim, obs_dim, hidden)?;
-        LayerNormSilu::build(&mut params, "norm.0", hidden)?;
-        for i in 1..config.n_layers {
-            Linear::build(&mut params, &format!("layer.{i}"), [hidden, hidden], Init::FanIn)?;
-            LayerNormSilu::build(&mut params, &format!("norm.{i}"), hidden)?;
-        }
-        Linear::build(&mut params, "last", [hidden, n_outputs], Init::Zero)?;
-        Self::assemble(config, chunk_dim, params.build(), device)
+        Net::build(&mut params, config.net.size(), shape, config.head.n_outputs(&config.support))?;
+        Self::assemble(config, shape, params.build(), device)
     }
 
-    fn assemble(config: &CriticConfig, n_inputs: usize, params: Params, device: &Device) -> Result<Self, ParamsError> {
-        let n_layers = config.n_layers;
+    fn assemble(config: &CriticConfig, shape: Shape, params: Params, device: &Device) -> Result<Self, ParamsError> {
         Ok(Self {
             head: config.head,
             support: config.support,
-            n_inputs,
             centers: Tensor::new(config.support.centers(), device)?,
-            first: ConditionedLinear::new(&params, "layer.0")?,
-            norms: (0..n_layers)
-                .map(|i| LayerNormSilu::new(&params, &format!("norm.{i}")))
-                .collect::<Result<_, _>>()?,
-            hidden: (1..n_layers).map(|i| Linear::new(&params, &format!("layer.{i}"))).collect::<Result<_, _>>()?,
-            last: Linear::new(&params, "last")?,
+            net: Net::new(&params, config.net.size(), shape)?,
             params,
         })
     }
 }
 
-impl Head {
-    fn n_outputs(self, support: &Support) -> usize {
-        match self {
-            Self::HlGauss => support.n_bins(),
-            Self::Mse => 1,
-        }
-    }
+/// What a critic reads.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    obs_dim: usize,
+    chunk: ChunkShape,
 }
 
 /// Ensemble of critics; see the module.
 #[derive(Debug)]
 pub struct ChunkCritic {
     config: CriticConfig,
+    shape: Shape,
     device: Device,
     members: Vec<Critic>,
 }
 
 impl ChunkCritic {
-    /// A new ensemble for observations `[r, obs_dim]` and the first `chunk_dim` values of chunks; each critic starts
-    /// differently.
+    /// A new ensemble for observations `[r, obs_dim]` and the first values of chunks, as many as are in `chunk`; each critic
+    /// starts differently.
     ///
     /// # Errors
     /// When a size is not allowed.
     pub fn new(
         config: CriticConfig,
         obs_dim: usize,
-        chunk_dim: usize,
+        chunk: impl Into<ChunkShape>,
         seed: u64,
         device: &Device,
     ) -> Result<Self, CriticError> {
-        check_sizes(&config, obs_dim, chunk_dim)?;
+        let shape = Shape { obs_dim, chunk: chunk.into() };
+        check_sizes(&config, shape)?;
         let members = (0..config.ensemble as u64)
-            .map(|i| Critic::new(&config, obs_dim, chunk_dim, member_seed(seed, i), device))
+            .map(|i| Critic::new(&config, shape, member_seed(seed, i), device))
             .collect::<Result<_, _>>()?;
-        Ok(Self { config, device: device.clone(), members })
+        Ok(Self { config, shape, device: device.clone(), members })
     }
 
     /// An ensemble of its own with the same weights.
@@ -268,11 +164,10 @@ impl ChunkCritic {
     /// # Errors
     /// When the device refuses a tensor.
     pub fn deep_clone(&self) -> Result<Self, CriticError> {
-        let clone = |critic: &Critic| {
-            Critic::assemble(&self.config, critic.n_inputs, critic.params.deep_clone()?, &self.device)
-        };
+        let clone =
+            |critic: &Critic| Critic::assemble(&self.config, self.shape, critic.params.deep_clone()?, &self.device);
         let members = self.members.iter().map(clone).collect::<Result<_, _>>()?;
-        Ok(Self { config: self.config, device: self.device.clone(), members })
+        Ok(Self { config: self.config, shape: self.shape, device: self.device.clone(), members })
     }
 
     /// The size it was made with.
@@ -303,10 +198,52 @@ impl ChunkCritic {
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn value(&self, obs: &Tensor, action: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+    pub fn value<'a>(&self, obs: &Tensor, chunks: impl Into<Chunks<'a>>, track: Track) -> candle_core::Result<Tensor> {
+        self.combined(self.members.iter(), obs, chunks.into(), track)
+    }
+
+    /// The value that some critics give, by their indices.
+    ///
+    /// # Errors
+    /// When there is no such critic, or the shapes do not fit together.
+    pub fn value_of_members<'a>(
+        &self,
+        members: &[usize],
+        obs: &Tensor,
+        chunks: impl Into<Chunks<'a>>,
+        track: Track,
+    ) -> candle_core::Result<Tensor> {
+        if let Some(member) = members.iter().find(|&&member| member >= self.members.len()) {
+            bail!("critic {member} of {}", self.members.len());
+        }
+        self.combined(members.iter().map(|&member| &self.members[member]), obs, chunks.into(), track)
+    }
+
+    /// The critics that the targets of one step are made of.
+    #[must_use]
+    pub fn target_members(&self, rng: &mut Rng) -> Vec<usize> {
+        let mut members: Vec<usize> = (0..self.members.len()).collect();
+        match self.config.target_subset {
+            TargetSubset::All => members,
+            TargetSubset::Random(n) => {
+                let mut drawn = members.partial_shuffle(rng, n).0.to_vec();
+                drawn.sort_unstable();
+                drawn
+            }
+        }
+    }
+
+    fn combined<'a>(
+        &self,
+        members: impl ExactSizeIterator<Item = &'a Critic>,
+        obs: &Tensor,
+        chunks: Chunks<'_>,
+        track: Track,
+    ) -> candle_core::Result<Tensor> {
+        let n_members = members.len();
         let mut combined: Option<Tensor> = None;
-        for critic in &self.members {
-            let q = critic.q(obs, action, track)?;
+        for critic in members {
+            let q = critic.q(obs, chunks, track)?;
             combined = Some(match (combined, self.config.combine) {
                 (None, _) => q,
                 (Some(lowest), Combine::Min) => lowest.minimum(&q)?,
@@ -315,8 +252,8 @@ impl ChunkCritic {
         }
         match (combined, self.config.combine) {
             (Some(lowest), Combine::Min) => Ok(lowest),
-            (Some(sum), Combine::Mean) => sum * (1.0 / self.members.len() as f64),
-            (None, _) => bail!("an ensemble has at least one critic"),
+            (Some(sum), Combine::Mean) => sum * (1.0 / n_members as f64),
+            (None, _) => bail!("a value is that of at least one critic"),
         }
     }
 
@@ -360,17 +297,17 @@ impl ChunkCritic {
     ///
     /// # Errors
     /// When the shapes do not fit together.
-    pub fn gradient(
+    pub fn gradient<'a>(
         &self,
         member: usize,
         obs: &Tensor,
-        action: &Tensor,
+        chunks: impl Into<Chunks<'a>>,
         labels: &Tensor,
     ) -> Result<Gradient, GradientError> {
         let Some(critic) = self.members.get(member) else {
             return Err(candle_core::Error::Msg(format!("critic {member} of {}", self.members.len())).into());
         };
-        Gradient::of(&critic.loss(obs, action, labels, Track::Weights)?, &critic.params)
+        Gradient::of(&critic.loss(obs, chunks.into(), labels, Track::Weights)?, &critic.params)
     }
 
     /// All weights as the bytes of one file.
@@ -400,14 +337,26 @@ impl ChunkCritic {
     }
 }
 
-fn check_sizes(config: &CriticConfig, obs_dim: usize, chunk_dim: usize) -> Result<(), CriticError> {
-    if !(1..=10).contains(&config.ensemble) {
-        return Err(CriticError::Size { field: "ensemble", found: config.ensemble, expected: "1 to 10" });
+fn check_sizes(config: &CriticConfig, Shape { obs_dim, chunk }: Shape) -> Result<(), CriticError> {
+    let (ensemble, some) = (config.ensemble, "at least 1");
+    let target_subset = match config.target_subset {
+        TargetSubset::All => ensemble,
+        TargetSubset::Random(n) => n,
+    };
+    let mut sizes = vec![
+        ("ensemble", ensemble, "1 to 10", (1..=10).contains(&ensemble)),
+        ("target_subset", target_subset, "1 to the number of critics", (1..=ensemble).contains(&target_subset)),
+        ("obs_dim", obs_dim, some, obs_dim > 0),
+        ("chunk_dim", chunk.dim(), some, chunk.dim() > 0),
+    ];
+    match config.net.size() {
+        NetSize::Mlp { hidden, n_layers } => {
+            sizes.extend([("hidden", hidden, some, hidden > 0), ("n_layers", n_layers, some, n_layers > 0)]);
+        }
+        NetSize::Transformer(size) => sizes.extend(size.checks(obs_dim)),
     }
-    let sizes =
-        [("hidden", config.hidden), ("n_layers", config.n_layers), ("obs_dim", obs_dim), ("chunk_dim", chunk_dim)];
-    match sizes.into_iter().find(|&(_, found)| found == 0) {
-        Some((field, found)) => Err(CriticError::Size { field, found, expected: "at least 1" }),
+    match sizes.into_iter().find(|&(_, _, _, is_allowed)| !is_allowed) {
+        Some((field, found, expected, _)) => Err(CriticError::Size { field, found, expected }),
         None => Ok(()),
     }
 }

@@ -1,49 +1,94 @@
 //! Conditional normalizing flow over action chunks, before the squash of [`crate::squash`].
 //!
-//! A RealNVP (Dinh et al. 2017) of *complementary pairs*: each pair splits the `D` dimensions at random into two halves
-//! and transforms first the second half given the first, then the first given the second, so that every dimension is
-//! transformed once per pair.
+//! A RealNVP (Dinh et al. 2017): a [`Partition`] deals the `D` dimensions out to two halves, and a coupling transforms one half
+//! given the other. With complementary pairs the next coupling swaps the halves, so that every dimension is transformed once
+//! per pair; else every coupling has halves of its own.
 //!
 //! ```text
-//! e = Enc(o)                                                     [r, E]   two layers, SiLU
+//! e = Enc(o)                                                     [r, E]
 //! x = (u - shift) e^-log_scale                                   [r, D]   ActNorm, starts at the statistics of the data
-//! per pair, halves a, b [r, D/2]:
+//! per split, halves a, b [r, D/2]:
 //!     b <- b e^s + t,   (s, t) = Net(a, e)
-//!     a <- a e^s + t,   (s, t) = Net'(b, e)                               s = s_max tanh(raw / s_max)
+//!     a <- a e^s + t,   (s, t) = Net'(b, e)   in a pair                   s = s_max tanh(raw / s_max)
 //! z = x                                                          [r, D]
 //! ln p(u|o) = ln N(z; 0, I) + sum s - sum log_scale              [r]
 //! ```
 //! This is the density direction; sampling runs it backwards, `b <- (b - t) e^-s`. The last layers start at zero: an
 //! untrained flow is ActNorm alone. `z` is in the order of the dimensions of `u`.
+//!
+//! The paper (SOFT-FLOW v1, IV-B) has random halves of whole steps, token couplings and no ActNorm; pairs, partitions of single
+//! values, MLP couplings, ActNorm and the choice of `s_max` are ours. What `Enc` and `Net` are is in `mlp` and `token`.
 
+mod mlp;
 mod net;
 mod split;
+mod token;
 
-use crate::layers::{Init, Linear};
-use crate::ops::{self, Activation};
+use crate::chunk::ChunkShape;
+use crate::ops;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::standardizer::column_statistics;
+use crate::transformer::TransformerSize;
 use bridge::number::Positive;
 use candle_core::{DType, Device, Tensor, Var, bail};
-use net::CouplingNet;
+use net::{CouplingNet, Encoder, NetSize};
 use serde::{Deserialize, Serialize};
-use split::{Routes, random_split, split_name};
+use split::{Halves, Routes};
 use thiserror::Error;
 
 pub use crate::layers::Track;
+pub use split::Partition;
 
 /// Size of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowConfig {
-    /// Number of couplings, even, at least 2: two make a pair. 12 for states; 8 and fewer need a larger `s_max`.
+    /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; 8 and fewer need a larger `s_max`.
     pub n_blocks: usize,
-    /// Width of the two hidden layers of each coupling, and of the encoder's first layer.
-    pub hidden: usize,
-    /// Width of the encoded observation.
-    pub embedding: usize,
+    /// The networks of the couplings.
+    pub couplings: Couplings,
+    /// Which values each coupling reads and which it transforms.
+    pub partition: Partition,
     /// Bound of a coupling's log-scale. 1 with 8 blocks or more, 2 with fewer.
     pub s_max: Positive,
+}
+
+/// The networks of the couplings, and how they see the observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Couplings {
+    /// Two hidden layers on all values at once.
+    Mlp {
+        /// Width of the two hidden layers of each coupling, and of the encoder's first layer.
+        hidden: usize,
+        /// Width of the encoded observation.
+        embedding: usize,
+    },
+    /// A transformer over the steps of the chunk, causal, now from the first, now from the last step, with cross-attention to
+    /// the observation's tokens. At least two splits.
+    Token {
+        /// Width of a token, a multiple of twice the number of heads. 256 in the paper.
+        width: usize,
+        /// Heads of every attention. 8 in the paper.
+        n_heads: usize,
+        /// Blocks in every coupling, at least 1. 1 in the paper.
+        n_layers: usize,
+        /// Width of the hidden layers of the SwiGLU and before scale and shift. 512 for `width` 256.
+        hidden: usize,
+        /// Tokens that the values of the observation are dealt out to, in their order; at most as many as there are values.
+        n_observation_tokens: usize,
+    },
+}
+
+impl Couplings {
+    const fn size(self) -> NetSize {
+        match self {
+            Self::Mlp { hidden, embedding } => NetSize::Mlp { hidden, embedding },
+            Self::Token { width, n_heads, n_layers, hidden, n_observation_tokens } => {
+                NetSize::Token(TransformerSize { width, n_heads, n_layers, hidden, n_observation_tokens })
+            }
+        }
+    }
 }
 
 /// A flow could not be made.
@@ -81,30 +126,32 @@ pub struct Sample {
 pub struct Flow {
     config: FlowConfig,
     obs_dim: usize,
-    chunk_dim: usize,
+    chunk: ChunkShape,
     params: Params,
-    encoder: [Linear; 2],
+    encoder: Encoder,
     shift: Var,
     log_scale: Var,
-    pairs: Vec<[CouplingNet; 2]>,
+    /// For every split the couplings that take turns on its halves.
+    turns: Vec<Vec<CouplingNet>>,
     routes: Routes,
 }
 
 impl Flow {
-    /// A new flow for observations `[r, obs_dim]` and chunks `[r, chunk_dim]`; weights and splits come from `seed`.
+    /// A new flow for observations `[r, obs_dim]` and chunks `[r, D]`; weights and splits come from `seed`.
     ///
     /// # Errors
     /// When a size is not allowed.
     pub fn new(
         config: FlowConfig,
         obs_dim: usize,
-        chunk_dim: usize,
+        chunk: impl Into<ChunkShape>,
         seed: u64,
         device: &Device,
     ) -> Result<Self, FlowError> {
-        check_sizes(&config, obs_dim, chunk_dim)?;
-        let splits = (0..config.n_blocks / 2).map(|pair| random_split(seed, pair, chunk_dim)).collect();
-        Self::with_splits(config, obs_dim, chunk_dim, seed, splits, device)
+        let chunk = chunk.into();
+        check_sizes(&config, obs_dim, chunk)?;
+        let splits = (0..config.n_splits()).map(|index| config.partition.split(seed, index, chunk)).collect();
+        Self::with_splits(config, obs_dim, chunk, seed, splits, device)
     }
 
     /// The flow that was saved by [`Params::to_bytes`], its splits included.
@@ -114,14 +161,14 @@ impl Flow {
     pub fn from_bytes(
         config: FlowConfig,
         obs_dim: usize,
-        chunk_dim: usize,
+        chunk: impl Into<ChunkShape>,
         bytes: &[u8],
         device: &Device,
     ) -> Result<Self, FlowError> {
-        check_sizes(&config, obs_dim, chunk_dim)?;
-        let names: Vec<String> = (0..config.n_blocks / 2).map(split_name).collect();
-        let splits = Params::read_fixed(bytes, &names)?;
-        let flow = Self::with_splits(config, obs_dim, chunk_dim, 0, splits, device)?;
+        let chunk = chunk.into();
+        check_sizes(&config, obs_dim, chunk)?;
+        let splits = Params::read_fixed(bytes, &config.split_names())?;
+        let flow = Self::with_splits(config, obs_dim, chunk, 0, splits, device)?;
         flow.params.load_bytes(bytes)?;
         Ok(flow)
     }
@@ -131,7 +178,7 @@ impl Flow {
     /// # Errors
     /// When the device refuses a tensor.
     pub fn deep_clone(&self) -> Result<Self, FlowError> {
-        Self::assemble(self.config, self.obs_dim, self.chunk_dim, self.params.deep_clone()?)
+        Self::assemble(self.config, self.obs_dim, self.chunk, self.params.deep_clone()?)
     }
 
     /// The size it was made with.
@@ -149,7 +196,7 @@ impl Flow {
     /// Width of a chunk, `D`.
     #[must_use]
     pub fn chunk_dim(&self) -> usize {
-        self.chunk_dim
+        self.chunk.dim()
     }
 
     /// All trainable tensors.
@@ -163,8 +210,8 @@ impl Flow {
     /// # Errors
     /// When `u` has the wrong shape, no rows, or a number that is not finite.
     pub fn initialise_act_norm(&self, u: &Tensor) -> candle_core::Result<()> {
-        let [shift, log_scale] = column_statistics(u, self.chunk_dim)?;
-        let d = self.chunk_dim;
+        let d = self.chunk_dim();
+        let [shift, log_scale] = column_statistics(u, d)?;
         self.shift.set(&Tensor::from_vec(shift, d, self.shift.device())?)?;
         self.log_scale.set(&Tensor::from_vec(log_scale, d, self.log_scale.device())?)
     }
@@ -174,8 +221,7 @@ impl Flow {
     /// # Errors
     /// When `obs` has the wrong shape.
     pub fn embed(&self, obs: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let hidden = self.encoder[0].forward(obs, Activation::Silu, track)?;
-        self.encoder[1].forward(&hidden, Activation::Silu, track)
+        self.encoder.forward(obs, track)
     }
 
     /// `ln p(u|o)`, `[r]`, of `u [r, D]`; `embedding` is `[r, E]`, or `[1, E]` for all rows.
@@ -205,44 +251,44 @@ impl Flow {
         self.check_rows(embedding, z)?;
         let [mut a, mut b] = split::enter(z, &self.routes.enter_last)?;
         let mut log_det: Option<Tensor> = None;
-        for (j, [first, second]) in self.pairs.iter().enumerate().rev() {
-            let net_out = second.forward(&b, embedding, track)?;
-            a = ops::coupling_inverse(&a, &net_out, self.s_max())?;
-            log_det = Some(self.add_log_scale(log_det, &net_out)?);
-            let net_out = first.forward(&a, embedding, track)?;
-            b = ops::coupling_inverse(&b, &net_out, self.s_max())?;
-            log_det = Some(self.add_log_scale(log_det, &net_out)?);
+        for (j, nets) in self.turns.iter().enumerate().rev() {
+            for (turn, net) in nets.iter().enumerate().rev() {
+                let (passive, active) = if turn == 0 { (&a, &mut b) } else { (&b, &mut a) };
+                let net_out = net.forward(passive, embedding, track)?;
+                *active = ops::coupling_inverse(active, &net_out, self.s_max())?;
+                log_det = Some(self.add_log_scale(log_det, &net_out)?);
+            }
             if let Some(before) = j.checked_sub(1) {
                 [a, b] = split::regroup(&a, &b, &self.routes.backward[before])?;
             }
         }
         let x = ops::select_from_halves(&a, &b, &self.routes.leave_first)?;
         let u = ops::act_norm_inverse(&x, &track.tensor(&self.shift), &track.tensor(&self.log_scale))?;
-        let Some(log_det) = log_det else { bail!("a flow has at least one pair") };
+        let Some(log_det) = log_det else { bail!("a flow has at least one coupling") };
         let log_prob = self.with_base_density(&ops::squared_norm(z)?, &log_det, track)?;
         Ok(Sample { u, log_prob })
     }
 
-    /// The two halves of the last pair, and `sum s`.
+    /// The two halves of the last split, and `sum s`.
     fn to_latent(&self, embedding: &Tensor, u: &Tensor, track: Track) -> candle_core::Result<([Tensor; 2], Tensor)> {
         self.check_rows(embedding, u)?;
         let x = ops::act_norm_forward(u, &track.tensor(&self.shift), &track.tensor(&self.log_scale))?;
         let [mut a, mut b] = split::enter(&x, &self.routes.enter_first)?;
         let mut log_det: Option<Tensor> = None;
-        for (j, [first, second]) in self.pairs.iter().enumerate() {
-            let net_out = first.forward(&a, embedding, track)?;
-            b = ops::coupling_forward(&b, &net_out, self.s_max())?;
-            log_det = Some(self.add_log_scale(log_det, &net_out)?);
-            let net_out = second.forward(&b, embedding, track)?;
-            a = ops::coupling_forward(&a, &net_out, self.s_max())?;
-            log_det = Some(self.add_log_scale(log_det, &net_out)?);
+        for (j, nets) in self.turns.iter().enumerate() {
+            for (turn, net) in nets.iter().enumerate() {
+                let (passive, active) = if turn == 0 { (&a, &mut b) } else { (&b, &mut a) };
+                let net_out = net.forward(passive, embedding, track)?;
+                *active = ops::coupling_forward(active, &net_out, self.s_max())?;
+                log_det = Some(self.add_log_scale(log_det, &net_out)?);
+            }
             if let Some(halves) = self.routes.forward.get(j) {
                 [a, b] = split::regroup(&a, &b, halves)?;
             }
         }
         match log_det {
             Some(log_det) => Ok(([a, b], log_det)),
-            None => bail!("a flow has at least one pair"),
+            None => bail!("a flow has at least one coupling"),
         }
     }
 
@@ -257,20 +303,20 @@ impl Flow {
 
     /// `ln N(z; 0, I) + log_det - sum log_scale`.
     fn with_base_density(&self, squared_norm: &Tensor, log_det: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let constant = -0.5 * self.chunk_dim as f64 * (2.0 * std::f64::consts::PI).ln();
+        let constant = -0.5 * self.chunk_dim() as f64 * (2.0 * std::f64::consts::PI).ln();
         let base = squared_norm.affine(-0.5, constant)?;
         (base + log_det)?.broadcast_sub(&track.tensor(&self.log_scale).sum_all()?)
     }
 
     fn check_rows(&self, embedding: &Tensor, x: &Tensor) -> candle_core::Result<()> {
         let ((embedding_rows, width), (r, d)) = (embedding.dims2()?, x.dims2()?);
-        if d != self.chunk_dim || width != self.config.embedding || (embedding_rows != 1 && embedding_rows != r) {
+        let expected = self.config.couplings.size().embedding();
+        if d != self.chunk_dim() || width != expected || (embedding_rows != 1 && embedding_rows != r) {
             bail!(
-                "flow: embedding {:?} and chunks {:?}, expected [r or 1, {}] and [r, {}]",
+                "flow: embedding {:?} and chunks {:?}, expected [r or 1, {expected}] and [r, {}]",
                 embedding.dims(),
                 x.dims(),
-                self.config.embedding,
-                self.chunk_dim
+                self.chunk_dim()
             );
         }
         if x.dtype() != DType::F32 {
@@ -282,53 +328,78 @@ impl Flow {
     fn with_splits(
         config: FlowConfig,
         obs_dim: usize,
-        chunk_dim: usize,
+        chunk: ChunkShape,
         seed: u64,
         splits: Vec<Vec<u32>>,
         device: &Device,
     ) -> Result<Self, FlowError> {
-        let mut params = ParamsBuilder::new(seed, device);
-        Linear::build(&mut params, "encoder.0", [obs_dim, config.hidden], Init::FanIn)?;
-        Linear::build(&mut params, "encoder.1", [config.hidden, config.embedding], Init::FanIn)?;
-        params.constant("act_norm.shift", &[chunk_dim], 0.0)?;
-        params.constant("act_norm.log_scale", &[chunk_dim], 0.0)?;
+        let (size, mut params) = (config.couplings.size(), ParamsBuilder::new(seed, device));
+        Encoder::build(&mut params, size, obs_dim)?;
+        params.constant("act_norm.shift", &[chunk.dim()], 0.0)?;
+        params.constant("act_norm.log_scale", &[chunk.dim()], 0.0)?;
         for block in 0..config.n_blocks {
-            CouplingNet::build(&mut params, block, &config, chunk_dim / 2)?;
+            CouplingNet::build(&mut params, size, block, chunk)?;
         }
-        for (pair, split) in splits.into_iter().enumerate() {
-            params.fixed(&split_name(pair), split)?;
+        for (name, split) in config.split_names().iter().zip(splits) {
+            params.fixed(name, split)?;
         }
-        Self::assemble(config, obs_dim, chunk_dim, params.build())
+        Self::assemble(config, obs_dim, chunk, params.build())
     }
 
-    fn assemble(config: FlowConfig, obs_dim: usize, chunk_dim: usize, params: Params) -> Result<Self, FlowError> {
-        let n_pairs = config.n_blocks / 2;
-        let splits = (0..n_pairs).map(|pair| params.fixed(&split_name(pair))).collect::<Result<Vec<_>, _>>()?;
+    fn assemble(config: FlowConfig, obs_dim: usize, chunk: ChunkShape, params: Params) -> Result<Self, FlowError> {
+        let (size, n_turns) = (config.couplings.size(), config.partition.n_turns());
+        let names = config.split_names();
+        let splits = names.iter().map(|name| params.fixed(name)).collect::<Result<Vec<_>, _>>()?;
+        // The couplings index by these, so they are checked first.
+        let routes = Routes::new(&splits, chunk.dim())?;
+        let turns = |(index, split): (usize, &&[u32])| -> Result<Vec<CouplingNet>, ParamsError> {
+            let net = |turn| {
+                let halves = Halves::of(split, index, turn);
+                CouplingNet::new(&params, size, index * n_turns + turn, chunk, halves)
+            };
+            (0..n_turns).map(net).collect()
+        };
         Ok(Self {
             config,
             obs_dim,
-            chunk_dim,
-            encoder: [Linear::new(&params, "encoder.0")?, Linear::new(&params, "encoder.1")?],
+            chunk,
+            encoder: Encoder::new(&params, size, obs_dim)?,
             shift: params.var("act_norm.shift")?.clone(),
             log_scale: params.var("act_norm.log_scale")?.clone(),
-            pairs: (0..n_pairs)
-                .map(|pair| Ok([CouplingNet::new(&params, 2 * pair)?, CouplingNet::new(&params, 2 * pair + 1)?]))
-                .collect::<Result<_, ParamsError>>()?,
-            routes: Routes::new(&splits, chunk_dim)?,
+            turns: splits.iter().enumerate().map(turns).collect::<Result<_, _>>()?,
+            routes,
             params,
         })
     }
 }
 
-fn check_sizes(config: &FlowConfig, obs_dim: usize, chunk_dim: usize) -> Result<(), FlowError> {
-    let sizes = [
-        ("n_blocks", config.n_blocks, "an even number, at least 2", true),
-        ("chunk_dim", chunk_dim, "an even number, at least 2", true),
-        ("obs_dim", obs_dim, "at least 1", false),
-        ("hidden", config.hidden, "at least 1", false),
-        ("embedding", config.embedding, "at least 1", false),
+impl FlowConfig {
+    const fn n_splits(&self) -> usize {
+        self.n_blocks / self.partition.n_turns()
+    }
+
+    fn split_names(&self) -> Vec<String> {
+        (0..self.n_splits()).map(|index| self.partition.split_name(index)).collect()
+    }
+}
+
+fn check_sizes(config: &FlowConfig, obs_dim: usize, chunk: ChunkShape) -> Result<(), FlowError> {
+    let is_even = |found: usize| found > 0 && found.is_multiple_of(2);
+    let [even, some] = ["an even number, at least 2", "at least 1"];
+    let steps_are_halved = config.partition != Partition::RandomSteps || is_even(chunk.n_steps);
+    let mut sizes = vec![
+        ("n_blocks", config.n_blocks, even, is_even(config.n_blocks)),
+        ("chunk_dim", chunk.dim(), even, is_even(chunk.dim())),
+        ("chunk_len", chunk.n_steps, even, steps_are_halved),
+        ("obs_dim", obs_dim, some, obs_dim > 0),
     ];
-    match sizes.into_iter().find(|&(_, found, _, even)| found == 0 || (even && found % 2 != 0)) {
+    match config.couplings.size() {
+        NetSize::Mlp { hidden, embedding } => {
+            sizes.extend([("hidden", hidden, some, hidden > 0), ("embedding", embedding, some, embedding > 0)]);
+        }
+        NetSize::Token(size) => sizes.extend(size.checks(obs_dim)),
+    }
+    match sizes.into_iter().find(|&(_, _, _, is_allowed)| !is_allowed) {
         Some((field, found, expected, _)) => Err(FlowError::Size { field, found, expected }),
         None => Ok(()),
     }

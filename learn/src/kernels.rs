@@ -48,18 +48,21 @@ macro_rules! dispatched {
 
 mod activation;
 mod affine;
+mod attention;
 mod categorical;
 mod columns;
 mod layer_norm;
 mod matmul;
 mod optimizer;
 mod process;
+mod rms_norm;
 
 pub(crate) use activation::{silu, silu_backward, silu_in_place, tanh_backward, tanh_rows};
 pub(crate) use affine::{
     act_norm_forward, act_norm_forward_backward, act_norm_inverse, act_norm_inverse_backward, coupling_forward,
     coupling_forward_backward, coupling_inverse, coupling_inverse_backward, sum_log_scale, sum_log_scale_backward,
 };
+pub(crate) use attention::{AttentionRow, attention, attention_backward, rotate};
 pub(crate) use categorical::{
     cross_entropy, cross_entropy_backward, softmax_expectation, softmax_expectation_backward,
 };
@@ -68,6 +71,7 @@ pub(crate) use layer_norm::{layer_norm_silu, layer_norm_silu_backward};
 pub(crate) use matmul::{Matrix, matmul};
 pub(crate) use optimizer::{AdamWStep, adamw, add_assign, polyak, sum_of_squares};
 pub use process::{ProcessError, configure_process};
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward};
 
 /// The instruction sets that the kernels are compiled for.
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@
 
 use crate::ops::{self, Activation};
 use crate::params::{Params, ParamsBuilder, ParamsError};
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 
 /// Which way gradients may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,12 @@ impl Linear {
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
         let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
         Ok(Self { weight: var("weight")?, bias: var("bias")? })
+    }
+
+    /// Where it computes.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.weight.device()
     }
 
     /// `[r, in]` to `[r, out]`.
@@ -282,5 +288,71 @@ impl LayerNormSilu {
     /// When `x` has the wrong shape.
     pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
         ops::layer_norm_silu(x, &track.tensor(&self.weight), &track.tensor(&self.bias))
+    }
+}
+
+/// `x w` without a bias, `x [r, in]`, `w [in, out]`.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    weight: Var,
+    no_bias: Tensor,
+}
+
+impl Projection {
+    /// Adds `name.weight` to the parameters.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn build(params: &mut ParamsBuilder, name: &str, shape: [usize; 2]) -> Result<(), ParamsError> {
+        Init::FanIn.add(params, &format!("{name}.weight"), shape, shape[0])
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        let weight = params.var(&format!("{name}.weight"))?.clone();
+        Ok(Self { no_bias: Tensor::zeros(weight.dim(1)?, weight.dtype(), weight.device())?, weight })
+    }
+
+    /// `[r, in]` to `[r, out]`.
+    ///
+    /// # Errors
+    /// When `x` has the wrong shape.
+    pub fn forward(&self, x: &Tensor, activation: Activation, track: Track) -> candle_core::Result<Tensor> {
+        ops::linear_act(x, &track.tensor(&self.weight), &self.no_bias, activation)
+    }
+}
+
+/// RMSNorm.
+#[derive(Clone, Debug)]
+pub struct RmsNorm {
+    weight: Var,
+}
+
+impl RmsNorm {
+    /// Adds `name.weight` (ones).
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn build(params: &mut ParamsBuilder, name: &str, width: usize) -> Result<(), ParamsError> {
+        params.constant(&format!("{name}.weight"), &[width], 1.0)
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        Ok(Self { weight: params.var(&format!("{name}.weight"))?.clone() })
+    }
+
+    /// `[r, width]` to `[r, width]`.
+    ///
+    /// # Errors
+    /// When `x` has the wrong shape.
+    pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        ops::rms_norm(x, &track.tensor(&self.weight))
     }
 }

@@ -2,7 +2,7 @@
 //! chunks, and the four stages that improve the one by the other.
 //!
 //! - [`Trainer`] is the four stages: it says what is to be done, takes gradient steps, takes episodes.
-//! - [`Policy`] is a snapshot that acts: N candidate chunks, the critic chooses.
+//! - [`Policy`] is a snapshot that acts: N candidate chunks, the critic chooses, or their likelihood.
 //! - [`PolicyNet`] is what a policy network offers, [`flow::Flow`] the one of the method; [`critic::ChunkCritic`] scores its
 //!   chunks; [`objectives`] is what the actor improves.
 //!
@@ -26,6 +26,7 @@ mod rollout;
 pub mod training;
 
 // The networks.
+pub mod chunk;
 pub mod critic;
 pub mod flow;
 pub mod hl_gauss;
@@ -33,6 +34,7 @@ pub mod layers;
 pub mod policy_net;
 pub mod squash;
 pub mod standardizer;
+pub mod transformer;
 
 // The numerics under them.
 pub mod adamw;
@@ -44,7 +46,7 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, ActionRange, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
+pub use config::{Acting, ActionRange, Choice, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;

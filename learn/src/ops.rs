@@ -11,6 +11,7 @@
 
 pub mod plain;
 
+mod attention;
 mod columns;
 mod coupling;
 mod distribution;
@@ -20,6 +21,7 @@ mod slices;
 
 use candle_core::{Result, Tensor, bail};
 
+pub use attention::{AttentionShape, Rotary, Visible};
 pub use columns::Columns;
 pub(crate) use slices::{read, write};
 
@@ -128,6 +130,43 @@ pub fn layer_norm_silu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Ten
         return plain::layer_norm_silu(x, weight, bias);
     }
     x.contiguous()?.apply_op3(weight, bias, norm::LayerNormSilu::default())
+}
+
+/// `x weight / sqrt(mean x^2 + 1e-6)` over the columns (Zhang and Sennrich 2019, "RMSNorm"); `x [r, d]`, `weight [d]`.
+///
+/// # Errors
+/// When the shapes do not fit together.
+pub fn rms_norm(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    norm::check(x, weight, weight)?;
+    if !x.device().is_cpu() {
+        return plain::rms_norm(x, weight);
+    }
+    x.contiguous()?.apply_op2(weight, norm::RmsNorm::default())
+}
+
+/// Attention of several heads (Vaswani et al. 2017): `out_t = sum_s softmax_s(q_t k_s / sqrt(d_h)) v_s` over the keys that
+/// query `t` sees; `q [r T, W]`, `k` and `v [r S, W]`, or `[S, W]` for all rows, result `[r T, W]`.
+///
+/// # Errors
+/// When the shapes do not fit together, or a query sees no key.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, shape: &AttentionShape) -> Result<Tensor> {
+    shape.check(q, k, v)?;
+    if !q.device().is_cpu() {
+        return plain::attention(q, k, v, shape);
+    }
+    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, attention::Attention::new(shape.clone()))
+}
+
+/// Turns `x [r T, W]` by the angles of its tokens' positions.
+///
+/// # Errors
+/// When `x` does not fit the positions.
+pub fn rotate(x: &Tensor, rotary: &Rotary) -> Result<Tensor> {
+    rotary.check(x)?;
+    if !x.device().is_cpu() {
+        return plain::rotate(x, rotary);
+    }
+    x.contiguous()?.apply_op1(attention::Rotate(rotary.clone()))
 }
 
 /// `-sum_j target_j ln softmax(logits)_j` per row: `logits [r, n]`, `target [r, n]`, result `[r]`. The targets are data:

@@ -1,11 +1,14 @@
 //! A policy that acts: networks, normalizer and the way in which candidates are chosen. It is a snapshot: the learner
 //! goes on without changing it.
 
+use crate::chunk::ChunkShape;
+use crate::config::no_density;
 use crate::critic::{ChunkCritic, CriticConfig};
 use crate::layers::Track;
+use crate::policy_net::Draw;
 use crate::policy_net::{PolicyConfig, PolicyNet};
-use crate::squash::squash;
-use crate::{Acting, Actor, LearnError, Normalizer};
+use crate::squash::{action_log_prob, squash};
+use crate::{Acting, Actor, Choice, LearnError, Normalizer};
 use bridge::random::Rng;
 use bridge::{EnvironmentSpec, config, storage};
 use candle_core::{Device, Tensor};
@@ -30,6 +33,8 @@ pub struct PolicyHeader {
     pub critic: CriticConfig,
     /// How it acts.
     pub acting: Acting,
+    /// What chooses among its candidates.
+    pub choice: Choice,
 }
 
 /// A policy that acts.
@@ -84,6 +89,16 @@ impl Policy {
         self
     }
 
+    /// The same networks, choosing among their candidates in another way.
+    ///
+    /// # Errors
+    /// When the likeliest of several candidates is wanted of a policy without a density.
+    pub fn choosing_by(mut self, choice: Choice) -> Result<Self, LearnError> {
+        choice.check(self.header.acting.n_candidates, &self.header.policy)?;
+        self.header.choice = choice;
+        Ok(self)
+    }
+
     /// Checks that the policy fits an environment.
     ///
     /// # Errors
@@ -123,20 +138,20 @@ impl Policy {
         let unusable = |reason: String| LearnError::Checkpoint { path: folder.to_owned(), reason };
         let header: PolicyHeader =
             config::load(&folder.join(HEADER_FILE)).map_err(|error| unusable(error.to_string()))?;
-        let (observation_len, chunk_dim) = (header.normalizer.observation_len(), header.chunk_dim());
+        let (observation_len, chunk) = (header.normalizer.observation_len(), header.chunk_shape());
         let bytes = read(folder, NET_FILE)?;
         let net = header
             .policy
-            .read(observation_len, chunk_dim, &bytes)
+            .read(observation_len, chunk, &bytes)
             .map_err(|error| unusable(format!("{NET_FILE}: {error}")))?;
-        let critic_dim = header.critic.backup.n_actions(header.chunk_len) * header.normalizer.action_len();
-        let critic = ChunkCritic::new(header.critic, observation_len, critic_dim, 0, &Device::Cpu)?;
+        let read_by_critic = ChunkShape { n_steps: header.critic.backup.n_actions(chunk.n_steps), ..chunk };
+        let critic = ChunkCritic::new(header.critic, observation_len, read_by_critic, 0, &Device::Cpu)?;
         critic.load_bytes(&read(folder, CRITIC_FILE)?).map_err(|error| unusable(format!("{CRITIC_FILE}: {error}")))?;
         Ok(Self { header, net, critic })
     }
 
     /// The policy's best normalized chunk for one normalized observation: N candidates at the acting temperature, the one
-    /// that the critics value most.
+    /// that the critics value most or that is the likeliest.
     fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
         let n = n_candidates.max(1);
@@ -145,15 +160,17 @@ impl Policy {
         let noise = Tensor::from_vec(noise, (n, self.net.noise_len()), &Device::Cpu)?;
         // One row of embedding serves all candidates.
         let embedding = self.net.embed(&observation, Track::Frozen)?;
-        let chunks = squash(&self.net.sample(&embedding, &noise, Track::Frozen)?.u)?;
-        let best = if n == 1 {
-            0
-        } else {
-            let values = self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
-            // The first of equals, and never a NaN.
-            (1..n).fold(0, |best, i| if values[i] > values[best] || values[best].is_nan() { i } else { best })
+        let Draw { u, log_prob } = self.net.sample(&embedding, &noise, Track::Frozen)?;
+        let chunks = squash(&u)?;
+        let scores = match (n, self.header.choice, &log_prob) {
+            (1, ..) => vec![0.0],
+            (_, Choice::Value, _) => self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?,
+            (_, Choice::Likelihood, Some(log_prob)) => action_log_prob(log_prob, &u)?.to_vec1::<f32>()?,
+            (_, Choice::Likelihood, None) => return Err(no_density(n, &self.header.policy)),
         };
-        Ok(chunks.get(best)?.to_vec1()?)
+        // The first of equals, and never a NaN.
+        let better = |best: usize, i| if scores[i] > scores[best] || scores[best].is_nan() { i } else { best };
+        Ok(chunks.get((1..n).fold(0, better))?.to_vec1()?)
     }
 }
 
@@ -161,7 +178,13 @@ impl PolicyHeader {
     /// H d: values in a chunk.
     #[must_use]
     pub const fn chunk_dim(&self) -> usize {
-        self.chunk_len * self.normalizer.action_len()
+        self.chunk_shape().dim()
+    }
+
+    /// How they fall into steps.
+    #[must_use]
+    pub const fn chunk_shape(&self) -> ChunkShape {
+        ChunkShape { n_steps: self.chunk_len, action_len: self.normalizer.action_len() }
     }
 }
 

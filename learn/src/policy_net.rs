@@ -25,7 +25,8 @@ mod standardized;
 mod time;
 
 use crate::LearnError;
-use crate::flow::{Flow, FlowConfig};
+use crate::chunk::ChunkShape;
+use crate::flow::{Couplings, Flow, FlowConfig, Partition};
 use crate::layers::{MlpSize, Track};
 use crate::noise::tempered;
 use crate::params::{Params, ParamsError};
@@ -47,12 +48,12 @@ use std::fmt::Debug;
 pub enum PolicyConfig {
     /// Conditional normalizing flow; see [`crate::flow`].
     Flow {
-        /// Number of couplings, even, at least 2: two make a pair. 12 for states; 8 and fewer need a larger `s_max`.
+        /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; 8 and fewer need a larger `s_max`.
         n_blocks: usize,
-        /// Width of the two hidden layers of each coupling, and of the encoder's first layer.
-        hidden: usize,
-        /// Width of the encoded observation.
-        embedding: usize,
+        /// The networks of the couplings.
+        couplings: Couplings,
+        /// Which values each coupling reads and which it transforms.
+        partition: Partition,
         /// Bound of a coupling's log-scale. 1 with 8 blocks or more, 2 with fewer.
         s_max: Positive,
     },
@@ -247,12 +248,17 @@ impl PolicyConfig {
         }
     }
 
-    /// A new network for observations `[r, observation_len]` and chunks `[r, chunk_dim]`.
+    /// A new network for observations `[r, observation_len]` and chunks `[r, D]`.
     ///
     /// # Errors
     /// When a size is not allowed.
-    pub fn build(&self, observation_len: usize, chunk_dim: usize, seed: u64) -> Result<Box<dyn PolicyNet>, LearnError> {
-        self.make(observation_len, chunk_dim, Source::Seed(seed))
+    pub fn build(
+        &self,
+        observation_len: usize,
+        chunk: impl Into<ChunkShape>,
+        seed: u64,
+    ) -> Result<Box<dyn PolicyNet>, LearnError> {
+        self.make(observation_len, chunk.into(), Source::Seed(seed))
     }
 
     /// The network that was saved by [`Params::to_bytes`].
@@ -262,18 +268,18 @@ impl PolicyConfig {
     pub fn read(
         &self,
         observation_len: usize,
-        chunk_dim: usize,
+        chunk: impl Into<ChunkShape>,
         bytes: &[u8],
     ) -> Result<Box<dyn PolicyNet>, LearnError> {
-        self.make(observation_len, chunk_dim, Source::Bytes(bytes))
+        self.make(observation_len, chunk.into(), Source::Bytes(bytes))
     }
 
-    fn make(&self, observation: usize, chunk: usize, from: Source<'_>) -> Result<Box<dyn PolicyNet>, LearnError> {
+    fn make(&self, observation: usize, chunk: ChunkShape, from: Source<'_>) -> Result<Box<dyn PolicyNet>, LearnError> {
         self.check()?;
-        let widths = Widths { observation, chunk };
+        let widths = Widths { observation, chunk: chunk.dim() };
         Ok(match *self {
-            Self::Flow { n_blocks, hidden, embedding, s_max } => {
-                let config = FlowConfig { n_blocks, hidden, embedding, s_max };
+            Self::Flow { n_blocks, couplings, partition, s_max } => {
+                let config = FlowConfig { n_blocks, couplings, partition, s_max };
                 Box::new(match from {
                     Source::Seed(seed) => Flow::new(config, observation, chunk, seed, &Device::Cpu)?,
                     Source::Bytes(bytes) => Flow::from_bytes(config, observation, chunk, bytes, &Device::Cpu)?,

@@ -24,6 +24,8 @@ pub struct ChunkBatch {
     pub chunks: Vec<f32>,
     /// Whether a chunk has no padding, n.
     pub is_whole: Vec<bool>,
+    /// Steps of a chunk that were carried out, n; H where it has no padding.
+    pub n_valid: Vec<usize>,
     /// Discounted reward of the target's steps, n.
     pub rewards: Vec<f32>,
     /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
@@ -48,6 +50,7 @@ impl ChunkBatch {
     fn clear(&mut self) {
         self.n_rows = 0;
         self.is_whole.clear();
+        self.n_valid.clear();
         self.has_next.clear();
         for values in [
             &mut self.observations,
@@ -187,6 +190,7 @@ impl Replay {
             episode.push_chunk(backup_end, self.chunk_len, &mut batch.next_chunks);
             batch.has_next.push(backup_end < n_steps);
             batch.is_whole.push(step_idx + self.chunk_len <= n_steps);
+            batch.n_valid.push(self.chunk_len.min(n_steps - step_idx));
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
             for &r in &episode.rewards[step_idx..backup_end] {
                 reward += weight * f64::from(r);

@@ -23,6 +23,7 @@ pub use position::{Position, Stage};
 pub use state::TrainerState;
 
 use crate::adamw::AdamW;
+use crate::chunk::ChunkShape;
 use crate::critic::ChunkCritic;
 use crate::gate::{Returns, Verdict};
 use crate::layers::Track;
@@ -30,8 +31,7 @@ use crate::policy::{Policy, PolicyHeader};
 use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
 use crate::squash::squash;
-use crate::{Acting, ActionRange, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
-use bridge::number::Positive;
+use crate::{Acting, ActionRange, Choice, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::random::{Rng, stream};
 use bridge::{EnvironmentSpec, Episode};
 use candle_core::{Device, Tensor};
@@ -94,7 +94,7 @@ pub struct Trainer {
     seed: u64,
     environment: EnvironmentSpec,
     normalizer: Normalizer,
-    imitation_temperature: Positive,
+    imitation_acting: Acting,
 
     offline: Replay,
     imitation_starts: Vec<ChunkStart>,
@@ -131,7 +131,8 @@ struct Published {
 }
 
 impl Trainer {
-    /// A trainer at the start of imitation.
+    /// A trainer at the start of imitation. The imitation policy acts by likelihood: without a critic, it carries out the
+    /// likeliest of its candidates.
     ///
     /// # Errors
     /// When the configuration makes no sense or the demonstrations do not suffice.
@@ -139,10 +140,12 @@ impl Trainer {
         config: LearnConfig,
         environment: EnvironmentSpec,
         demonstrations: &[Episode],
-        imitation_temperature: Positive,
+        imitation_acting: impl Into<Acting>,
         seed: u64,
     ) -> Result<Self, LearnError> {
         config.check()?;
+        let imitation_acting = imitation_acting.into();
+        Choice::Likelihood.check(imitation_acting.n_candidates, &config.policy)?;
         let mut normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
         if config.action_range == ActionRange::Limits {
             normalizer = normalizer.over_limits(&environment);
@@ -159,11 +162,12 @@ impl Trainer {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
         let imitation_openings = offline.openings(&imitation_starts);
-        let (observation_len, chunk_dim) = (environment.observation_len, config.chunk_len * environment.action_len);
-        let critic_dim = backup.n_actions(config.chunk_len) * environment.action_len;
-        let mut actor = config.policy.build(observation_len, chunk_dim, seed)?;
+        let observation_len = environment.observation_len;
+        let chunk = ChunkShape { n_steps: config.chunk_len, action_len: environment.action_len };
+        let read_by_critic = ChunkShape { n_steps: backup.n_actions(config.chunk_len), ..chunk };
+        let mut actor = config.policy.build(observation_len, chunk, seed)?;
         actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
-        let critic = ChunkCritic::new(config.critic, observation_len, critic_dim, seed, &Device::Cpu)?;
+        let critic = ChunkCritic::new(config.critic, observation_len, read_by_critic, seed, &Device::Cpu)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
@@ -175,7 +179,7 @@ impl Trainer {
             seed,
             environment,
             normalizer,
-            imitation_temperature,
+            imitation_acting,
             online: empty,
             offline,
             imitation_openings,
@@ -267,13 +271,12 @@ impl Trainer {
         }
     }
 
-    /// The frozen imitation policy pi_0: one candidate, no critic.
+    /// The frozen imitation policy pi_0: no critic, the likeliest candidate.
     ///
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn imitation_policy(&self) -> Result<Policy, LearnError> {
-        let acting = Acting { n_candidates: 1, temperature: self.imitation_temperature };
-        self.policy_of(self.reference.as_ref(), "imitation".into(), acting)
+        self.policy_of(self.reference.as_ref(), "imitation".into(), self.imitation_acting, Choice::Likelihood)
     }
 
     /// Q of a chunk of the actor's own at the first state of each demonstration, mean over the first of them: what the critic
@@ -295,10 +298,16 @@ impl Trainer {
 
     /// The learner's newest average of the actor, and its critic, as a policy.
     fn snapshot(&self, name: String) -> Result<Policy, LearnError> {
-        self.policy_of(self.average.as_ref(), name, self.config.acting)
+        self.policy_of(self.average.as_ref(), name, self.config.acting, Choice::Value)
     }
 
-    fn policy_of(&self, net: &dyn PolicyNet, name: String, acting: Acting) -> Result<Policy, LearnError> {
+    fn policy_of(
+        &self,
+        net: &dyn PolicyNet,
+        name: String,
+        acting: Acting,
+        choice: Choice,
+    ) -> Result<Policy, LearnError> {
         let header = PolicyHeader {
             name,
             environment: self.environment.clone(),
@@ -307,6 +316,7 @@ impl Trainer {
             policy: self.config.policy,
             critic: self.config.critic,
             acting,
+            choice,
         };
         Ok(Policy::new(header, net.deep_clone()?, self.target_critic.deep_clone()?))
     }
@@ -351,8 +361,12 @@ impl Trainer {
         gather_mixed((&self.offline, offline_rows), (&self.online, online_rows), &mut self.batch);
     }
 
+    const fn chunk_shape(&self) -> ChunkShape {
+        ChunkShape { n_steps: self.config.chunk_len, action_len: self.environment.action_len }
+    }
+
     const fn chunk_dim(&self) -> usize {
-        self.config.chunk_len * self.environment.action_len
+        self.chunk_shape().dim()
     }
 }
 

@@ -8,8 +8,8 @@ use bridge::{Episode, EpisodeLabel, Outcome, random};
 use candle_core::{Device, Tensor, Var};
 use learn::Normalizer;
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, Head};
-use learn::flow::{Flow, FlowConfig};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticError, CriticNet, Head, TargetSubset};
+use learn::flow::{Couplings, Flow, FlowConfig, Partition};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::noise;
@@ -24,7 +24,13 @@ fn config(ensemble: usize) -> CriticConfig {
     let support = Support::new(-0.5, 2.0, 31).unwrap();
     let (head, combine, backup) = (Head::HlGauss, Combine::Min, Backup::Chunk);
     let behavior_penalty = 0.0.try_into().unwrap();
-    CriticConfig { ensemble, hidden: 24, n_layers: 3, support, head, combine, backup, behavior_penalty }
+    let (net, target_subset) = (CriticNet::Mlp { hidden: 24, n_layers: 3 }, TargetSubset::All);
+    CriticConfig { ensemble, net, support, head, combine, target_subset, backup, behavior_penalty }
+}
+
+fn flow_config(n_blocks: usize, hidden: usize, embedding: usize) -> FlowConfig {
+    let (couplings, partition) = (Couplings::Mlp { hidden, embedding }, Partition::Complementary);
+    FlowConfig { n_blocks, couplings, partition, s_max: 1.0.try_into().unwrap() }
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize)) -> Tensor {
@@ -86,10 +92,13 @@ fn values_are_learned() {
 fn values_are_compared() {
     let critic = random_critic(2);
     let (obs, action) = (normal(2, "obs", (1, OBS)), Var::from_tensor(&normal(2, "action", (24, CHUNK))).unwrap());
-    let lowest = critic.value(&obs, &action, Track::Frozen).unwrap();
+    let lowest = critic.value(&obs, action.as_tensor(), Track::Frozen).unwrap();
     let each = obs.broadcast_as((24, OBS)).unwrap().contiguous().unwrap();
-    let members: Vec<Vec<f32>> =
-        critic.members().iter().map(|member| vec1(&member.q(&each, &action, Track::Frozen).unwrap())).collect();
+    let members: Vec<Vec<f32>> = critic
+        .members()
+        .iter()
+        .map(|member| vec1(&member.q(&each, action.as_tensor(), Track::Frozen).unwrap()))
+        .collect();
     assert_ne!(members[0], members[1]);
     for (i, q) in vec1(&lowest).into_iter().enumerate() {
         assert!((q - members[0][i].min(members[1][i])).abs() < 1e-5);
@@ -133,7 +142,7 @@ fn first_actions_are_valued_alone() {
     let critic = random_variant(CriticConfig { backup: Backup::PerStep, ..config(2) }, n_inputs);
     let (obs, chunk) = (normal(11, "obs", (8, OBS)), Var::from_tensor(&normal(11, "chunk", (8, CHUNK))).unwrap());
     let first = chunk.narrow(1, 0, n_inputs).unwrap().contiguous().unwrap();
-    let q = critic.value(&obs, &chunk, Track::Frozen).unwrap();
+    let q = critic.value(&obs, chunk.as_tensor(), Track::Frozen).unwrap();
     assert_eq!(vec1(&q), vec1(&critic.value(&obs, &first, Track::Frozen).unwrap()));
     let store = q.sum_all().unwrap().backward().unwrap();
     for row in store.get(&chunk).unwrap().to_vec2::<f32>().unwrap() {
@@ -302,7 +311,7 @@ fn actor_gradient(flow: &Flow, critic: &ChunkCritic) -> Gradient {
 fn the_number_of_threads_changes_nothing() {
     let run = |n_threads: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap().install(|| {
-            let flow_config = FlowConfig { n_blocks: 4, hidden: 40, embedding: 9, s_max: 1.0.try_into().unwrap() };
+            let flow_config = flow_config(4, 40, 9);
             let flow = Flow::new(flow_config, OBS, CHUNK, 6, &Device::Cpu).unwrap();
             let critic = random_critic(6);
             let optimiser =
@@ -326,7 +335,7 @@ fn the_number_of_threads_changes_nothing() {
 /// Contract: the sum over the shards is the gradient of the whole batch, to rounding; metrics add up the same way.
 #[test]
 fn shards_add_up_to_the_batch() {
-    let flow_config = FlowConfig { n_blocks: 2, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() };
+    let flow_config = flow_config(2, 16, 8);
     let flow = Flow::new(flow_config, OBS, CHUNK, 7, &Device::Cpu).unwrap();
     let (obs, u) = (normal(7, "obs", (9, OBS)), normal(7, "u", (9, CHUNK)));
     let loss = |obs: &Tensor, u: &Tensor| -> Result<Tensor, GradientError> {
@@ -349,7 +358,7 @@ fn shards_add_up_to_the_batch() {
 /// one row is none.
 #[test]
 fn missing_gradients_are_named() {
-    let flow_config = FlowConfig { n_blocks: 2, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() };
+    let flow_config = flow_config(2, 16, 8);
     let flow = Flow::new(flow_config, OBS, CHUNK, 8, &Device::Cpu).unwrap();
     let embedding_only = |rows: std::ops::Range<usize>| {
         let loss = flow.embed(&normal(8, "obs", (rows.len(), OBS)), Track::Weights)?.sum_all()?;

@@ -8,7 +8,7 @@ mod oracle;
 use bridge::random;
 use candle_core::{Device, Result, Tensor, Var};
 use learn::adamw::{AdamW, AdamWConfig};
-use learn::flow::{Flow, FlowConfig, FlowError};
+use learn::flow::{Couplings, Flow, FlowConfig, FlowError, Partition};
 use learn::layers::Track;
 use learn::noise;
 use learn::shards::Gradient;
@@ -17,8 +17,13 @@ use oracle::flow::DoubleFlow;
 
 const OBS: usize = 5;
 
+fn sized(n_blocks: usize, hidden: usize, s_max: f64) -> FlowConfig {
+    let (couplings, partition) = (Couplings::Mlp { hidden, embedding: 8 }, Partition::Complementary);
+    FlowConfig { n_blocks, couplings, partition, s_max: s_max.try_into().unwrap() }
+}
+
 fn config(n_blocks: usize) -> FlowConfig {
-    FlowConfig { n_blocks, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() }
+    sized(n_blocks, 16, 1.0)
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize), std: f32) -> Tensor {
@@ -119,7 +124,7 @@ fn an_untrained_flow_is_the_diagonal_gaussian_of_the_data() -> Result<()> {
 #[test]
 fn a_trained_flow_integrates_to_one() -> Result<()> {
     let device = Device::Cpu;
-    let config = FlowConfig { n_blocks: 6, hidden: 32, embedding: 8, s_max: 2.0.try_into().unwrap() };
+    let config = sized(6, 32, 2.0);
     let flow = Flow::new(config, 1, 2, 5, &device).unwrap();
     let optimiser = AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
     let mut optimiser = AdamW::new(optimiser, flow.params());

@@ -8,7 +8,7 @@
 use bridge::random;
 use candle_core::{Device, Result, Tensor, Var};
 use learn::noise;
-use learn::ops::{self, Activation, Columns, plain};
+use learn::ops::{self, Activation, AttentionShape, Columns, Rotary, Visible, plain};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -91,6 +91,35 @@ proptest! {
     }
 
     #[test]
+    fn rms_norm(seed: u64, r in 1..40_usize, d in 2..90_usize) {
+        let (x, w) = (var(seed, "x", &[r, d], 2.0), var(seed, "w", &[d], 1.0));
+        compare(&[&x, &w], || ops::rms_norm(&x, &w), || plain::rms_norm(&x, &w));
+    }
+
+    // From 3 keys on: a softmax over one passes no gradient on, and no tolerance relative to it can hold.
+    #[test]
+    fn attention(seed: u64, r in 1..6_usize, n_queries in 1..9_usize, n_keys in 3..9_usize, len in 1..20_usize, kind in 0..4) {
+        let n_heads = 1 + seed as usize % 3;
+        let n_queries = if kind == 1 { n_keys } else { n_queries };
+        let visible = match kind {
+            1 => Visible::Causal,
+            2 => Visible::PerRow((0..r).map(|row| 3 + row % (n_keys - 2)).collect()),
+            _ => Visible::All,
+        };
+        let (key_rows, shape) = (if kind == 3 { 1 } else { r }, AttentionShape { n_heads, n_queries, n_keys, visible });
+        let q = var(seed, "q", &[r * n_queries, n_heads * len], 1.0);
+        let [k, v] = ["k", "v"].map(|name| var(seed, name, &[key_rows * n_keys, n_heads * len], 1.0));
+        compare(&[&q, &k, &v], || ops::attention(&q, &k, &v, &shape), || plain::attention(&q, &k, &v, &shape));
+    }
+
+    #[test]
+    fn rotate(seed: u64, r in 1..6_usize, n_heads in 1..4_usize, half in 1..9_usize, first in 0..50_usize) {
+        let rotary = Rotary::new(&[first, 0, first + 1], 2 * half).unwrap();
+        let x = var(seed, "x", &[r * 3, n_heads * 2 * half], 1.0);
+        compare(&[&x], || ops::rotate(&x, &rotary), || plain::rotate(&x, &rotary));
+    }
+
+    #[test]
     fn categorical(seed: u64, r in 1..40_usize, n in 2..120_usize) {
         let logits = var(seed, "logits", &[r, n], 3.0);
         let target = var(seed, "target", &[r, n], 1.0).abs().unwrap().detach();
@@ -144,7 +173,23 @@ fn detached_weights_cost_nothing() -> Result<()> {
 #[test]
 fn misfits_are_refused() {
     let t = |shape: &[usize]| var(5, "t", shape, 1.0).detach();
+    let attention = |n_queries, n_keys, visible, q: [usize; 2], k: [usize; 2]| {
+        let shape = AttentionShape { n_heads: 2, n_queries, n_keys, visible };
+        ops::attention(&t(&q), &t(&k), &t(&k), &shape)
+    };
+    let rows = |counts: &[usize]| Visible::PerRow(counts.into());
     let cases = [
+        ops::rms_norm(&t(&[2, 3]), &t(&[2])),
+        ops::rotate(&t(&[4, 6]), &Rotary::new(&[0, 1], 4).unwrap()),
+        ops::rotate(&t(&[3, 4]), &Rotary::new(&[0, 1], 4).unwrap()),
+        attention(2, 3, Visible::All, [4, 6], [6, 4]),
+        attention(2, 3, Visible::All, [4, 5], [6, 5]),
+        attention(2, 3, Visible::All, [5, 6], [6, 6]),
+        attention(2, 3, Visible::All, [6, 6], [6, 6]),
+        attention(2, 3, Visible::Causal, [4, 6], [6, 6]),
+        attention(2, 3, rows(&[1]), [4, 6], [6, 6]),
+        attention(2, 3, rows(&[1, 4]), [4, 6], [6, 6]),
+        attention(2, 3, rows(&[0, 3]), [4, 6], [6, 6]),
         ops::linear_act(&t(&[2, 3]), &t(&[4, 5]), &t(&[5]), Activation::None),
         ops::linear_act(&t(&[2, 3]), &t(&[3, 5]), &t(&[4]), Activation::None),
         ops::linear_act(&t(&[2, 3]), &t(&[3, 5]), &t(&[3, 5]), Activation::None),
@@ -163,5 +208,6 @@ fn misfits_are_refused() {
     for (i, case) in cases.iter().enumerate() {
         assert!(case.is_err(), "case {i} was accepted");
     }
+    assert!(Rotary::new(&[0], 3).is_err() && Rotary::new(&[], 2).is_err());
     assert!(Columns::new(&[0, 0], 2).is_err() && Columns::new(&[2], 2).is_err());
 }

@@ -8,6 +8,7 @@ mod oracle;
 use bridge::random;
 use candle_core::{Device, Result, Tensor};
 use learn::adamw::{AdamW, AdamWConfig};
+use learn::chunk::ChunkShape;
 use learn::layers::Track;
 use learn::noise;
 use learn::shards::Gradient;
@@ -16,7 +17,10 @@ use learn::{LearnError, PolicyConfig, PolicyNet};
 
 const OBS: usize = 3;
 
-const FLOW: &str = "Flow(n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0)";
+const FLOW: &str = "Flow(n_blocks: 4, couplings: Mlp(hidden: 32, embedding: 16), partition: Complementary, s_max: 2.0)";
+const TOKEN_FLOW: &str =
+    "Flow(n_blocks: 4, couplings: Token(width: 16, n_heads: 2, n_layers: 1, hidden: 32, n_observation_tokens: 2),
+          partition: Complementary, s_max: 2.0)";
 const GAUSSIAN: &str = "Gaussian(hidden: 32, n_layers: 2)";
 const MIXTURE: &str = "Mixture(n_components: 5, hidden: 32, n_layers: 2)";
 const FLOW_MATCHING: &str = "FlowMatching(n_steps: 10, one_step: false, hidden: 32, n_layers: 2)";
@@ -24,10 +28,15 @@ const ONE_STEP: &str = "FlowMatching(n_steps: 10, one_step: true, hidden: 32, n_
 const DIFFUSION: &str =
     "Diffusion(n_steps: 20, n_sampling_steps: 5, schedule: Cosine, clip: 3.0, hidden: 32, n_layers: 2)";
 const DETERMINISTIC: &str = "Deterministic(noise: 0.2, hidden: 32, n_layers: 2)";
-const ALL: [&str; 7] = [FLOW, GAUSSIAN, MIXTURE, FLOW_MATCHING, ONE_STEP, DIFFUSION, DETERMINISTIC];
+const ALL: [&str; 8] = [FLOW, TOKEN_FLOW, GAUSSIAN, MIXTURE, FLOW_MATCHING, ONE_STEP, DIFFUSION, DETERMINISTIC];
 
 fn config(text: &str) -> PolicyConfig {
     bridge::config::parse("policy", text).unwrap()
+}
+
+/// Steps of two values.
+fn shape(chunk_dim: usize) -> ChunkShape {
+    ChunkShape { n_steps: chunk_dim / 2, action_len: 2 }
 }
 
 fn normal(seed: u64, name: &str, shape: (usize, usize), std: f32) -> Tensor {
@@ -45,7 +54,7 @@ fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
 
 /// A network as if trained: statistics of some data, and its start values moved at random.
 fn random_net(text: &str, chunk_dim: usize) -> Box<dyn PolicyNet> {
-    let mut net = config(text).build(OBS, chunk_dim, 1).unwrap();
+    let mut net = config(text).build(OBS, shape(chunk_dim), 1).unwrap();
     net.initialise(&(normal(1, "data", (500, chunk_dim), 0.4) + 0.3).unwrap()).unwrap();
     let mut values = vec![0.0; net.params().n_elements()];
     let mut moves = values.clone();
@@ -79,7 +88,7 @@ fn densities_integrate_to_one() -> Result<()> {
     let grid: Vec<f32> =
         (0..n * n).flat_map(|i| [i / n, i % n].map(|index| (index as f64 * step - half_width) as f32)).collect();
     let grid = Tensor::from_vec(grid, (n * n, 2), &Device::Cpu)?;
-    for text in [FLOW, GAUSSIAN, MIXTURE] {
+    for text in [FLOW, TOKEN_FLOW, GAUSSIAN, MIXTURE] {
         let net = random_net(text, 2);
         for row in 0..2 {
             let obs = normal(4, "obs", (2, OBS), 1.0).narrow(0, row, 1)?.contiguous()?;
@@ -190,7 +199,7 @@ fn networks_are_copied() -> Result<()> {
     for text in ALL {
         let net = random_net(text, 6);
         let bytes = net.params().to_bytes().unwrap();
-        let (back, clone) = (config(text).read(OBS, 6, &bytes).unwrap(), net.deep_clone().unwrap());
+        let (back, clone) = (config(text).read(OBS, shape(6), &bytes).unwrap(), net.deep_clone().unwrap());
         assert!(back.params().to_bytes().unwrap() == bytes, "{text}");
         let noise = base_noise(net.as_ref(), 8, 1.0);
         let one = normal(9, "obs", (1, OBS), 1.0);
@@ -314,7 +323,7 @@ fn shares_of_modes(text: &str, n_steps: u64, learning_rate: f64) -> Result<[f64;
         )?;
         modes + noise::normal(&mut rng, (n, chunk_dim), 0.1, &Device::Cpu)?
     };
-    let mut net = config(text).build(OBS, chunk_dim, 1).unwrap();
+    let mut net = config(text).build(OBS, shape(chunk_dim), 1).unwrap();
     net.initialise(&batch()?).unwrap();
     let optimiser = AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
     let mut optimiser = AdamW::new(optimiser, net.params());
@@ -339,7 +348,8 @@ fn shares_of_modes(text: &str, n_steps: u64, learning_rate: f64) -> Result<[f64;
 #[test]
 fn two_modes_are_found_by_those_that_can_hold_them() -> Result<()> {
     let [flow_matching, diffusion] = [FLOW_MATCHING, DIFFUSION].map(|text| text.replace("hidden: 32", "hidden: 64"));
-    for (text, n_steps) in [(FLOW, 800), (MIXTURE, 800), (&flow_matching, 1500), (&diffusion, 1500)] {
+    for (text, n_steps) in [(FLOW, 800), (TOKEN_FLOW, 800), (MIXTURE, 800), (&flow_matching, 1500), (&diffusion, 1500)]
+    {
         let [first, second] = shares_of_modes(text, n_steps, 3e-3)?;
         assert!(first > 0.25 && second > 0.25, "{text}: {first} and {second}");
         assert!(first + second > 0.7, "{text}: {first} and {second}");
@@ -363,7 +373,24 @@ fn impossible_sizes_are_refused() {
             "Diffusion(n_steps: 20, n_sampling_steps: 6, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 2)",
             "learn.policy.n_sampling_steps: found 6, expected a divisor of n_steps, which is 20",
         ),
-        ("Flow(n_blocks: 3, hidden: 8, embedding: 8, s_max: 1.0)", "n_blocks is 3"),
+        (
+            "Flow(n_blocks: 3, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 1.0)",
+            "n_blocks is 3",
+        ),
+        (
+            "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: RandomSteps, s_max: 1.0)",
+            "chunk_len is 1, expected an even number",
+        ),
+        (
+            "Flow(n_blocks: 2, couplings: Token(width: 6, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 1),
+                  partition: Random, s_max: 1.0)",
+            "width is 6, expected a multiple of twice n_heads",
+        ),
+        (
+            "Flow(n_blocks: 2, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 4),
+                  partition: Random, s_max: 1.0)",
+            "n_observation_tokens is 4",
+        ),
     ] {
         let refused: std::result::Result<_, LearnError> = config(text).build(OBS, 6, 1);
         let error = refused.err().unwrap().to_string();

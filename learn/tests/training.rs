@@ -10,8 +10,8 @@ use learn::{
     Work, play_all,
 };
 use line::{
-    FLOW, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return, run,
-    temperature, trainer,
+    CRITIC, FLOW, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make,
+    mean_return, run, temperature, trainer,
 };
 use std::error::Error;
 
@@ -52,6 +52,34 @@ fn the_stages_improve_the_policy() -> TestResult {
     let settled = kl[kl.len() / 2..].iter().sum::<f64>() / (kl.len() / 2) as f64;
     let target = 0.3 * 4.0;
     assert!((0.4 * target..2.5 * target).contains(&settled), "KL {settled} nats, target {target}");
+    Ok(())
+}
+
+/// Contract: token couplings and a transformer critic learn the same problem: imitation returns what was demonstrated, offline
+/// RL more.
+#[test]
+fn tokens_learn_it_too() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let policy =
+        "Flow(n_blocks: 4, couplings: Token(width: 16, n_heads: 2, n_layers: 1, hidden: 32, n_observation_tokens: 2),
+                       partition: Complementary, s_max: 2.0)";
+    let critic =
+        "ensemble: 3, net: Transformer(width: 16, n_heads: 2, n_layers: 1, hidden: 32, n_observation_tokens: 2),
+         head: HlGauss, combine: Min, target_subset: Random(2), backup: Chunk, behavior_penalty: 0.0";
+    let config = config_of(policy, critic, REVERSE_KL)?;
+    let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+    let mut returns = Vec::new();
+    while returns.len() < 2 {
+        match trainer.learn()?.boundary {
+            Some(Boundary::Stage(Stage::Imitation)) => returns.push(mean_return(&trainer.imitation_policy()?)?),
+            Some(Boundary::Stage(Stage::Offline)) => returns.push(mean_return(&trainer.policy()?)?),
+            _ => {}
+        }
+    }
+    let demonstrated = demonstrations.iter().map(|e| e.label.outcome.total_reward).sum::<f64>() / 40.0;
+    let [imitation, offline] = returns[..] else { return Err("two stages were to be evaluated".into()) };
+    assert!((imitation - demonstrated).abs() < 0.25, "demonstrated {demonstrated}, imitated {imitation}");
+    assert!(offline > imitation + 0.1, "imitation {imitation}, offline {offline}");
     Ok(())
 }
 
@@ -106,20 +134,27 @@ fn threads_do_not_change_a_bit() -> TestResult {
 }
 
 /// The policies that have a density, then those that have none.
-const POLICIES: [[&str; 4]; 2] = [
-    [
-        "Flow(n_blocks: 2, hidden: 8, embedding: 8, s_max: 2.0)",
+const POLICIES: [&[&str]; 2] = [
+    &[
+        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 2.0)",
+        "Flow(n_blocks: 2, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2),
+              partition: Complementary, s_max: 2.0)",
+        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 2, hidden: 8, n_observation_tokens: 1),
+              partition: RandomSteps, s_max: 2.0)",
         "Gaussian(hidden: 8, n_layers: 1)",
         "Mixture(n_components: 3, hidden: 8, n_layers: 2)",
         "Mixture(n_components: 1, hidden: 8, n_layers: 1)",
     ],
-    [
+    &[
         "FlowMatching(n_steps: 3, one_step: false, hidden: 8, n_layers: 2)",
         "FlowMatching(n_steps: 3, one_step: true, hidden: 8, n_layers: 1)",
         "Diffusion(n_steps: 4, n_sampling_steps: 2, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
         "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)",
     ],
 ];
+
+/// A transformer critic.
+const TRANSFORMER: &str = "Transformer(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2)";
 
 /// The objectives that need a density, then those that need none.
 const OBJECTIVES: [&[&str]; 2] = [
@@ -174,18 +209,17 @@ fn assert_repeatable(config: &LearnConfig, demonstrations: &[Episode]) -> TestRe
 #[test]
 fn every_policy_and_objective_is_repeatable() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     let [with_density, without] = POLICIES;
     let [needing, needing_none] = OBJECTIVES;
-    let all = with_density.into_iter().flat_map(|policy| needing.iter().map(move |objective| (policy, *objective)));
+    let all = with_density.iter().flat_map(|policy| needing.iter().map(move |objective| (*policy, *objective)));
     let all = all.chain(
         with_density
-            .into_iter()
+            .iter()
             .chain(without)
-            .flat_map(|policy| needing_none.iter().map(move |objective| (policy, *objective))),
+            .flat_map(|policy| needing_none.iter().map(move |objective| (*policy, *objective))),
     );
     for (policy, objective) in all {
-        let config = short(config_of(policy, critic, objective)?);
+        let config = short(config_of(policy, CRITIC, objective)?);
         assert_repeatable(&config, &demonstrations).map_err(|error| format!("{policy}, {objective}: {error}"))?;
     }
     Ok(())
@@ -195,13 +229,16 @@ fn every_policy_and_objective_is_repeatable() -> TestResult {
 #[test]
 fn every_critic_is_repeatable() -> TestResult {
     let demonstrations = demonstrations()?;
-    for critic in [
-        "ensemble: 3, head: Mse, combine: Mean, backup: Chunk, behavior_penalty: 0.0",
-        "ensemble: 2, head: Mse, combine: Min, backup: PerStep, behavior_penalty: 0.1",
-        "ensemble: 10, head: HlGauss, combine: Mean, backup: NStep, behavior_penalty: 0.0",
+    for rest in [
+        "ensemble: 3, head: Mse, combine: Mean, target_subset: All, backup: Chunk, behavior_penalty: 0.0",
+        "ensemble: 2, head: Mse, combine: Min, target_subset: All, backup: PerStep, behavior_penalty: 0.1",
+        "ensemble: 10, head: HlGauss, combine: Min, target_subset: Random(2), backup: NStep, behavior_penalty: 0.0",
     ] {
-        let config = short(config_of(FLOW, critic, REVERSE_KL)?);
-        assert_repeatable(&config, &demonstrations).map_err(|error| format!("{critic}: {error}"))?;
+        for net in ["Mlp(hidden: 32, n_layers: 2)", TRANSFORMER] {
+            let critic = format!("net: {net}, {rest}");
+            let config = short(config_of(FLOW, &critic, REVERSE_KL)?);
+            assert_repeatable(&config, &demonstrations).map_err(|error| format!("{critic}: {error}"))?;
+        }
     }
     Ok(())
 }
@@ -210,10 +247,9 @@ fn every_critic_is_repeatable() -> TestResult {
 #[test]
 fn densities_that_are_not_there_are_refused() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
     for policy in POLICIES[1] {
         for objective in OBJECTIVES[0] {
-            let config = config_of(policy, critic, objective)?;
+            let config = config_of(policy, CRITIC, objective)?;
             let refused = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3);
             let error = refused.err().ok_or("a density was made up")?.to_string();
             let names = [policy, objective].map(|text| text.split('(').next().unwrap_or_default());
@@ -267,7 +303,7 @@ fn unlike_next_chunks_cost() -> TestResult {
     let demonstrations = demonstrations()?;
     let mut means = Vec::new();
     for penalty in [0.0, 0.1, 0.2] {
-        let critic = format!("ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: {penalty:?}");
+        let critic = CRITIC.replace("behavior_penalty: 0.0", &format!("behavior_penalty: {penalty:?}"));
         let config = short(config_of(FLOW, &critic, REVERSE_KL)?);
         let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
         let report = loop {

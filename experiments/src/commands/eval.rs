@@ -19,11 +19,12 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     let domain = args.domain.as_ref().unwrap_or(&experiment.online_domain);
     let cell = Workcell::new(&experiment, domain)?;
     let (policy, stage, step) = load_policy(&run, &args.policy)?;
-    let own = policy.header().acting;
+    let (own, choice) = (policy.header().acting, policy.header().choice);
     let policy = policy.acting(Acting {
         n_candidates: args.candidates.unwrap_or(own.n_candidates).max(1),
         temperature: args.temperature.unwrap_or(own.temperature),
     });
+    let policy = policy.choosing_by(args.choose.map_or(choice, Into::into))?;
     policy.check_fits(cell.environment()?.spec())?;
 
     let seeds: Vec<u64> = (args.seed..).take(args.episodes).collect();

@@ -16,8 +16,21 @@ const POLICIES: [(&str, &str); 6] = [
     ("Deterministic", "one chunk with clipped noise; no density"),
 ];
 
+/// The parts of a flow by their names in RON, with a line each.
+const FLOWS: [(&str, &str); 5] = [
+    ("couplings: Mlp", "layers on all values of the chunk at once"),
+    ("couplings: Token", "causal transformer over the steps of the chunk, with tokens of the observation"),
+    ("partition: Complementary", "random halves of the values, which two couplings swap"),
+    ("partition: Random", "random halves of the values, new ones for every coupling"),
+    ("partition: RandomSteps", "random halves of whole steps, new ones for every coupling, as published"),
+];
+
 /// The parts of a critic by their names in RON, with a line each.
-const CRITICS: [(&str, &str); 7] = [
+const CRITICS: [(&str, &str); 11] = [
+    ("net: Mlp", "layers on chunk and observation at once"),
+    ("net: Transformer", "tokens of steps and observation; sees no padding of partial chunks"),
+    ("target_subset: All", "targets from all target networks"),
+    ("target_subset: Random", "targets from a few of them, drawn for every step"),
     ("head: HlGauss", "a histogram of the support, cross entropy"),
     ("head: Mse", "a number, squared error"),
     ("combine: Min", "the lowest value of the ensemble"),
@@ -46,12 +59,13 @@ const OBJECTIVES: [(&str, &str); 7] = [
 /// # Errors
 /// Never.
 pub fn tasks(args: &TasksArgs) -> Result<Ended> {
-    let lists: [(&str, Vec<(&str, &str)>); 7] = [
+    let lists: [(&str, Vec<(&str, &str)>); 8] = [
         ("tasks", TASKS.to_vec()),
         ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
         ("domains", Domain::names().map(|name| (name, "")).collect()),
         ("gaits", Gait::names().map(|name| (name, "")).collect()),
         ("policies", POLICIES.to_vec()),
+        ("flows", FLOWS.to_vec()),
         ("critics", CRITICS.to_vec()),
         ("objectives", OBJECTIVES.to_vec()),
     ];

@@ -1,9 +1,9 @@
-//! Fused ActNorm, LayerNorm with SiLU, and squared norm.
+//! Fused ActNorm, LayerNorm with SiLU, RMSNorm, and squared norm.
 
 use super::coupling::Direction;
 use super::slices::{read, stored, tensor, values};
 use crate::kernels;
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use std::sync::OnceLock;
 
 /// `x [r, d]` with two vectors of its columns.
@@ -163,6 +163,57 @@ impl CustomOp3 for LayerNormSilu {
         let grad_weight = if weight.track_op() { Some(tensor(grad_weight, d)?) } else { None };
         let grad_bias = if bias.track_op() { Some(tensor(grad_bias, d)?) } else { None };
         Ok((grad_x, grad_weight, grad_bias))
+    }
+}
+
+/// Arguments: the matrix, the weight. One object per call, it keeps what the way back needs.
+#[derive(Default)]
+pub(super) struct RmsNorm {
+    inverse_rms: OnceLock<Vec<f32>>,
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (r, d) = x_layout.shape().dims2()?;
+        let (mut inverse_rms, mut out) = (vec![0.0; r], vec![0.0; r * d]);
+        kernels::rms_norm(values(x, x_layout)?, values(weight, weight_layout)?, &mut inverse_rms, &mut out);
+        if self.inverse_rms.set(inverse_rms).is_err() {
+            bail!("rms-norm: one object serves one call");
+        }
+        Ok(stored(out, (r, d)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _out: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(inverse_rms) = self.inverse_rms.get() else {
+            bail!("rms-norm: the way back comes after the way there");
+        };
+        let mut grad_x = read(grad, |grad| Ok(grad.to_vec()))?;
+        let mut grad_weight = vec![0.0; weight.elem_count()];
+        read(x, |x| {
+            read(weight, |weight| {
+                kernels::rms_norm_backward(x, inverse_rms, weight, &mut grad_x, &mut grad_weight);
+                Ok(())
+            })
+        })?;
+        let grad_x = if x.track_op() { Some(tensor(grad_x, x.shape())?) } else { None };
+        let grad_weight = if weight.track_op() { Some(tensor(grad_weight, weight.shape())?) } else { None };
+        Ok((grad_x, grad_weight))
     }
 }
 

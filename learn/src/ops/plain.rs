@@ -1,10 +1,13 @@
 //! The definitions of all [operations](super) in candle's own: what other devices than the CPU run, and what the fused
 //! ones are tested against.
 
-use super::{Activation, Columns};
+use super::{Activation, AttentionShape, Columns, Rotary};
 use candle_core::{D, Result, Tensor};
 
 const LAYER_NORM_EPSILON: f64 = 1e-5;
+const RMS_NORM_EPSILON: f64 = 1e-6;
+/// Logit of a key that is not seen: its share is zero in single precision.
+const HIDDEN: f32 = -1e30;
 
 /// See [`super::linear_act`].
 ///
@@ -77,6 +80,58 @@ pub fn layer_norm_silu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Ten
     let variance = centered.sqr()?.mean_keepdim(D::Minus1)?;
     let x_hat = centered.broadcast_div(&(variance + LAYER_NORM_EPSILON)?.sqrt()?)?;
     x_hat.broadcast_mul(weight)?.broadcast_add(bias)?.silu()
+}
+
+/// See [`super::rms_norm`].
+///
+/// # Errors
+/// Those of candle.
+pub fn rms_norm(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let mean_square = x.sqr()?.mean_keepdim(D::Minus1)?;
+    x.broadcast_div(&(mean_square + RMS_NORM_EPSILON)?.sqrt()?)?.broadcast_mul(weight)
+}
+
+/// See [`super::attention`].
+///
+/// # Errors
+/// Those of candle.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, shape: &AttentionShape) -> Result<Tensor> {
+    let &AttentionShape { n_heads, n_queries, n_keys, .. } = shape;
+    let (rows, width) = q.dims2()?;
+    let (r, head_len) = (rows / n_queries, width / n_heads);
+    let heads = |x: &Tensor, n_tokens: usize| {
+        let x = x.reshape(((), n_tokens, n_heads, head_len))?.transpose(1, 2)?;
+        x.broadcast_as((r, n_heads, n_tokens, head_len))?.contiguous()
+    };
+    let (q, k, v) = (heads(q, n_queries)?, heads(k, n_keys)?, heads(v, n_keys)?);
+    let logits = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_len as f64).sqrt()))?;
+
+    let (mut hidden, mut counts) = (Vec::with_capacity(r * n_queries * n_keys), vec![0; n_queries]);
+    for row in 0..r {
+        shape.visible(row, &mut counts);
+        let of_query = |&count: &usize| (0..n_keys).map(move |key| if key < count { 0.0 } else { HIDDEN });
+        hidden.extend(counts.iter().flat_map(of_query));
+    }
+    let hidden = Tensor::from_vec(hidden, (r, 1, n_queries, n_keys), q.device())?;
+    let probabilities = log_softmax(&logits.broadcast_add(&hidden)?)?.exp()?;
+    probabilities.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((rows, width))
+}
+
+/// See [`super::rotate`].
+///
+/// # Errors
+/// Those of candle.
+pub fn rotate(x: &Tensor, rotary: &Rotary) -> Result<Tensor> {
+    let [cosines, sines] = rotary.to_tensors(x.device())?;
+    let (n_positions, half) = (cosines.dim(0)?, rotary.half());
+    let n_heads = x.dim(1)? / (2 * half);
+    let pairs = x.reshape(((), n_positions, n_heads, half, 2))?;
+    let (first, second) = (pairs.narrow(4, 0, 1)?.squeeze(4)?, pairs.narrow(4, 1, 1)?.squeeze(4)?);
+    let turned = [
+        (first.broadcast_mul(&cosines)? - second.broadcast_mul(&sines)?)?,
+        (first.broadcast_mul(&sines)? + second.broadcast_mul(&cosines)?)?,
+    ];
+    Tensor::stack(&turned, 4)?.reshape(x.shape())
 }
 
 /// `ln softmax(logits)` along the columns; the maximum is a constant of the derivative.

@@ -2,6 +2,7 @@
 //! [`crate::objectives`].
 
 use super::{Metrics, Stage, Trainer, rows};
+use crate::chunk::Chunks;
 use crate::layers::Track;
 use crate::objectives;
 use crate::policy_net::PolicyNet;
@@ -175,8 +176,9 @@ impl Trainer {
         let own: Vec<Vec<f32>> = (0..n_own).map(|_| self.actor.base_noise(n, 1.0, rng)).collect();
         gradients(self.actor.params(), n, |range| {
             let observations = rows(&batch.observations, n, range.clone())?;
-            let chunks = rows(&batch.chunks, n, range.clone())?;
-            let q = self.critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let actions = rows(&batch.chunks, n, range.clone())?;
+            let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid[range.clone()]) };
+            let q = self.critic.value(&observations, chunks, Track::Frozen)?.to_vec1::<f32>()?;
             let baseline = self.mean_own_value(&observations, &own, range.clone())?;
             let weights: Vec<f32> = q
                 .iter()

@@ -1,7 +1,7 @@
 //! The critic: the loss of every member against the label of
 //!
 //! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, Qbar the value
-//! of the ensemble's target networks; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
+//! of the ensemble's target networks, or of a random subset of them; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
 //!
 //! With ReBRAC's penalty, Qbar is `Qbar(o_{t+L}, a') - penalty mean (a' - a'_R)^2`, a'_R what the replay holds there.
 //!
@@ -9,6 +9,7 @@
 
 use super::{Metrics, Stage, Trainer, rows};
 use crate::LearnError;
+use crate::chunk::Chunks;
 use crate::layers::Track;
 use crate::shards::{self, Gradient};
 use crate::squash::squash;
@@ -28,11 +29,12 @@ impl Trainer {
         let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
         let labels = self.critic.labels(&targets)?;
         let observations = rows(&self.batch.observations, n, 0..n)?;
-        let chunks = rows(&self.batch.chunks, n, 0..n)?;
+        let actions = rows(&self.batch.chunks, n, 0..n)?;
+        let chunks = Chunks { actions: &actions, n_valid: Some(&self.batch.n_valid) };
         // One member a task: their gradients have nothing in common, so the order in which tasks end does not matter.
         let gradients: Vec<Gradient> = (0..self.critic.n_members())
             .into_par_iter()
-            .map(|member| self.critic.gradient(member, &observations, &chunks, &labels.values))
+            .map(|member| self.critic.gradient(member, &observations, chunks, &labels.values))
             .collect::<Result<_, _>>()?;
 
         let rate = self.config.critic_learning_rate.get();
@@ -61,13 +63,15 @@ impl Trainer {
     fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
+        let members = self.target_critic.target_members(rng);
         let penalty = self.config.critic.behavior_penalty.get() * self.q_range();
         let n_read = self.config.critic.backup.n_actions(self.config.chunk_len) * self.environment.action_len;
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
             let observations = rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
             let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
-            let mut values = self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
+            let values = self.target_critic.value_of_members(&members, &observations, &chunks, Track::Frozen)?;
+            let mut values = values.to_vec1::<f32>()?;
             if penalty > 0.0 {
                 let width = self.chunk_dim();
                 let own = chunks.flatten_all()?.to_vec1::<f32>()?;

@@ -1,6 +1,7 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
 use super::{Position, Published, Stage, Trainer, rows};
+use crate::chunk::Chunks;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
 use crate::policy_net::PolicyNet;
@@ -110,8 +111,9 @@ impl Trainer {
         self.online.gather(&to_go.iter().map(|to_go| to_go.start).collect::<Vec<_>>(), &mut batch);
         self.online.gather(&to_go.iter().map(|to_go| to_go.last).collect::<Vec<_>>(), &mut ends);
         let n = batch.n_rows;
-        let (observations, chunks) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
-        let predicted = mean(&self.critic.value(&observations, &chunks, Track::Frozen)?)?;
+        let (observations, actions) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
+        let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid) };
+        let predicted = mean(&self.critic.value(&observations, chunks, Track::Frozen)?)?;
 
         let temperature = self.config.acting.temperature.f32();
         let z = self.average.base_noise(n, temperature, &mut stream(self.seed, "calibration", step));

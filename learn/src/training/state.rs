@@ -6,8 +6,7 @@ use crate::adamw::AdamWError;
 use crate::gate::Returns;
 use crate::policy::{read, write};
 use crate::policy_net::PolicyNet;
-use crate::{LearnConfig, LearnError, Policy};
-use bridge::number::Positive;
+use crate::{Acting, LearnConfig, LearnError, Policy};
 use bridge::{EnvironmentSpec, Episode, config};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -105,7 +104,7 @@ impl Trainer {
         environment: EnvironmentSpec,
         demonstrations: &[Episode],
         online_episodes: &[Episode],
-        imitation_temperature: Positive,
+        imitation: impl Into<Acting>,
         folder: &Path,
     ) -> Result<Self, LearnError> {
         let unusable = |reason: String| LearnError::Checkpoint { path: folder.to_owned(), reason };
@@ -117,7 +116,7 @@ impl Trainer {
             let (wanted, found) = (state.n_online_episodes, online_episodes.len());
             return Err(unusable(format!("it has learned from {wanted} own episodes, {found} were found")));
         }
-        let mut trainer = Self::new(config, environment, demonstrations, imitation_temperature, state.seed)?;
+        let mut trainer = Self::new(config, environment, demonstrations, imitation, state.seed)?;
         for episode in online_episodes {
             trainer.online.push(episode, &trainer.normalizer);
         }
@@ -125,10 +124,10 @@ impl Trainer {
         trainer.beta = state.beta;
         trainer.calibration_gap = state.calibration_gap;
         let (policy, observation_len) = (trainer.config.policy, trainer.environment.observation_len);
-        let chunk_dim = trainer.chunk_dim();
+        let chunk = trainer.chunk_shape();
         let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
-            policy.read(observation_len, chunk_dim, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
+            policy.read(observation_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
         };
         trainer.actor = net("actor.safetensors")?;
         trainer.reference = net("reference.safetensors")?;

@@ -2,6 +2,8 @@
 //! `0.1 (1 - 2 (x - g)^2)`, the goal g is observed. Demonstrators go towards a place beside the goal, on either side of it, so
 //! there is something to imitate and something to improve.
 
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{Environment, EnvironmentError, EnvironmentSpec, Episode, Outcome, Step};
@@ -101,7 +103,7 @@ pub fn make() -> Result<Box<dyn Environment>, LearnError> {
 }
 
 pub fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
-    config_of(FLOW, "ensemble: 2, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0", objective)
+    config_of(FLOW, CRITIC, objective)
 }
 
 pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
@@ -109,7 +111,7 @@ pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnCon
         "(chunk_len: 4, discount: 0.9, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
           policy: {policy},
-          critic: (hidden: 32, n_layers: 2, support: (min: -3.0, max: 1.2, n_bins: 51), {critic}),
+          critic: (support: (min: -3.0, max: 1.2, n_bins: 51), {critic}),
           polyak: 0.05, critic_steps_per_actor_step: 2, critic_learning_rate: 1e-3, actor_learning_rate: 1e-3, actor_average_decay: 0.9, objective: {objective},
           acting: (n_candidates: 8, temperature: 0.7),
           imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, opening_share: 0.1, ema_decay: 0.99),
@@ -121,7 +123,11 @@ pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnCon
     Ok(bridge::config::parse("config", &text)?)
 }
 
-pub const FLOW: &str = "Flow(n_blocks: 4, hidden: 32, embedding: 16, s_max: 2.0)";
+pub const FLOW: &str =
+    "Flow(n_blocks: 4, couplings: Mlp(hidden: 32, embedding: 16), partition: Complementary, s_max: 2.0)";
+pub const CRITIC: &str =
+    "ensemble: 2, net: Mlp(hidden: 32, n_layers: 2), head: HlGauss, combine: Min, target_subset: All,
+    backup: Chunk, behavior_penalty: 0.0";
 pub const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)";
 
 pub fn temperature() -> Result<Positive, Box<dyn Error>> {

@@ -80,7 +80,7 @@ pub fn log_normal(z: &[f64]) -> f64 {
     z.iter().map(|z| -0.5 * (z * z + (2.0 * std::f64::consts::PI).ln())).sum()
 }
 
-/// `ln |det df/du|` by central differences with a step of 1e-5 (error about 1e-10) and elimination with pivots.
+/// `ln |det df/du|` by central differences with a step of 1e-5 (error about 1e-10).
 pub fn log_abs_det_jacobian(f: impl Fn(&[f64]) -> Vec<f64>, u: &[f64]) -> f64 {
     const STEP: f64 = 1e-5;
     let shifted = |i: usize, by: f64| {
@@ -88,9 +88,12 @@ pub fn log_abs_det_jacobian(f: impl Fn(&[f64]) -> Vec<f64>, u: &[f64]) -> f64 {
         u[i] += by;
         f(&u)
     };
-    let mut rows: Vec<Vec<f64>> = (0..u.len())
-        .map(|i| shifted(i, STEP).iter().zip(shifted(i, -STEP)).map(|(a, b)| (a - b) / (2.0 * STEP)).collect())
-        .collect();
+    let slope = |i| shifted(i, STEP).iter().zip(shifted(i, -STEP)).map(|(a, b)| (a - b) / (2.0 * STEP)).collect();
+    log_abs_det((0..u.len()).map(slope).collect())
+}
+
+/// `ln |det|` of a square matrix, by elimination with pivots.
+pub fn log_abs_det(mut rows: Vec<Vec<f64>>) -> f64 {
     let mut log_det = 0.0;
     for k in 0..rows.len() {
         let pivot = (k..rows.len()).max_by(|&a, &b| rows[a][k].abs().total_cmp(&rows[b][k].abs())).unwrap();

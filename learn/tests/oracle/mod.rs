@@ -11,12 +11,21 @@ use std::collections::BTreeMap;
 /// Parameters of a flow, from `flow_golden.py`.
 pub const FLOW_FILE: &[u8] = include_bytes!("flow.safetensors");
 
+/// Parameters of a flow with token couplings and of a transformer critic, written without the crate by `tokens_golden.py`.
+pub const TOKEN_FLOW_FILE: &[u8] = include_bytes!("token_flow.safetensors");
+pub const TOKEN_CRITIC_FILE: &[u8] = include_bytes!("token_critic.safetensors");
+
 /// What a script computed, by name.
 pub struct Golden(BTreeMap<String, Tensor>);
 
 /// From `flow_golden.py`.
 pub fn flow() -> Golden {
     Golden::read(include_bytes!("flow_golden.safetensors"))
+}
+
+/// From `tokens_golden.py`: what the networks over tokens must reproduce.
+pub fn tokens() -> Golden {
+    Golden::read(include_bytes!("tokens_golden.safetensors"))
 }
 
 /// From `critic_golden.py`.
