@@ -4,6 +4,7 @@ use crate::chart::{LearningCurve, Marker, Point, Series};
 use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, mean, pooled_ratio, wilson};
 use crate::table::Table;
 use bridge::Outcome;
+use learn::Choice;
 use serde::{Deserialize, Serialize};
 
 /// Seed of the first evaluation episode. Trainings draw theirs from above 2^63.
@@ -28,8 +29,10 @@ pub struct EvaluationRecord {
     pub domain: String,
     /// Own episodes that it had learned from.
     pub own_episodes: usize,
-    /// Candidates among which its critic chose.
+    /// Candidates for every chunk.
     pub n_candidates: usize,
+    /// What chose among them.
+    pub choice: Choice,
     /// Scale of its base noise.
     pub temperature: f64,
     /// Seed of the first episode; the others follow it.

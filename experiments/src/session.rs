@@ -7,7 +7,9 @@ use crate::experiment::{Experiment, Workcell};
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
 use bridge::{EnvironmentSpec, Episode};
 use color_eyre::eyre::{Result, ensure};
-use learn::{Boundary, Checkpoint, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all};
+use learn::{
+    Boundary, Checkpoint, Choice, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -254,6 +256,7 @@ impl Session {
             domain: domain.to_owned(),
             own_episodes: self.own_episodes_at(stage, step),
             n_candidates: policy.header().acting.n_candidates,
+            choice: policy.header().choice,
             temperature: policy.header().acting.temperature.get(),
             first_seed,
             outcomes: Vec::new(),
@@ -280,6 +283,7 @@ impl Session {
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,
+            choice: Choice::Value,
             temperature: 1.0,
             first_seed: FIRST_SEED,
             outcomes: Vec::new(),
@@ -305,7 +309,8 @@ impl Session {
         let played_alike = |record: &&EvaluationRecord| {
             record.outcomes.len() == n_episodes
                 && (&record.snapshot, &record.domain) == (&blank.snapshot, &blank.domain)
-                && (record.n_candidates, record.first_seed) == (blank.n_candidates, blank.first_seed)
+                && (record.n_candidates, record.choice, record.first_seed)
+                    == (blank.n_candidates, blank.choice, blank.first_seed)
                 && record.temperature.to_bits() == blank.temperature.to_bits()
         };
         let outcomes = match log.iter().find(played_alike) {

@@ -205,9 +205,12 @@ fn ensembles_are_copied() {
     }
 }
 
-/// The ensemble whose numbers `critic_golden.py` computed.
+/// The networks whose numbers `critic_golden.py` computed.
+const GOLDEN_NET: CriticNet = CriticNet::Mlp { hidden: 8, n_layers: 3 };
+
+/// Their ensemble.
 fn golden_critic(combine: Combine) -> ChunkCritic {
-    let config = CriticConfig { hidden: 8, combine, ..config(3) };
+    let config = CriticConfig { net: GOLDEN_NET, combine, ..config(3) };
     let critic = ChunkCritic::new(config, 5, 6, 0, &Device::Cpu).unwrap();
     for (i, member) in critic.members().iter().enumerate() {
         oracle::critic().fill(&format!("critic.{i:02}/"), member.params());
@@ -222,28 +225,31 @@ fn golden_numbers() -> candle_core::Result<()> {
     let golden = oracle::critic();
     let (obs, action) = (golden.tensor("obs"), Var::from_tensor(golden.tensor("action"))?);
     for (name, combine) in [("min", Combine::Min), ("mean", Combine::Mean)] {
-        let value = golden_critic(combine).value(obs, &action, Track::Frozen)?;
+        let value = golden_critic(combine).value(obs, action.as_tensor(), Track::Frozen)?;
         golden.assert_close(name, &value, 1e-5);
         let store = (value * golden.tensor("q_weights"))?.sum_all()?.backward()?;
         golden.assert_close(&format!("{name}/by_action"), store.get(&action).unwrap(), 1e-5);
     }
     let critic = golden_critic(Combine::Min);
     let labels = critic.labels(&golden.values("y"))?.values;
-    let each: Vec<Tensor> =
-        critic.members().iter().map(|member| member.q(obs, &action, Track::Frozen)).collect::<Result<_, _>>()?;
+    let each: Vec<Tensor> = critic
+        .members()
+        .iter()
+        .map(|member| member.q(obs, action.as_tensor(), Track::Frozen))
+        .collect::<Result<_, _>>()?;
     golden.assert_close("q", &Tensor::stack(&each, 0)?, 1e-5);
     for (i, member) in critic.members().iter().enumerate() {
-        let found = critic.gradient(i, obs, &action, &labels).unwrap();
+        let found = critic.gradient(i, obs, action.as_tensor(), &labels).unwrap();
         oracle::assert_near("loss", &[found.loss as f32], &golden.values(&format!("loss.{i:02}")), 1e-5);
         golden.assert_gradient(&format!("gradient.{i:02}"), member.params(), &found.flat, 1e-5);
     }
 
-    let config = CriticConfig { hidden: 8, head: Head::Mse, ..config(1) };
+    let config = CriticConfig { net: GOLDEN_NET, head: Head::Mse, ..config(1) };
     let critic = ChunkCritic::new(config, 5, 6, 0, &Device::Cpu).unwrap();
     let member = &critic.members()[0];
     golden.fill("mse/", member.params());
-    golden.assert_close("mse.q", &member.q(obs, &action, Track::Frozen)?, 1e-5);
-    let found = critic.gradient(0, obs, &action, &critic.labels(&golden.values("y"))?.values).unwrap();
+    golden.assert_close("mse.q", &member.q(obs, action.as_tensor(), Track::Frozen)?, 1e-5);
+    let found = critic.gradient(0, obs, action.as_tensor(), &critic.labels(&golden.values("y"))?.values).unwrap();
     oracle::assert_near("mse.loss", &[found.loss as f32], &golden.values("mse.loss"), 1e-5);
     golden.assert_gradient("mse.gradient", member.params(), &found.flat, 1e-5);
     Ok(())

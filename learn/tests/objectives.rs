@@ -5,8 +5,8 @@
 mod oracle;
 
 use candle_core::{Device, Result, Tensor};
-use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, Head};
-use learn::flow::{Flow, FlowConfig};
+use learn::critic::{Backup, ChunkCritic, Combine, CriticConfig, CriticNet, Head, TargetSubset};
+use learn::flow::{Couplings, Flow, FlowConfig, Partition};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::objectives::{self, advantage_weight};
@@ -19,7 +19,9 @@ const ROWS: usize = 7;
 #[test]
 fn golden_numbers() -> Result<()> {
     let golden = oracle::objectives();
-    let size = FlowConfig { n_blocks: 4, hidden: 16, embedding: 8, s_max: 1.0.try_into().unwrap() };
+    let couplings = Couplings::Mlp { hidden: 16, embedding: 8 };
+    let (partition, s_max) = (Partition::Complementary, 1.0.try_into().unwrap());
+    let size = FlowConfig { n_blocks: 4, couplings, partition, s_max };
     let flow = Flow::from_bytes(size, 5, 6, oracle::FLOW_FILE, &Device::Cpu).unwrap();
     let reference = flow.deep_clone().unwrap();
     reference.params().copy_from_flat(&golden.values("reference")).unwrap();
@@ -68,11 +70,11 @@ fn golden_numbers() -> Result<()> {
 fn golden_critic(golden: &oracle::Golden) -> ChunkCritic {
     let config = CriticConfig {
         ensemble: 2,
-        hidden: 8,
-        n_layers: 3,
+        net: CriticNet::Mlp { hidden: 8, n_layers: 3 },
         support: Support::new(-0.5, 2.0, 31).unwrap(),
         head: Head::HlGauss,
         combine: Combine::Min,
+        target_subset: TargetSubset::All,
         backup: Backup::Chunk,
         behavior_penalty: 0.0.try_into().unwrap(),
     };

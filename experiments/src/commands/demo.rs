@@ -6,6 +6,7 @@ use crate::dataset::{Dataset, DatasetHeader};
 use crate::evaluation::{Column, EvaluationRecord, json_lines, table};
 use bridge::{CubeReward, Environment, Episode, GovernorConfig};
 use color_eyre::eyre::{Result, ensure};
+use learn::Choice;
 use sim::{CubeScene, Domain};
 use std::collections::BTreeMap;
 
@@ -57,6 +58,7 @@ pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<Evaluation
             domain: domain.to_owned(),
             own_episodes: 0,
             n_candidates: 1,
+            choice: Choice::Value,
             temperature: 1.0,
             first_seed: seed,
             outcomes: episodes.iter().map(|episode| episode.label.outcome.clone()).collect(),

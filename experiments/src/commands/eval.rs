@@ -39,6 +39,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
         domain: domain.clone(),
         own_episodes: 0,
         n_candidates: policy.header().acting.n_candidates,
+        choice: policy.header().choice,
         temperature: policy.header().acting.temperature.get(),
         first_seed: args.seed,
         outcomes: episodes.into_iter().map(|episode| episode.label.outcome).collect(),
