@@ -392,7 +392,7 @@ fn step_with(action: f32) -> Episode {
 #[test]
 fn the_density_of_raw_actions_integrates_to_one() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 1, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
+    let critic = "ensemble: 1, head: HlGauss, combine: Min, target_subset: All, backup: Chunk, behavior_penalty: 0.0";
     for action_range in [ActionRange::Demonstrated, ActionRange::Limits] {
         let config = config_of("Gaussian(hidden: 8, n_layers: 1)", critic, REVERSE_KL)?;
         let config = LearnConfig { chunk_len: 1, action_range, ..config };
@@ -419,7 +419,7 @@ fn the_density_of_raw_actions_integrates_to_one() -> TestResult {
 #[test]
 fn what_is_not_there_is_not_measured() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 1, head: HlGauss, combine: Min, backup: Chunk, behavior_penalty: 0.0";
+    let critic = "ensemble: 1, head: HlGauss, combine: Min, target_subset: All, backup: Chunk, behavior_penalty: 0.0";
     let nll = |policy: &str, episodes: &[Episode]| {
         let config = config_of(policy, critic, "Imitation")?;
         let trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
