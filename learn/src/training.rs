@@ -264,10 +264,11 @@ impl Trainer {
     /// When a tensor cannot be copied.
     pub fn policy(&self) -> Result<Policy, LearnError> {
         let (stage, step) = self.position.stage_and_step(&self.config);
-        match (&self.deployed, stage) {
-            (Some(deployed), _) => deployed.policy.deep_clone(),
-            (None, Stage::Imitation) => self.imitation_policy(),
-            (None, _) => self.snapshot(format!("{}-{step}", stage.name())),
+        match (&self.deployed, stage, step) {
+            (Some(deployed), ..) => deployed.policy.deep_clone(),
+            // Before its first step a critic would choose by chance.
+            (None, Stage::Imitation, _) | (None, Stage::Warmup, 0) => self.imitation_policy(),
+            (None, ..) => self.snapshot(format!("{}-{step}", stage.name())),
         }
     }
 
