@@ -392,9 +392,8 @@ fn step_with(action: f32) -> Episode {
 #[test]
 fn the_density_of_raw_actions_integrates_to_one() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 1, head: HlGauss, combine: Min, target_subset: All, backup: Chunk, behavior_penalty: 0.0";
     for action_range in [ActionRange::Demonstrated, ActionRange::Limits] {
-        let config = config_of("Gaussian(hidden: 8, n_layers: 1)", critic, REVERSE_KL)?;
+        let config = config_of("Gaussian(hidden: 8, n_layers: 1)", CRITIC, REVERSE_KL)?;
         let config = LearnConfig { chunk_len: 1, action_range, ..config };
         let trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
         let policy = trainer.imitation_policy()?;
@@ -419,9 +418,8 @@ fn the_density_of_raw_actions_integrates_to_one() -> TestResult {
 #[test]
 fn what_is_not_there_is_not_measured() -> TestResult {
     let demonstrations = demonstrations()?;
-    let critic = "ensemble: 1, head: HlGauss, combine: Min, target_subset: All, backup: Chunk, behavior_penalty: 0.0";
     let nll = |policy: &str, episodes: &[Episode]| {
-        let config = config_of(policy, critic, "Imitation")?;
+        let config = config_of(policy, CRITIC, "Imitation")?;
         let trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
         Ok::<_, Box<dyn Error>>(trainer.imitation_policy()?.demonstration_nll(
             episodes,
