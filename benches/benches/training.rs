@@ -33,7 +33,7 @@ fn trainer(size: &Size, stage: Stage) -> Trainer {
                       opening_share: 0.0, ema_decay: 0.99),
           warmup_steps: {warmup}, offline_steps: {offline},
           online: (iterations: 0, episodes_per_iteration: 1, critic_first_steps: 0, steps_per_iteration: 1,
-                   offline_share: 0.5, gate: Open))",
+                   frozen_candidates: 0, actor_ramp_steps: 0, offline_share: 0.5, success_share: 0.0, gate: Open))",
         n_blocks = size.n_blocks,
         hidden = size.hidden,
         embedding = size.embedding,

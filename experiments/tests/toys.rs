@@ -161,7 +161,7 @@ fn everything_runs_on_every_toy() {
         "Gaussian(hidden: 8, n_layers: 1)",
         "Mixture(n_components: 2, hidden: 8, n_layers: 1)",
         "FlowMatching(n_steps: 2, one_step: false, hidden: 8, n_layers: 1)",
-        "Diffusion(n_steps: 2, n_sampling_steps: 2, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 1)",
+        "Diffusion(n_steps: 2, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 1)",
         "Deterministic(noise: 0.2, hidden: 8, n_layers: 1)",
     ];
     const CRITICS: [[&str; 2]; 3] = [["HlGauss", "Chunk"], ["Mse", "PerStep"], ["Mse", "NStep"]];

@@ -179,8 +179,16 @@ pub struct OnlineConfig {
     pub critic_first_steps: u64,
     /// Gradient steps in every round (one critic step and one actor step each).
     pub steps_per_iteration: u64,
+    /// Candidates that the frozen imitation policy adds to the actor's wherever the critic chooses among several: something to
+    /// fall back on where the newest policy errs.
+    pub frozen_candidates: usize,
+    /// Actor steps over which the actor's learning rate rises from zero when the actor begins to learn online.
+    pub actor_ramp_steps: u64,
     /// Share of every batch that comes from the demonstrations.
     pub offline_share: UnitInterval,
+    /// Share of the rest that comes from successful own episodes, as soon as there is one; 0 draws from all alike. Worth
+    /// raising where successes are few, lest failures drown them.
+    pub success_share: UnitInterval,
     /// Which snapshots are deployed.
     pub gate: Gate,
 }

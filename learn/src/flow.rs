@@ -19,6 +19,7 @@
 //! The paper (SOFT-FLOW v1, IV-B) has random halves of whole steps, token couplings and no ActNorm; pairs, partitions of single
 //! values, MLP couplings, ActNorm and the choice of `s_max` are ours. What `Enc` and `Net` are is in `mlp` and `token`.
 
+mod config;
 mod mlp;
 mod net;
 mod split;
@@ -28,89 +29,14 @@ use crate::chunk::ChunkShape;
 use crate::ops;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::standardizer::column_statistics;
-use crate::transformer::TransformerSize;
-use bridge::number::Positive;
 use candle_core::{DType, Device, Tensor, Var, bail};
-use net::{CouplingNet, Encoder, NetSize};
-use serde::{Deserialize, Serialize};
+use config::check_sizes;
+use net::{CouplingNet, Encoder};
 use split::{Halves, Routes};
-use thiserror::Error;
 
 pub use crate::layers::Track;
+pub use config::{Couplings, FlowConfig, FlowError};
 pub use split::Partition;
-
-/// Size of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlowConfig {
-    /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; 8 and fewer need a larger `s_max`.
-    pub n_blocks: usize,
-    /// The networks of the couplings.
-    pub couplings: Couplings,
-    /// Which values each coupling reads and which it transforms.
-    pub partition: Partition,
-    /// Bound of a coupling's log-scale. 1 with 8 blocks or more, 2 with fewer.
-    pub s_max: Positive,
-}
-
-/// The networks of the couplings, and how they see the observation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Couplings {
-    /// Two hidden layers on all values at once.
-    Mlp {
-        /// Width of the two hidden layers of each coupling, and of the encoder's first layer.
-        hidden: usize,
-        /// Width of the encoded observation.
-        embedding: usize,
-    },
-    /// A transformer over the steps of the chunk, causal, now from the first, now from the last step, with cross-attention to
-    /// the observation's tokens. At least two splits.
-    Token {
-        /// Width of a token, a multiple of twice the number of heads. 256 in the paper.
-        width: usize,
-        /// Heads of every attention. 8 in the paper.
-        n_heads: usize,
-        /// Blocks in every coupling, at least 1. 1 in the paper.
-        n_layers: usize,
-        /// Width of the hidden layers of the SwiGLU and before scale and shift. 512 for `width` 256.
-        hidden: usize,
-        /// Tokens that the values of the observation are dealt out to, in their order; at most as many as there are values.
-        n_observation_tokens: usize,
-    },
-}
-
-impl Couplings {
-    const fn size(self) -> NetSize {
-        match self {
-            Self::Mlp { hidden, embedding } => NetSize::Mlp { hidden, embedding },
-            Self::Token { width, n_heads, n_layers, hidden, n_observation_tokens } => {
-                NetSize::Token(TransformerSize { width, n_heads, n_layers, hidden, n_observation_tokens })
-            }
-        }
-    }
-}
-
-/// A flow could not be made.
-#[derive(Debug, Error)]
-pub enum FlowError {
-    /// The parameters could not be made or read.
-    #[error(transparent)]
-    Params(#[from] ParamsError),
-    /// candle failed.
-    #[error(transparent)]
-    Candle(#[from] candle_core::Error),
-    /// A size is not allowed.
-    #[error("flow: {field} is {found}, expected {expected}")]
-    Size {
-        /// Which one.
-        field: &'static str,
-        /// Its value.
-        found: usize,
-        /// What is allowed.
-        expected: &'static str,
-    },
-}
 
 /// Samples, and their density from the same pass.
 #[derive(Clone, Debug)]
@@ -229,7 +155,7 @@ impl Flow {
     /// # Errors
     /// When the shapes do not fit together.
     pub fn log_prob(&self, embedding: &Tensor, u: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let ([a, b], log_det) = self.to_latent(embedding, u, track)?;
+        let ([a, b], log_det) = self.to_latent(embedding, u, track, |_| Ok(()))?;
         self.with_base_density(&(ops::squared_norm(&a)? + ops::squared_norm(&b)?)?, &log_det, track)
     }
 
@@ -238,8 +164,22 @@ impl Flow {
     /// # Errors
     /// When the shapes do not fit together.
     pub fn latent(&self, embedding: &Tensor, u: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        let ([a, b], _) = self.to_latent(embedding, u, track)?;
+        let ([a, b], _) = self.to_latent(embedding, u, track, |_| Ok(()))?;
         ops::select_from_halves(&a, &b, &self.routes.leave_last)
+    }
+
+    /// The largest magnitude of a coupling's log-scale on `u [r, D]`; `s_max` is its bound, which it should stay clear of.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    pub fn largest_log_scale(&self, embedding: &Tensor, u: &Tensor) -> candle_core::Result<f32> {
+        let mut largest = 0.0f32;
+        self.to_latent(embedding, u, Track::Frozen, |net_out| {
+            let raw = net_out.narrow(1, 0, net_out.dim(1)? / 2)?;
+            largest = raw.flatten_all()?.to_vec1::<f32>()?.into_iter().fold(largest, |most, raw| most.max(raw.abs()));
+            Ok(())
+        })?;
+        Ok(self.s_max() * (largest / self.s_max()).tanh())
     }
 
     /// The chunks of the latents `z [r, D]`; `embedding` is `[r, E]`, or `[1, E]` for all rows: its part of the work is
@@ -269,8 +209,14 @@ impl Flow {
         Ok(Sample { u, log_prob })
     }
 
-    /// The two halves of the last split, and `sum s`.
-    fn to_latent(&self, embedding: &Tensor, u: &Tensor, track: Track) -> candle_core::Result<([Tensor; 2], Tensor)> {
+    /// The two halves of the last split, and `sum s`. `see` is shown what every coupling's network returns.
+    fn to_latent(
+        &self,
+        embedding: &Tensor,
+        u: &Tensor,
+        track: Track,
+        mut see: impl FnMut(&Tensor) -> candle_core::Result<()>,
+    ) -> candle_core::Result<([Tensor; 2], Tensor)> {
         self.check_rows(embedding, u)?;
         let x = ops::act_norm_forward(u, &track.tensor(&self.shift), &track.tensor(&self.log_scale))?;
         let [mut a, mut b] = split::enter(&x, &self.routes.enter_first)?;
@@ -279,6 +225,7 @@ impl Flow {
             for (turn, net) in nets.iter().enumerate() {
                 let (passive, active) = if turn == 0 { (&a, &mut b) } else { (&b, &mut a) };
                 let net_out = net.forward(passive, embedding, track)?;
+                see(&net_out)?;
                 *active = ops::coupling_forward(active, &net_out, self.s_max())?;
                 log_det = Some(self.add_log_scale(log_det, &net_out)?);
             }
@@ -370,37 +317,5 @@ impl Flow {
             routes,
             params,
         })
-    }
-}
-
-impl FlowConfig {
-    const fn n_splits(&self) -> usize {
-        self.n_blocks / self.partition.n_turns()
-    }
-
-    fn split_names(&self) -> Vec<String> {
-        (0..self.n_splits()).map(|index| self.partition.split_name(index)).collect()
-    }
-}
-
-fn check_sizes(config: &FlowConfig, obs_dim: usize, chunk: ChunkShape) -> Result<(), FlowError> {
-    let is_even = |found: usize| found > 0 && found.is_multiple_of(2);
-    let [even, some] = ["an even number, at least 2", "at least 1"];
-    let steps_are_halved = config.partition != Partition::RandomSteps || is_even(chunk.n_steps);
-    let mut sizes = vec![
-        ("n_blocks", config.n_blocks, even, is_even(config.n_blocks)),
-        ("chunk_dim", chunk.dim(), even, is_even(chunk.dim())),
-        ("chunk_len", chunk.n_steps, even, steps_are_halved),
-        ("obs_dim", obs_dim, some, obs_dim > 0),
-    ];
-    match config.couplings.size() {
-        NetSize::Mlp { hidden, embedding } => {
-            sizes.extend([("hidden", hidden, some, hidden > 0), ("embedding", embedding, some, embedding > 0)]);
-        }
-        NetSize::Token(size) => sizes.extend(size.checks(obs_dim)),
-    }
-    match sizes.into_iter().find(|&(_, _, _, is_allowed)| !is_allowed) {
-        Some((field, found, expected, _)) => Err(FlowError::Size { field, found, expected }),
-        None => Ok(()),
     }
 }

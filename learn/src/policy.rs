@@ -33,6 +33,8 @@ pub struct PolicyHeader {
     pub critic: CriticConfig,
     /// How it acts.
     pub acting: Acting,
+    /// Candidates that the imitation policy adds where the critics choose among several.
+    pub n_frozen: usize,
     /// What chooses among its candidates.
     pub choice: Choice,
 }
@@ -42,18 +44,26 @@ pub struct PolicyHeader {
 pub struct Policy {
     header: PolicyHeader,
     net: Box<dyn PolicyNet>,
+    /// The imitation policy, where it offers candidates too.
+    frozen: Option<Box<dyn PolicyNet>>,
     critic: ChunkCritic,
 }
 
 const HEADER_FILE: &str = "policy.ron";
 const NET_FILE: &str = "actor.safetensors";
+const FROZEN_FILE: &str = "frozen.safetensors";
 const CRITIC_FILE: &str = "critic.safetensors";
 
 impl Policy {
-    /// A policy from its parts.
+    /// A policy from its parts; `frozen` is the imitation policy, where [`PolicyHeader::n_frozen`] asks for its candidates.
     #[must_use]
-    pub const fn new(header: PolicyHeader, net: Box<dyn PolicyNet>, critic: ChunkCritic) -> Self {
-        Self { header, net, critic }
+    pub const fn new(
+        header: PolicyHeader,
+        net: Box<dyn PolicyNet>,
+        frozen: Option<Box<dyn PolicyNet>>,
+        critic: ChunkCritic,
+    ) -> Self {
+        Self { header, net, frozen, critic }
     }
 
     /// What it is.
@@ -79,7 +89,12 @@ impl Policy {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn deep_clone(&self) -> Result<Self, LearnError> {
-        Ok(Self { header: self.header.clone(), net: self.net.deep_clone()?, critic: self.critic.deep_clone()? })
+        Ok(Self {
+            header: self.header.clone(),
+            net: self.net.deep_clone()?,
+            frozen: self.frozen.as_ref().map(|net| net.deep_clone()).transpose()?,
+            critic: self.critic.deep_clone()?,
+        })
     }
 
     /// The same networks, acting in another way.
@@ -127,6 +142,9 @@ impl Policy {
             .map_err(|error| unusable(error.to_string()))?;
         write(folder, HEADER_FILE, header.as_bytes())?;
         write(folder, NET_FILE, &self.net.params().to_bytes()?)?;
+        if let Some(frozen) = &self.frozen {
+            write(folder, FROZEN_FILE, &frozen.params().to_bytes()?)?;
+        }
         write(folder, CRITIC_FILE, &self.critic.to_bytes()?)
     }
 
@@ -139,29 +157,34 @@ impl Policy {
         let header: PolicyHeader =
             config::load(&folder.join(HEADER_FILE)).map_err(|error| unusable(error.to_string()))?;
         let (observation_len, chunk) = (header.normalizer.observation_len(), header.chunk_shape());
-        let bytes = read(folder, NET_FILE)?;
-        let net = header
-            .policy
-            .read(observation_len, chunk, &bytes)
-            .map_err(|error| unusable(format!("{NET_FILE}: {error}")))?;
+        let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
+            let bytes = read(folder, name)?;
+            header.policy.read(observation_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
+        };
+        let frozen = (header.n_frozen > 0).then(|| net(FROZEN_FILE)).transpose()?;
+        let net = net(NET_FILE)?;
         let read_by_critic = ChunkShape { n_steps: header.critic.backup.n_actions(chunk.n_steps), ..chunk };
         let critic = ChunkCritic::new(header.critic, observation_len, read_by_critic, 0, &Device::Cpu)?;
         critic.load_bytes(&read(folder, CRITIC_FILE)?).map_err(|error| unusable(format!("{CRITIC_FILE}: {error}")))?;
-        Ok(Self { header, net, critic })
+        Ok(Self { header, net, frozen, critic })
     }
 
-    /// The policy's best normalized chunk for one normalized observation: N candidates at the acting temperature, the one
-    /// that the critics value most or that is the likeliest.
+    /// The policy's best normalized chunk for one normalized observation: candidates at the acting temperature, the one that
+    /// the critics value most or that is the likeliest.
     fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
-        let n = n_candidates.max(1);
         let observation = Tensor::from_slice(observation, (1, observation.len()), &Device::Cpu)?;
-        let noise = self.net.base_noise(n, temperature.f32(), rng);
-        let noise = Tensor::from_vec(noise, (n, self.net.noise_len()), &Device::Cpu)?;
-        // One row of embedding serves all candidates.
-        let embedding = self.net.embed(&observation, Track::Frozen)?;
-        let Draw { u, log_prob } = self.net.sample(&embedding, &noise, Track::Frozen)?;
-        let chunks = squash(&u)?;
+        let candidates = |net: &dyn PolicyNet, n: usize, rng: &mut Rng| -> Result<Draw, LearnError> {
+            let noise = net.base_noise(n, temperature.f32(), rng);
+            let noise = Tensor::from_vec(noise, (n, net.noise_len()), &Device::Cpu)?;
+            // One row of embedding serves all candidates.
+            Ok(net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?)
+        };
+        let Draw { mut u, log_prob } = candidates(self.net.as_ref(), n_candidates.max(1), rng)?;
+        if let (Some(frozen), 2.., Choice::Value) = (&self.frozen, n_candidates, self.header.choice) {
+            u = Tensor::cat(&[&u, &candidates(frozen.as_ref(), self.header.n_frozen, rng)?.u], 0)?;
+        }
+        let (n, chunks) = (u.dim(0)?, squash(&u)?);
         let scores = match (n, self.header.choice, &log_prob) {
             (1, ..) => vec![0.0],
             (_, Choice::Value, _) => self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?,

@@ -10,7 +10,7 @@
 //! | Gaussian | mean and standard deviation | exact | `-ln p(u|o)` |
 //! | mixture | one of K Gaussians | exact | `-ln p(u|o)` |
 //! | flow matching | Euler steps, or a student's one step | - | squared error of the velocity (and of the student) |
-//! | diffusion | DDIM steps | - | squared error of the noise |
+//! | diffusion | DDPM or DDIM steps | - | squared error of the noise |
 //! | deterministic | one chunk, clipped noise | - | squared error of the chunk |
 //!
 //! Squared errors are summed over the dimensions of standardised chunks, so that all imitation losses grow with them alike.
@@ -88,8 +88,10 @@ pub enum PolicyConfig {
     Diffusion {
         /// Steps of the noising chain, at least 1. 20.
         n_steps: usize,
-        /// DDIM steps of a sample, a divisor of `n_steps`. 5 or 20.
+        /// Steps of a sample, a divisor of `n_steps`. 20, or 5 with DDIM.
         n_sampling_steps: usize,
+        /// How a sample goes back along the chain.
+        sampler: Sampler,
         /// How noise grows along the chain.
         schedule: Schedule,
         /// Bound of the denoised chunk, in standard deviations of the data.
@@ -108,6 +110,15 @@ pub enum PolicyConfig {
         /// Number of hidden layers, at least 1. 3.
         n_layers: usize,
     },
+}
+
+/// How a sample goes back along the chain of a diffusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sampler {
+    /// Ho et al. 2020: every step adds fresh noise.
+    Ddpm,
+    /// Song et al. 2021: the first noise decides.
+    Ddim,
 }
 
 /// How noise grows along the chain of a diffusion.
@@ -186,6 +197,14 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// When the shapes do not fit together.
     fn imitation_loss(&self, embedding: &Tensor, u: &Tensor, _noise: &Tensor, track: Track) -> TensorResult<Tensor> {
         self.log_prob(embedding, u, track)?.neg()
+    }
+
+    /// Names and values of what shows the numerical health of the network on `u [r, D]`; nothing unless it says otherwise.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    fn inspect(&self, _embedding: &Tensor, _u: &Tensor) -> TensorResult<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
     }
 }
 
@@ -293,9 +312,10 @@ impl PolicyConfig {
                 let size = MlpSize { hidden, n_layers };
                 from.make::<FlowMatching>(FlowMatchingConfig { n_steps, one_step, size }, widths)?
             }
-            Self::Diffusion { n_steps, n_sampling_steps, schedule, clip, hidden, n_layers } => {
+            Self::Diffusion { n_steps, n_sampling_steps, sampler, schedule, clip, hidden, n_layers } => {
                 let (size, clip) = (MlpSize { hidden, n_layers }, clip.f32());
-                from.make::<Diffusion>(DiffusionConfig { n_steps, n_sampling_steps, schedule, clip, size }, widths)?
+                let config = DiffusionConfig { n_steps, n_sampling_steps, sampler, schedule, clip, size };
+                from.make::<Diffusion>(config, widths)?
             }
             Self::Deterministic { noise, hidden, n_layers } => {
                 let size = MlpSize { hidden, n_layers };

@@ -93,6 +93,7 @@ pub struct Replay {
     discount: f64,
     episodes: Vec<StoredEpisode>,
     starts: Vec<ChunkStart>,
+    success_starts: Vec<ChunkStart>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +102,6 @@ struct StoredEpisode {
     actions: Vec<f32>,
     rewards: Vec<f32>,
     terminated: bool,
-    succeeded: bool,
 }
 
 impl Replay {
@@ -109,7 +109,7 @@ impl Replay {
     /// step.
     #[must_use]
     pub const fn new(chunk_len: usize, backup_len: usize, discount: f64) -> Self {
-        Self { chunk_len, backup_len, discount, episodes: Vec::new(), starts: Vec::new() }
+        Self { chunk_len, backup_len, discount, episodes: Vec::new(), starts: Vec::new(), success_starts: Vec::new() }
     }
 
     /// Adds an episode.
@@ -120,7 +120,6 @@ impl Replay {
             actions: Vec::with_capacity(episode.actions_rad.len()),
             rewards: episode.rewards.clone(),
             terminated: episode.label.terminated,
-            succeeded: episode.label.outcome.succeeded,
         };
         for step_idx in 0..=n_steps {
             normalizer.observation(episode.observation(step_idx), &mut stored.observations);
@@ -130,7 +129,11 @@ impl Replay {
         }
         let episode_idx = self.episodes.len();
         self.episodes.push(stored);
-        self.starts.extend((0..n_steps).map(|step_idx| ChunkStart { episode_idx, step_idx }));
+        let starts = (0..n_steps).map(|step_idx| ChunkStart { episode_idx, step_idx });
+        self.starts.extend(starts.clone());
+        if episode.label.outcome.succeeded {
+            self.success_starts.extend(starts);
+        }
     }
 
     /// Number of episodes.
@@ -145,6 +148,12 @@ impl Replay {
         &self.starts
     }
 
+    /// The chunk starts of successful episodes, in order.
+    #[must_use]
+    pub fn success_starts(&self) -> &[ChunkStart] {
+        &self.success_starts
+    }
+
     /// The starts of the first `n` episodes.
     #[must_use]
     pub fn first_starts(&self, n: usize) -> Vec<ChunkStart> {
@@ -153,12 +162,10 @@ impl Replay {
 
     /// The starts of whole chunks of successful episodes: what is worth imitating.
     #[must_use]
-    pub fn successful_starts(&self) -> Vec<ChunkStart> {
-        let is_whole = |start: &&ChunkStart| {
-            let episode = &self.episodes[start.episode_idx];
-            episode.succeeded && start.step_idx + self.chunk_len <= episode.rewards.len()
-        };
-        self.starts.iter().filter(is_whole).copied().collect()
+    pub fn imitable_starts(&self) -> Vec<ChunkStart> {
+        let is_whole =
+            |start: &&ChunkStart| start.step_idx + self.chunk_len <= self.episodes[start.episode_idx].rewards.len();
+        self.success_starts.iter().filter(is_whole).copied().collect()
     }
 
     /// Those of `starts` that lie within the first chunk of their episode.
@@ -340,11 +347,13 @@ mod tests {
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
-        assert_eq!(replay.successful_starts(), expected);
+        assert_eq!(replay.imitable_starts(), expected);
         let mut arrived = episode(true);
         arrived.label.outcome.succeeded = true;
         replay.push(&arrived, &normalizer);
-        assert_eq!(replay.successful_starts().len(), 4);
+        assert_eq!(replay.imitable_starts().len(), 4);
+        let successes: Vec<_> = replay.starts().iter().filter(|start| start.episode_idx > 0).copied().collect();
+        assert_eq!(replay.success_starts(), successes);
         assert_eq!(replay.first_starts(2), [0, 1].map(|episode_idx| ChunkStart { episode_idx, step_idx: 0 }));
         Ok(())
     }

@@ -13,6 +13,7 @@
 
 mod actor_step;
 mod critic_step;
+mod diagnostics;
 mod imitation_step;
 mod online;
 mod position;
@@ -157,7 +158,7 @@ impl Trainer {
             episode.check()?;
             offline.push(episode, &normalizer);
         }
-        let imitation_starts = offline.successful_starts();
+        let imitation_starts = offline.imitable_starts();
         if imitation_starts.is_empty() {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
@@ -293,8 +294,7 @@ impl Trainer {
         let z = rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
         let observations = rows(&batch.observations, n, 0..n)?;
         let own = self.actor.sample(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-        let values = self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?.to_vec1::<f32>()?;
-        Ok(values.iter().map(|&q| f64::from(q)).sum::<f64>() / n as f64)
+        Ok(mean(&self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)?)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.
@@ -309,6 +309,7 @@ impl Trainer {
         acting: Acting,
         choice: Choice,
     ) -> Result<Policy, LearnError> {
+        let n_frozen = if choice == Choice::Value { self.config.online.frozen_candidates } else { 0 };
         let header = PolicyHeader {
             name,
             environment: self.environment.clone(),
@@ -317,9 +318,11 @@ impl Trainer {
             policy: self.config.policy,
             critic: self.config.critic,
             acting,
+            n_frozen,
             choice,
         };
-        Ok(Policy::new(header, net.deep_clone()?, self.target_critic.deep_clone()?))
+        let frozen = (n_frozen > 0).then(|| self.reference.deep_clone()).transpose()?;
+        Ok(Policy::new(header, net.deep_clone()?, frozen, self.target_critic.deep_clone()?))
     }
 
     /// What ended, if anything, now that the position has moved on.
@@ -348,16 +351,20 @@ impl Trainer {
 
     /// Fills the batch: demonstrations alone, or mixed with own episodes online.
     fn draw_batch(&mut self, stage: Stage, rng: &mut Rng) {
-        let n = self.config.batch_size;
-        let online_starts = self.online.starts();
+        let (n, online) = (self.config.batch_size, &self.config.online);
+        let (online_starts, successes) = (self.online.starts(), self.online.success_starts());
         let n_offline = if stage == Stage::Online && !online_starts.is_empty() {
-            (n as f64 * self.config.online.offline_share.get()).round() as usize
+            (n as f64 * online.offline_share.get()).round() as usize
         } else {
             n
         };
+        let n_own = n - n_offline;
+        let n_successes =
+            if successes.is_empty() { 0 } else { (n_own as f64 * online.success_share.get()).round() as usize };
         self.starts.clear();
         Replay::draw(self.offline.starts(), n_offline, rng, &mut self.starts);
-        Replay::draw(online_starts, n - n_offline, rng, &mut self.starts);
+        Replay::draw(successes, n_successes, rng, &mut self.starts);
+        Replay::draw(online_starts, n_own - n_successes, rng, &mut self.starts);
         let (offline_rows, online_rows) = self.starts.split_at(n_offline);
         gather_mixed((&self.offline, offline_rows), (&self.online, online_rows), &mut self.batch);
     }
@@ -381,4 +388,10 @@ pub fn episode_seed(seed: u64, index: u64) -> u64 {
 /// Rows `range` of the matrix `values` with `n_rows` rows, as a tensor.
 fn rows(values: &[f32], n_rows: usize, range: Range<usize>) -> candle_core::Result<Tensor> {
     shards::rows(values, n_rows, range, &Device::Cpu)
+}
+
+/// Mean of `[r]`.
+fn mean(values: &Tensor) -> candle_core::Result<f64> {
+    let values = values.to_vec1::<f32>()?;
+    Ok(values.iter().map(|&x| f64::from(x)).sum::<f64>() / values.len().max(1) as f64)
 }

@@ -26,7 +26,7 @@ const MIXTURE: &str = "Mixture(n_components: 5, hidden: 32, n_layers: 2)";
 const FLOW_MATCHING: &str = "FlowMatching(n_steps: 10, one_step: false, hidden: 32, n_layers: 2)";
 const ONE_STEP: &str = "FlowMatching(n_steps: 10, one_step: true, hidden: 32, n_layers: 2)";
 const DIFFUSION: &str =
-    "Diffusion(n_steps: 20, n_sampling_steps: 5, schedule: Cosine, clip: 3.0, hidden: 32, n_layers: 2)";
+    "Diffusion(n_steps: 20, n_sampling_steps: 5, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 32, n_layers: 2)";
 const DETERMINISTIC: &str = "Deterministic(noise: 0.2, hidden: 32, n_layers: 2)";
 const ALL: [&str; 8] = [FLOW, TOKEN_FLOW, GAUSSIAN, MIXTURE, FLOW_MATCHING, ONE_STEP, DIFFUSION, DETERMINISTIC];
 
@@ -295,13 +295,20 @@ fn golden_flow_matching() -> Result<()> {
     assert_golden("one_step", &text.replace("false", "true"), 1e-5)
 }
 
-/// Contract: as for flow matching, on both schedules. The first steps of a sample divide by a hundredth and less: rounding is
+/// Contract: as for flow matching, on both schedules and with both samplers. The first steps of a sample divide by a hundredth and less: rounding is
 /// that much larger there.
 #[test]
 fn golden_diffusion() -> Result<()> {
-    let text = "Diffusion(n_steps: 20, n_sampling_steps: 5, schedule: Linear, clip: 10.0, hidden: 8, n_layers: 2)";
-    assert_golden("diffusion_linear", text, 1e-4)?;
-    assert_golden("diffusion_cosine", &text.replace("Linear", "Cosine"), 1e-4)
+    let linear = "Diffusion(n_steps: 20, n_sampling_steps: 5, sampler: Ddim, schedule: Linear, clip: 10.0, hidden: 8,
+                            n_layers: 2)";
+    assert_golden("diffusion_linear", linear, 1e-4)?;
+    let cosine = linear.replace("Linear", "Cosine");
+    assert_golden("diffusion_cosine", &cosine, 1e-4)?;
+    assert_golden(
+        "diffusion_ddpm",
+        &cosine.replace("n_sampling_steps: 5, sampler: Ddim", "n_sampling_steps: 20, sampler: Ddpm"),
+        1e-4,
+    )
 }
 
 /// Contract: as for flow matching.
@@ -347,9 +354,10 @@ fn shares_of_modes(text: &str, n_steps: u64, learning_rate: f64) -> Result<[f64;
 /// each of four dimensions on its own would have to be near one mode, 2 x 0.3^4 = 0.02 of the Gaussian's samples.
 #[test]
 fn two_modes_are_found_by_those_that_can_hold_them() -> Result<()> {
-    let [flow_matching, diffusion] = [FLOW_MATCHING, DIFFUSION].map(|text| text.replace("hidden: 32", "hidden: 64"));
-    for (text, n_steps) in [(FLOW, 800), (TOKEN_FLOW, 800), (MIXTURE, 800), (&flow_matching, 1500), (&diffusion, 1500)]
-    {
+    let [flow_matching, ddim] = [FLOW_MATCHING, DIFFUSION].map(|text| text.replace("hidden: 32", "hidden: 64"));
+    let ddpm = ddim.replace("n_sampling_steps: 5, sampler: Ddim", "n_sampling_steps: 20, sampler: Ddpm");
+    let slow = [&flow_matching, &ddim, &ddpm].map(|text| (text.as_str(), 1500));
+    for (text, n_steps) in [(FLOW, 800), (TOKEN_FLOW, 800), (MIXTURE, 800)].into_iter().chain(slow) {
         let [first, second] = shares_of_modes(text, n_steps, 3e-3)?;
         assert!(first > 0.25 && second > 0.25, "{text}: {first} and {second}");
         assert!(first + second > 0.7, "{text}: {first} and {second}");
@@ -370,7 +378,7 @@ fn impossible_sizes_are_refused() {
         ("Mixture(n_components: 0, hidden: 8, n_layers: 2)", "learn.policy.n_components: found 0"),
         ("FlowMatching(n_steps: 0, one_step: true, hidden: 8, n_layers: 2)", "learn.policy.n_steps: found 0"),
         (
-            "Diffusion(n_steps: 20, n_sampling_steps: 6, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 2)",
+            "Diffusion(n_steps: 20, n_sampling_steps: 6, sampler: Ddim, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 2)",
             "learn.policy.n_sampling_steps: found 6, expected a divisor of n_steps, which is 20",
         ),
         (

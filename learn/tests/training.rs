@@ -149,7 +149,7 @@ const POLICIES: [&[&str]; 2] = [
     &[
         "FlowMatching(n_steps: 3, one_step: false, hidden: 8, n_layers: 2)",
         "FlowMatching(n_steps: 3, one_step: true, hidden: 8, n_layers: 1)",
-        "Diffusion(n_steps: 4, n_sampling_steps: 2, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
+        "Diffusion(n_steps: 4, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
         "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)",
     ],
 ];

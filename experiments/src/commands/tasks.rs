@@ -12,7 +12,7 @@ const POLICIES: [(&str, &str); 6] = [
     ("Gaussian", "tanh-Gaussian chunk with a state-dependent standard deviation, exact likelihoods"),
     ("Mixture", "mixture of K such Gaussians, exact likelihoods"),
     ("FlowMatching", "velocity field in Euler steps, or its student in one step; no density"),
-    ("Diffusion", "denoising chain sampled by DDIM; no density"),
+    ("Diffusion", "denoising chain sampled by DDPM or DDIM; no density"),
     ("Deterministic", "one chunk with clipped noise; no density"),
 ];
 

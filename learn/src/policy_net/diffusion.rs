@@ -1,17 +1,19 @@
-//! Denoising diffusion (Ho et al. 2020) with deterministic sampling (Song et al. 2021, "DDIM").
+//! Denoising diffusion (Ho et al. 2020, "DDPM"), sampled along its chain or deterministically (Song et al. 2021, "DDIM").
 //!
 //! ```text
 //! x_k = sqrt(A_k) x_0 + sqrt(1 - A_k) eps                  A_k = prod_{i<=k} (1 - beta_i), k uniform in 1..=n
 //! loss = |net(x_k, k / n, o) - eps|^2                      [r], summed over D
 //! sampling, k = n, n - n/m, .., n/m and j = k - n/m:       x = z in the beginning
 //!     x_0 = clip((x - sqrt(1 - A_k) net(x, k / n, o)) / sqrt(A_k))
-//!     x <- sqrt(A_j) x_0 + sqrt(1 - A_j) (x - sqrt(A_k) x_0) / sqrt(1 - A_k)
+//!     eps = (x - sqrt(A_k) x_0) / sqrt(1 - A_k)
+//!     x <- sqrt(A_j) x_0 + sqrt(1 - A_j - sigma^2) eps + sigma z_j
+//!     sigma^2 = (1 - A_j) / (1 - A_k) (1 - A_k / A_j) with DDPM, 0 with DDIM      no noise in the last step: A_0 = 1
 //! ```
 //! There is no density: the chain has one only for its whole path.
 
-use super::Schedule;
 use super::standardized::{Law, Widths};
 use super::time::{self, with_time};
+use super::{Sampler, Schedule};
 use crate::layers::{ConditionedMlp, MlpSize, Track};
 use crate::noise::fill_normal;
 use crate::ops;
@@ -28,6 +30,7 @@ const MAX_BETA: f64 = 0.999;
 pub(super) struct DiffusionConfig {
     pub(super) n_steps: usize,
     pub(super) n_sampling_steps: usize,
+    pub(super) sampler: Sampler,
     pub(super) schedule: Schedule,
     pub(super) clip: f32,
     pub(super) size: MlpSize,
@@ -94,8 +97,12 @@ impl Law for Diffusion {
         })
     }
 
+    /// Where the chain starts and, with DDPM, what every step but the last adds.
     fn noise_len(&self) -> usize {
-        self.width
+        match self.config.sampler {
+            Sampler::Ddim => self.width,
+            Sampler::Ddpm => self.width * self.config.n_sampling_steps,
+        }
     }
 
     fn embed(&self, observations: &Tensor, _track: Track) -> Result<Tensor> {
@@ -105,13 +112,21 @@ impl Law for Diffusion {
     fn sample(&self, observations: &Tensor, noise: &Tensor, track: Track) -> Result<(Tensor, Option<Tensor>)> {
         let DiffusionConfig { n_steps, n_sampling_steps, clip, .. } = self.config;
         let stride = n_steps / n_sampling_steps;
-        let mut x = noise.clone();
-        for k in (1..=n_sampling_steps).rev().map(|step| step * stride) {
+        let mut x = noise.narrow(1, 0, self.width)?;
+        for (step, k) in (1..=n_sampling_steps).rev().map(|step| step * stride).enumerate() {
             let (now, next) = (self.kept[k], self.kept[k - stride]);
             let eps = self.net.forward(&with_time(&x, &[self.time(k)])?, observations, track)?;
             let clean = ((&x - (eps * (1.0 - now).sqrt())?)? * (1.0 / now.sqrt()))?.clamp(-clip, clip)?;
             let eps = ((x - (&clean * now.sqrt())?)? * (1.0 / (1.0 - now).sqrt()))?;
-            x = ((clean * next.sqrt())? + (eps * (1.0 - next).sqrt())?)?;
+            let variance = match self.config.sampler {
+                Sampler::Ddim => 0.0,
+                Sampler::Ddpm => (1.0 - next) / (1.0 - now) * (1.0 - now / next),
+            };
+            x = ((clean * next.sqrt())? + (eps * (1.0 - next - variance).max(0.0).sqrt())?)?;
+            if variance > 0.0 {
+                let added = noise.narrow(1, (step + 1) * self.width, self.width)?;
+                x = (x + (added * variance.sqrt())?)?;
+            }
         }
         Ok((x, None))
     }

@@ -46,7 +46,7 @@ impl Trainer {
             Objective::BestOfN { n, temperature, lambda } => self.best_of_n(n, temperature.f32(), lambda.get(), rng)?,
             Objective::Imitation => self.imitation(rng)?,
         };
-        let norm = self.update_actor(&gradient, self.config.actor_learning_rate.get(), stage, step)?;
+        let norm = self.update_actor(&gradient, self.actor_learning_rate(stage, step), stage, step)?;
         let kept = self.config.actor_average_decay.f32();
         self.average.params().polyak_from(self.actor.params(), 1.0 - kept)?;
         metrics.push(("actor_gradient_norm", norm));
@@ -65,6 +65,16 @@ impl Trainer {
             metrics.extend(kl.map(|kl| (KL, kl)));
         }
         Ok(())
+    }
+
+    /// Online it rises from zero again: the critic has just met other data.
+    fn actor_learning_rate(&self, stage: Stage, step: u64) -> f64 {
+        let (rate, online) = (self.config.actor_learning_rate.get(), &self.config.online);
+        if stage != Stage::Online {
+            return rate;
+        }
+        let n_actor_steps = step.saturating_sub(online.critic_first_steps) + 1;
+        rate * (n_actor_steps as f64 / online.actor_ramp_steps.max(1) as f64).min(1.0)
     }
 
     /// The reference of A3 follows the actor while that is close enough to pi_0.
@@ -298,7 +308,7 @@ impl Trainer {
     }
 
     /// The policy's own chunks and their value, with gradients to the chunks and, as `track` says, to the actor.
-    fn own_chunks(&self, observations: &Tensor, z: &Tensor, track: Track) -> TensorResult<OwnChunks> {
+    pub(super) fn own_chunks(&self, observations: &Tensor, z: &Tensor, track: Track) -> TensorResult<OwnChunks> {
         let embedding = self.actor.embed(observations, track)?;
         let own = self.actor.sample(&embedding, z, track)?;
         let q = self.critic.value(observations, &squash(&own.u)?, Track::Frozen)?;
@@ -380,15 +390,15 @@ struct Demonstrated {
 }
 
 /// Chunks that the policy sampled for the batch's observations.
-struct OwnChunks {
-    u: Tensor,
+pub(super) struct OwnChunks {
+    pub(super) u: Tensor,
     log_pi: Option<Tensor>,
     /// In Q ranges.
-    q: Tensor,
+    pub(super) q: Tensor,
 }
 
 impl OwnChunks {
-    fn log_pi(&self) -> TensorResult<&Tensor> {
+    pub(super) fn log_pi(&self) -> TensorResult<&Tensor> {
         match &self.log_pi {
             Some(log_pi) => Ok(log_pi),
             None => bail!("the policy has no density"),

@@ -11,6 +11,7 @@ use super::{Metrics, Stage, Trainer, rows};
 use crate::LearnError;
 use crate::chunk::Chunks;
 use crate::layers::Track;
+use crate::replay::ChunkBatch;
 use crate::shards::{self, Gradient};
 use crate::squash::squash;
 use bridge::random::Rng;
@@ -25,7 +26,7 @@ impl Trainer {
         metrics: &mut Metrics,
     ) -> Result<(), LearnError> {
         let n = self.batch.n_rows;
-        let targets = self.targets(rng)?;
+        let targets = self.targets(&self.batch, rng)?;
         let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
         let labels = self.critic.labels(&targets)?;
         let observations = rows(&self.batch.observations, n, 0..n)?;
@@ -59,9 +60,9 @@ impl Trainer {
         Ok(())
     }
 
-    /// The targets y of the batch, n.
-    fn targets(&self, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
-        let (batch, n) = (&self.batch, self.batch.n_rows);
+    /// The targets y of a batch, n.
+    pub(super) fn targets(&self, batch: &ChunkBatch, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
+        let n = batch.n_rows;
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
         let members = self.target_critic.target_members(rng);
         let penalty = self.config.critic.behavior_penalty.get() * self.q_range();

@@ -1,15 +1,15 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
-use super::{Position, Published, Stage, Trainer, rows};
+use super::{Position, Published, Stage, Trainer, mean, rows};
 use crate::chunk::Chunks;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
 use crate::policy_net::PolicyNet;
-use crate::replay::{ChunkBatch, ToGo};
+use crate::replay::{ChunkBatch, Replay, ToGo};
 use crate::squash::squash;
 use crate::{LearnError, Policy};
 use bridge::Episode;
-use bridge::random::stream;
+use bridge::random::{Rng, stream};
 use candle_core::{Result as TensorResult, Tensor};
 
 /// States that evidence is gathered on.
@@ -81,7 +81,7 @@ impl Trainer {
     fn evidence(&mut self, iteration: u64) -> Result<Evidence, LearnError> {
         let mut rng = stream(self.seed, "evidence", iteration);
         let per_iteration = self.config.online.episodes_per_iteration;
-        let starts: Vec<_> = self.evidence_states(per_iteration).iter().map(|to_go| to_go.start).collect();
+        let starts: Vec<_> = evidence_states(&self.online, per_iteration).iter().map(|to_go| to_go.start).collect();
         let mut batch = ChunkBatch::default();
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
@@ -101,38 +101,43 @@ impl Trainer {
     }
 
     /// Predicted minus realised value of the chunks of the last `n_episodes`, which nobody has learned from yet, in Q
-    /// ranges. What a timeout hides is taken from the value of the last observation.
+    /// ranges.
     fn calibration_gap(&self, n_episodes: usize, step: u64) -> Result<f64, LearnError> {
-        let to_go = self.evidence_states(n_episodes);
+        let mut rng = stream(self.seed, "calibration", step);
+        let calibration = self.calibration(&self.online, n_episodes, self.average.as_ref(), &mut rng)?;
+        Ok(calibration.map_or(0.0, |calibration| (calibration.predicted - calibration.realised) / self.q_range()))
+    }
+
+    /// Compares values with returns on the last `n_episodes` of a replay. What a timeout hides is taken from the value that
+    /// the last observation has under `net`.
+    pub(super) fn calibration(
+        &self,
+        replay: &Replay,
+        n_episodes: usize,
+        net: &dyn PolicyNet,
+        rng: &mut Rng,
+    ) -> Result<Option<Calibration>, LearnError> {
+        let to_go = evidence_states(replay, n_episodes);
         if to_go.is_empty() {
-            return Ok(0.0);
+            return Ok(None);
         }
         let (mut batch, mut ends) = (ChunkBatch::default(), ChunkBatch::default());
-        self.online.gather(&to_go.iter().map(|to_go| to_go.start).collect::<Vec<_>>(), &mut batch);
-        self.online.gather(&to_go.iter().map(|to_go| to_go.last).collect::<Vec<_>>(), &mut ends);
+        replay.gather(&to_go.iter().map(|to_go| to_go.start).collect::<Vec<_>>(), &mut batch);
+        replay.gather(&to_go.iter().map(|to_go| to_go.last).collect::<Vec<_>>(), &mut ends);
         let n = batch.n_rows;
         let (observations, actions) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
         let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid) };
         let predicted = mean(&self.critic.value(&observations, chunks, Track::Frozen)?)?;
 
-        let temperature = self.config.acting.temperature.f32();
-        let z = self.average.base_noise(n, temperature, &mut stream(self.seed, "calibration", step));
-        let end_values =
-            self.own_value(self.average.as_ref(), &rows(&ends.next_observations, n, 0..n)?, &rows(&z, n, 0..n)?)?;
+        let z = net.base_noise(n, self.config.acting.temperature.f32(), rng);
+        let end_values = self.own_value(net, &rows(&ends.next_observations, n, 0..n)?, &rows(&z, n, 0..n)?)?;
         let realised = to_go
             .iter()
             .zip(end_values.to_vec1::<f32>()?)
             .map(|(to_go, end_value)| to_go.reward + to_go.continuation * f64::from(end_value))
             .sum::<f64>()
             / n as f64;
-        Ok((predicted - realised) / self.q_range())
-    }
-
-    /// At most [`N_EVIDENCE`] starts of the last `n_episodes`, evenly spread.
-    fn evidence_states(&self, n_episodes: usize) -> Vec<ToGo> {
-        let all = self.online.to_go(n_episodes);
-        let stride = all.len().div_ceil(N_EVIDENCE).max(1);
-        all.into_iter().step_by(stride).collect()
+        Ok(Some(Calibration { predicted, realised }))
     }
 
     /// The target critic's value of the chunks that `net` makes of base noise `z`, `[n]`.
@@ -142,7 +147,16 @@ impl Trainer {
     }
 }
 
-fn mean(values: &Tensor) -> Result<f64, LearnError> {
-    let values = values.to_vec1::<f32>()?;
-    Ok(values.iter().map(|&x| f64::from(x)).sum::<f64>() / values.len().max(1) as f64)
+/// What the critic says of chunks, and what came of them; means, discounted, in units of reward.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calibration {
+    pub(super) predicted: f64,
+    pub(super) realised: f64,
+}
+
+/// At most [`N_EVIDENCE`] starts of the last `n_episodes`, evenly spread.
+fn evidence_states(replay: &Replay, n_episodes: usize) -> Vec<ToGo> {
+    let all = replay.to_go(n_episodes);
+    let stride = all.len().div_ceil(N_EVIDENCE).max(1);
+    all.into_iter().step_by(stride).collect()
 }

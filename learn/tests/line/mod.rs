@@ -117,7 +117,7 @@ pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnCon
           imitation: (steps: 300, learning_rate: 2e-3, final_learning_rate: 1e-4, ramp_steps: 20, opening_share: 0.1, ema_decay: 0.99),
           warmup_steps: 300, offline_steps: 300,
           online: (iterations: 2, episodes_per_iteration: 5, critic_first_steps: 20, steps_per_iteration: 60,
-                   offline_share: 0.5,
+                   frozen_candidates: 0, actor_ramp_steps: 0, offline_share: 0.5, success_share: 0.0,
                    gate: KeepBest(max_nats_per_dim: 2.0, max_calibration_gap: 1.0, value_tolerance: 0.5, max_shortfall: 1.0)))"
     );
     Ok(bridge::config::parse("config", &text)?)

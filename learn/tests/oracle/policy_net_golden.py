@@ -182,14 +182,15 @@ for name in ("flow_matching", "one_step"):
     net.put_sample(z, student(double(z)) if student else integrate(double(z)))
 
 # ---- diffusion -----------------------------------------------------------------------------------------------------
-for name in ("linear", "cosine"):
-    net = Net(f"diffusion_{name}")
+def put_diffusion(name, schedule, n_sampling, is_noisy):
+    """Sampling is that of Song et al., eq. 12, with their sigma of DDPM (eq. 16, eta = 1) or with sigma = 0."""
+    net = Net(name)
     epsilon = net.conditioned_mlp("net", D + HARMONICS)
 
     def f(k):
         return math.cos((k / N_CHAIN + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    if name == "linear":
+    if schedule == "linear":
         # 1e-4 to 0.02 in a thousand steps, as much in all in fewer.
         betas = np.linspace(1e-4, 0.02, N_CHAIN) * 1000 / N_CHAIN
     else:
@@ -202,17 +203,26 @@ for name in ("linear", "cosine"):
     x_k = torch.sqrt(a) * x_data + torch.sqrt(1 - a) * eps
     net.put_loss(noise, ((epsilon(with_time(x_k, torch.from_numpy(steps / N_CHAIN))) - eps) ** 2).sum(-1))
 
-    z = f32(rng.normal(0, 1, (ROWS, D)))
-    x, stride, n_free = double(z), N_CHAIN // N_DDIM, 0
+    z = f32(rng.normal(0, 1, (ROWS, D * (n_sampling if is_noisy else 1))))
+    fresh = iter(double(z).split(D, -1))
+    x, stride, n_free = next(fresh), N_CHAIN // n_sampling, 0
     for k in range(N_CHAIN, 0, -stride):
         now, then = kept[k], kept[k - stride]
         x_0 = (x - math.sqrt(1 - now) * epsilon(with_time(x, time(k / N_CHAIN)))) / math.sqrt(now)
         n_free += int((x_0.abs() < CLIP).sum())
         x_0 = x_0.clamp(-CLIP, CLIP)
         eps = (x - math.sqrt(now) * x_0) / math.sqrt(1 - now)
-        x = math.sqrt(then) * x_0 + math.sqrt(1 - then) * eps
-    assert 0.1 < n_free / (N_DDIM * ROWS * D) < 0.95, "both sides of the clip"
+        sigma = math.sqrt((1 - then) / (1 - now)) * math.sqrt(1 - now / then) if is_noisy else 0.0
+        x = math.sqrt(then) * x_0 + math.sqrt(max(1 - then - sigma**2, 0.0)) * eps
+        if sigma > 0:
+            x = x + sigma * next(fresh)
+    assert next(fresh, None) is None, "all noise is used"
+    assert 0.1 < n_free / (n_sampling * ROWS * D) < 0.999, "both sides of the clip"
     net.put_sample(z, x)
+
+
+put_diffusion("diffusion_linear", "linear", N_DDIM, False)
+put_diffusion("diffusion_cosine", "cosine", N_DDIM, False)
 
 # ---- deterministic -------------------------------------------------------------------------------------------------
 net = Net("deterministic")
@@ -221,6 +231,9 @@ net.put_loss(np.zeros((ROWS, 0)), ((x_data - mu) ** 2).sum(-1))
 z = f32(rng.normal(0, 2, (ROWS, D)))
 assert (np.abs(z) > 2.5).any()
 net.put_sample(z, mu + EXPLORATION * double(z).clamp(-2.5, 2.5))
+
+# ---- diffusion, sampled along its chain ------------------------------------------------------------------------------
+put_diffusion("diffusion_ddpm", "cosine", N_CHAIN, True)
 
 assert all(np.isfinite(x).all() for x in out.values())
 save_file(out, pathlib.Path(__file__).with_suffix(".safetensors"))

@@ -1,0 +1,215 @@
+//! Contracts of what the online stage can be given besides: candidates of the imitation policy, a share of successes, a ramp.
+
+mod line;
+
+use bridge::number::UnitInterval;
+use bridge::random::stream;
+use bridge::{Episode, EpisodeLabel};
+use candle_core::{Device, Tensor};
+use learn::layers::Track;
+use learn::squash::squash;
+use learn::{Acting, Actor, Choice, Gate, ImitationConfig, LearnConfig, OnlineConfig, Policy, Trainer, Work, play_all};
+use line::{
+    CRITIC, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return,
+    run, temperature,
+};
+use std::error::Error;
+
+fn short(online: impl FnOnce(OnlineConfig) -> OnlineConfig) -> Result<LearnConfig, Box<dyn Error>> {
+    let config = config(REVERSE_KL)?;
+    let imitation = ImitationConfig { steps: 60, ..config.imitation };
+    let few = OnlineConfig { iterations: 1, critic_first_steps: 2, steps_per_iteration: 20, ..config.online };
+    Ok(LearnConfig { imitation, warmup_steps: 30, offline_steps: 30, online: online(few), ..config })
+}
+
+fn trained(config: LearnConfig) -> Result<Trainer, Box<dyn Error>> {
+    run(Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?, |trainer, _| Ok(trainer))
+}
+
+/// Contract: the candidates of the imitation policy stand beside the actor's, the critic's favourite of all is carried out, by
+/// the policy that was saved as by the one that was not; one candidate is carried out without asking.
+#[test]
+fn the_imitation_policy_offers_candidates() -> TestResult {
+    const N: usize = 8;
+    let trainer = trained(short(|online| OnlineConfig { frozen_candidates: N, ..online })?)?;
+    let (policy, frozen) = (trainer.policy()?, trainer.imitation_policy()?);
+    let folder = tempfile::tempdir()?;
+    policy.save(folder.path())?;
+    let loaded = Policy::load(folder.path())?;
+    let normalizer = &policy.header().normalizer;
+    let mut n_frozen_won = 0;
+    for seed in 0..40 {
+        let raw = [0.05 * seed as f32 - 1.0, 0.3];
+        let mut observation = Vec::new();
+        normalizer.observation(&raw, &mut observation);
+        let observation = Tensor::from_vec(observation, (1, 2), &Device::Cpu)?;
+        let mut rng = stream(seed, "act", 0);
+        let mut candidates = Vec::new();
+        for net in [policy.net(), frozen.net()] {
+            let noise = Tensor::from_vec(net.base_noise(N, 0.7, &mut rng), (N, net.noise_len()), &Device::Cpu)?;
+            candidates.push(squash(&net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?.u)?);
+        }
+        let candidates = Tensor::cat(&candidates, 0)?;
+        let values = policy.critic().value(&observation, &candidates, Track::Frozen)?.to_vec1::<f32>()?;
+        let best = (0..2 * N).max_by(|&a, &b| values[a].total_cmp(&values[b])).ok_or("no candidate")?;
+        n_frozen_won += usize::from(best >= N);
+        let mut expected = Vec::new();
+        for action in candidates.get(best)?.to_vec1::<f32>()?.chunks_exact(1) {
+            normalizer.action_rad(action, &mut expected);
+        }
+        for policy in [&policy, &loaded] {
+            let mut found = Vec::new();
+            policy.plan(&raw, &mut stream(seed, "act", 0), &mut found)?;
+            assert_eq!(found, expected, "seed {seed}");
+        }
+    }
+    assert!((1..40).contains(&n_frozen_won), "{n_frozen_won} of 40");
+
+    let plan = |policy: &Policy| {
+        let mut chunk = Vec::new();
+        policy.plan(&[0.2, -0.4], &mut stream(1, "act", 0), &mut chunk).map(|()| chunk)
+    };
+    let one = Acting::from(temperature()?);
+    let without = trained(short(|online| online)?)?.policy()?;
+    assert_eq!(without.header().choice, Choice::Value);
+    let alone = Policy::load(folder.path())?.acting(one);
+    let mut own = Vec::new();
+    let noise = Tensor::from_vec(alone.net().base_noise(1, 0.7, &mut stream(1, "act", 0)), (1, 4), &Device::Cpu)?;
+    let mut observation = Vec::new();
+    normalizer.observation(&[0.2, -0.4], &mut observation);
+    let observation = Tensor::from_vec(observation, (1, 2), &Device::Cpu)?;
+    let embedding = alone.net().embed(&observation, Track::Frozen)?;
+    for action in squash(&alone.net().sample(&embedding, &noise, Track::Frozen)?.u)?.get(0)?.to_vec1::<f32>()?.chunks(1)
+    {
+        normalizer.action_rad(action, &mut own);
+    }
+    assert_eq!(plan(&alone)?, own);
+    Ok(())
+}
+
+/// Contract: with all of the own share for successes, what failed episodes hold never reaches the critic.
+#[test]
+fn failures_can_be_left_out() -> TestResult {
+    let learn = |success_share: f64, failed_reward: f32| -> Result<Vec<u8>, Box<dyn Error>> {
+        let share = success_share.try_into()?;
+        let config = short(|online| OnlineConfig {
+            offline_share: 0.0.try_into().unwrap(),
+            success_share: share,
+            gate: Gate::Open,
+            ..online
+        })?;
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
+        loop {
+            match trainer.work() {
+                Work::Finished => break,
+                Work::Learn => drop(trainer.learn()?),
+                Work::Collect { seeds, .. } => {
+                    let mut episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
+                    fail(&mut episodes[0], failed_reward);
+                    trainer.accept(&episodes)?;
+                }
+            }
+        }
+        let file = |(name, bytes): (String, Vec<u8>)| (name == "critic.safetensors").then_some(bytes);
+        bytes(&trainer)?.into_iter().find_map(file).ok_or_else(|| "no critic".into())
+    };
+    assert!(learn(1.0, 0.1)? == learn(1.0, -0.1)?, "a failure was learned from");
+    assert!(learn(0.5, 0.1)? != learn(0.5, -0.1)?, "half of the share is everybody's");
+    Ok(())
+}
+
+fn fail(episode: &mut Episode, reward: f32) {
+    episode.rewards.fill(reward);
+    let EpisodeLabel { outcome, .. } = &mut episode.label;
+    outcome.succeeded = false;
+}
+
+/// Contract: on a ramp of a million steps the actor hardly moves in twenty; without one it does.
+#[test]
+fn the_actor_starts_gently() -> TestResult {
+    let moved = |actor_ramp_steps: u64| -> Result<f32, Box<dyn Error>> {
+        let online =
+            |iterations| short(|online| OnlineConfig { actor_ramp_steps, iterations, gate: Gate::Open, ..online });
+        // The actor itself, not its average, which follows the offline stage for a while.
+        let bare = |config| LearnConfig { actor_average_decay: UnitInterval::try_from(0.0).unwrap(), ..config };
+        let [before, after] = [0, 1].map(|iterations| trained(bare(online(iterations)?))?.policy().map_err(Into::into));
+        let flat = |policy: Result<Policy, Box<dyn Error>>| -> Result<Vec<f32>, Box<dyn Error>> {
+            let mut flat = Vec::new();
+            for (_, var) in policy?.net().params().iter() {
+                flat.extend(var.flatten_all()?.to_vec1::<f32>()?);
+            }
+            Ok(flat)
+        };
+        let (before, after) = (flat(before)?, flat(after)?);
+        Ok(before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max))
+    };
+    let (ramped, at_once) = (moved(1_000_000)?, moved(0)?);
+    assert!(at_once > 1e-3, "{at_once}");
+    assert!(ramped < 1e-3 * at_once, "{ramped} and {at_once}");
+    Ok(())
+}
+
+/// Contract: with all of them on, a training resumes bit for bit.
+#[test]
+fn with_all_extras_a_training_resumes() -> TestResult {
+    let all = |online| OnlineConfig {
+        iterations: 2,
+        frozen_candidates: 4,
+        actor_ramp_steps: 10,
+        success_share: 0.5.try_into().unwrap(),
+        ..online
+    };
+    let demonstrations = demonstrations()?;
+    let start = || -> Result<Trainer, Box<dyn Error>> {
+        Ok(Trainer::new(short(all)?, Line::new().spec, &demonstrations, temperature()?, 3)?)
+    };
+    let straight = run(start()?, |trainer, _| Ok(trainer))?;
+    let folder = tempfile::tempdir()?;
+    let mut n_pieces = 0;
+    let resumed = run(start()?, |trainer, own| {
+        n_pieces += 1;
+        if n_pieces % 13 != 0 {
+            return Ok(trainer);
+        }
+        trainer.save(folder.path())?;
+        let own = &own[..learn::TrainerState::load(folder.path())?.n_online_episodes];
+        Ok(Trainer::resume(short(all)?, Line::new().spec, &demonstrations, own, temperature()?, folder.path())?)
+    })?;
+    assert_same(&straight, &resumed)
+}
+
+/// Contract: RLPD (Ball et al. 2023) is a configuration: no imitation and no offline stage, a Gaussian that keeps its entropy,
+/// ten critics of which two make the targets, half of every batch demonstrations, several critic steps per actor step. It
+/// passes the demonstrators within a hundred own episodes.
+#[test]
+fn rlpd_is_a_configuration() -> TestResult {
+    let critic =
+        CRITIC.replace("ensemble: 2", "ensemble: 10").replace("target_subset: All", "target_subset: Random(2)");
+    let config = config_of("Gaussian(hidden: 32, n_layers: 2)", &critic, "MaxEntropy(lambda: 0.0, entropy: 0.0005)")?;
+    let online = OnlineConfig {
+        iterations: 10,
+        episodes_per_iteration: 10,
+        critic_first_steps: 0,
+        steps_per_iteration: 60,
+        gate: Gate::Open,
+        ..config.online
+    };
+    let imitation = ImitationConfig { steps: 0, ..config.imitation };
+    let config = LearnConfig {
+        imitation,
+        warmup_steps: 0,
+        offline_steps: 0,
+        critic_steps_per_actor_step: 4,
+        acting: temperature()?.into(),
+        online,
+        ..config
+    };
+    let demonstrations = demonstrations()?;
+    let demonstrated = demonstrations.iter().map(|e| e.label.outcome.total_reward).sum::<f64>() / 40.0;
+    let start = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+    let untrained = mean_return(&start.policy()?)?;
+    let learned = mean_return(&run(start, |trainer, _| Ok(trainer))?.policy()?)?;
+    assert!(untrained < demonstrated, "untrained {untrained}, demonstrated {demonstrated}");
+    assert!(learned > demonstrated + 0.1, "demonstrated {demonstrated}, learned {learned}");
+    Ok(())
+}
