@@ -37,6 +37,24 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Copies a folder with all that is below it. It is not atomic: whoever needs it whole must mark that it is.
+///
+/// # Errors
+/// Any of the file system's.
+pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// The checksum that guards files and frames.
 #[must_use]
 pub fn crc32(content: &[u8]) -> u32 {

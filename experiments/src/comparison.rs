@@ -171,6 +171,7 @@ mod tests {
         let text = r#"(
             title: "t",
             base: File("x.ron"),
+            set: [],
             parties: [(name: "a", set: []), (name: "b", set: [])],
             seeds: [1, 2],
             measures: [(

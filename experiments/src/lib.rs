@@ -22,6 +22,7 @@ mod session;
 pub mod toys;
 
 // Studies.
+mod beginnings;
 pub mod comparison;
 mod measure;
 pub mod panels;

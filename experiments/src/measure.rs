@@ -6,7 +6,7 @@ use crate::commands::last_of;
 use crate::evaluation::FIRST_SEED;
 use crate::experiment::Workcell;
 use crate::session::{START_VALUE, Session};
-use crate::study::Quantity;
+use crate::study::{Quantity, Which};
 use bridge::{config, storage};
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use learn::{Checkpoint, Stage};
@@ -73,20 +73,26 @@ fn value(session: &Session, quantity: &Quantity) -> Result<Option<f64>> {
             let policy = end_of(session, *stage)?.policy()?;
             Ok(policy.demonstration_nll(&demonstrations, experiment.learn.dequantization, HELD_OUT_SEED)?)
         }
-        Quantity::StartValue(stage) => Ok(start_values(session, *stage)?.last().map(|&(_, value)| value)),
+        Quantity::Logged { metric, stage, which } => {
+            let mut values = logged(session, metric, *stage)?.into_iter().map(|(_, value)| value);
+            Ok(match which {
+                Which::Last => values.next_back(),
+                Which::Largest => values.reduce(f64::max),
+            })
+        }
         Quantity::WarmupStepsUntilValue(wanted) => {
-            let values = start_values(session, Stage::Warmup)?;
+            let values = logged(session, START_VALUE, Stage::Warmup)?;
             let reached = values.iter().find(|(_, value)| *value >= wanted.get());
             Ok(reached.map(|&(step, _)| step as f64))
         }
     }
 }
 
-/// The logged values of the demonstrations' first states in a stage, with their steps.
-fn start_values(session: &Session, stage: Stage) -> Result<Vec<(u64, f64)>> {
+/// The values of a number that were logged in a stage, with their steps.
+fn logged(session: &Session, metric: &str, stage: Stage) -> Result<Vec<(u64, f64)>> {
     let log = MetricsLog::read(&session.run().metrics())?;
     let of_stage = log.iter().filter(|line| line.stage == stage.name());
-    Ok(of_stage.filter_map(|line| Some((line.step, *line.values.get(START_VALUE)?))).collect())
+    Ok(of_stage.filter_map(|line| Some((line.step, *line.values.get(metric)?))).collect())
 }
 
 fn end_of(session: &Session, stage: Stage) -> Result<Checkpoint> {

@@ -335,7 +335,7 @@ impl Session {
         let time_s = self.spent_before_s + self.started.elapsed().as_secs_f64();
         let moment = Moment { stage: stage.name(), step, time_s };
         let mut scalars = self.averages.take();
-        scalars.extend(self.trainer.diagnose()?);
+        scalars.extend(self.trainer.diagnose(stage)?);
         if stage != Stage::Imitation {
             scalars.push((START_VALUE, self.trainer.start_value()?));
         }

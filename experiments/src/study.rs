@@ -20,6 +20,8 @@ pub struct Study {
     pub title: String,
     /// What all trainings have in common.
     pub base: Base,
+    /// How all of them differ from it, as for `--set`.
+    pub set: Vec<Override>,
     /// What is compared.
     pub parties: Vec<Party>,
     /// Every party is trained once with each of them.
@@ -44,7 +46,7 @@ pub enum Base {
 pub struct Party {
     /// Its name: letters, digits, `_` and `-`; the folders of its runs begin with it.
     pub name: String,
-    /// How it differs from the base, as for `--set`, e.g. `"learn.chunk_len=1"`.
+    /// How it differs from the others, as for `--set`, e.g. `"learn.chunk_len=1"`.
     pub set: Vec<Override>,
 }
 
@@ -85,12 +87,27 @@ pub enum Quantity {
         /// How many demonstrations.
         episodes: usize,
     },
-    /// What the critic thought that an episode is worth when a stage ended: the last logged value of the demonstrations' first
-    /// states.
-    StartValue(Stage),
+    /// What was logged in a stage; none if it never was.
+    Logged {
+        /// Name of the number in the metrics, e.g. `start_value` or `kl_to_imitation`.
+        metric: String,
+        /// The stage.
+        stage: Stage,
+        /// Which of its values.
+        which: Which,
+    },
     /// Critic steps of the warm-up until the value of the demonstrations' first states has reached a number, as often as it
     /// was logged; none if it never did.
     WarmupStepsUntilValue(Finite),
+}
+
+/// Which of several logged values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// The last one.
+    Last,
+    /// The largest one.
+    Largest,
 }
 
 /// What is expected of a party.
@@ -178,12 +195,13 @@ impl Study {
     }
 
     fn experiment(&self, party: &Party, path: &Path) -> Result<Experiment> {
+        let changes: Vec<Override> = self.set.iter().chain(&party.set).cloned().collect();
         match &self.base {
             Base::File(file) => {
                 let file = path.parent().unwrap_or(Path::new("")).join(file);
-                Ok(overrides::load(&file, &party.set)?)
+                Ok(overrides::load(&file, &changes)?)
             }
-            Base::Inline(experiment) => Ok(overrides::parse("base", &ron::to_string(experiment)?, &party.set)?),
+            Base::Inline(experiment) => Ok(overrides::parse("base", &ron::to_string(experiment)?, &changes)?),
         }
     }
 

@@ -13,6 +13,7 @@ type TestResult = Result<(), Box<dyn Error>>;
 const STUDY: &str = r#"(
     title: "two of a kind",
     base: File("BASE"),
+    set: [],
     parties: [
         (name: "chunk", set: [SHORT]),
         (name: "per_step", set: [SHORT, "MORE"]),
@@ -101,6 +102,72 @@ fn a_grid_is_trained_once() -> TestResult {
     let values: serde_json::Value = serde_json::from_slice(&mended.stdout)?;
     assert_eq!(values.as_array().map(Vec::len), Some(6));
     Ok(())
+}
+
+/// Contract: runs that begin alike do that once - the data, then imitation, then the warm-up, as far as they agree - and end in
+/// the same bits and logs as runs that did it by themselves.
+#[test]
+fn what_runs_share_is_done_once() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    // Another policy network parts before imitation, another critic after it, another objective after the warm-up.
+    for (n_shared_lines, change) in [
+        (0, "learn.policy=Gaussian(hidden: 8, n_layers: 1)"),
+        (3, "learn.critic.backup=PerStep"),
+        (5, "learn.objective=BestOfN(n: 2, temperature: 1.0, lambda: 0.1)"),
+    ] {
+        let trained = |name: &str, parties: &[(&str, &[&str])]| -> Result<PathBuf, Box<dyn Error>> {
+            let (path, out) = (folder.path().join("study.ron"), folder.path().join(format!("{name}{n_shared_lines}")));
+            write_atomic(&path, grid(parties).as_bytes())?;
+            let output = compare(&path, &out, &[])?;
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            Ok(out)
+        };
+        let together = trained("together", &[("plain", &[]), ("other", &[change])])?;
+        let alone = trained("alone", &[("other", &[change])])?.join("other-5");
+        let [plain, other] = ["plain-5", "other-5"].map(|run| together.join(run));
+        assert_eq!(logged(&other)?, logged(&alone)?, "{change}");
+        let [together_sums, alone_sums] = [&other, &alone].map(|run| checksums(&run.join("checkpoints/offline-10")));
+        assert_eq!(together_sums?, alone_sums?, "{change}");
+        // What was taken over bears the other run's times.
+        let [plain, other] = [plain, other].map(|run| std::fs::read_to_string(run.join("metrics.jsonl")));
+        let n_taken = plain?.lines().zip(other?.lines()).take_while(|(plain, other)| plain == other).count();
+        assert_eq!(n_taken, n_shared_lines, "{change}");
+    }
+    Ok(())
+}
+
+/// A study of one seed, of parties by their names and changes.
+fn grid(parties: &[(&str, &[&str])]) -> String {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("toy_chain.ron");
+    let party = |(name, changes): &(&str, &[&str])| {
+        let changes: Vec<String> = SHORT
+            .iter()
+            .chain(&["learn.offline_steps=10"])
+            .chain(*changes)
+            .map(|change| format!("{change:?}"))
+            .collect();
+        format!("(name: {name:?}, set: [{}])", changes.join(", "))
+    };
+    let parties = parties.iter().map(party).collect::<Vec<_>>().join(", ");
+    format!(
+        "(title: \"grid\", base: File({base:?}), set: [], parties: [{parties}], seeds: [5],
+          measures: [(name: \"value\", of: Logged(metric: \"start_value\", stage: Offline, which: Last), expected: [])])"
+    )
+}
+
+/// The lines of the metrics, without their times.
+fn logged(run: &Path) -> Result<Vec<serde_json::Value>, Box<dyn Error>> {
+    let line = |line: &str| -> Result<serde_json::Value, Box<dyn Error>> {
+        let mut line: serde_json::Value = serde_json::from_str(line)?;
+        line.as_object_mut().ok_or("a line is an object")?.remove("time_s").ok_or("a line has a time")?;
+        Ok(line)
+    };
+    std::fs::read_to_string(run.join("metrics.jsonl"))?.lines().map(line).collect()
+}
+
+/// What the manifest of a checkpoint says of its files' content.
+fn checksums(checkpoint: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(checkpoint.join("MANIFEST.ron"))
 }
 
 /// Contract: an expectation that is not met is said and ends with exit code 1, after all that was measured was shown.

@@ -23,7 +23,7 @@ fn at_the_ends(policy: &str, objective: &str) -> Result<BTreeMap<&'static str, M
             }
             Work::Learn => {
                 let stage = trainer.position().stage_and_step(trainer.config()).0;
-                let before = trainer.diagnose()?;
+                let before = trainer.diagnose(stage)?;
                 trainer.learn()?;
                 measured.insert(stage.name(), before);
             }
@@ -41,7 +41,8 @@ fn measuring_changes_nothing() -> TestResult {
     let demonstrations = demonstrations()?;
     let unseen = run(trainer(REVERSE_KL, &demonstrations)?, |trainer, _| Ok(trainer))?;
     let seen = run(trainer(REVERSE_KL, &demonstrations)?, |trainer, _| {
-        trainer.diagnose()?;
+        let (stage, _) = trainer.position().stage_and_step(trainer.config());
+        trainer.diagnose(stage)?;
         Ok(trainer)
     })?;
     assert_same(&unseen, &seen)

@@ -4,8 +4,10 @@
 //! runs/<study>/<party>-<seed>/   a run like any other; measured.ron holds what the study asked of it
 //!              comparison.md  comparison.svg  comparison.json
 //! ```
+//! What runs have in common is done once; see [`crate::beginnings`].
 
 use super::Ended;
+use crate::beginnings::take_over;
 use crate::cli::{Backend, CompareArgs};
 use crate::comparison::{entries, panels, table, to_json};
 use crate::experiment::Experiment;
@@ -44,7 +46,11 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
     // A single run tells how it goes on; beside others it would be a babble.
     let narration = if cells.len() == 1 || args.jobs <= 1 { Narration::Told } else { Narration::Silent };
-    let work = |index: usize| run(&cells[index], &out, &quantities, narration);
+    let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
+    let work = |index: usize| {
+        let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
+        run(&cells[index], &folders[index], others, &quantities, narration)
+    };
     let mut n_done = 0;
     let done = parallel::run(cells.len(), args.jobs, work, |done| {
         n_done += 1;
@@ -93,8 +99,14 @@ fn is_run(folder: &Path) -> bool {
 }
 
 /// Trains and measures one run, unless its folder says that this has been done.
-fn run(cell: &Cell, out: &Path, quantities: &[&Quantity], narration: Narration) -> Result<Done> {
-    let (folder, started) = (out.join(&cell.name), Instant::now());
+fn run<'a>(
+    cell: &Cell,
+    folder: &Path,
+    others: impl Iterator<Item = (&'a Path, &'a Experiment)>,
+    quantities: &[&Quantity],
+    narration: Narration,
+) -> Result<Done> {
+    let started = Instant::now();
     let done = |values, is_new, lost_data| Done {
         name: cell.name.clone(),
         values,
@@ -104,17 +116,18 @@ fn run(cell: &Cell, out: &Path, quantities: &[&Quantity], narration: Narration) 
     };
     let trained = || -> Result<Done> {
         let backend = Backend::Sim.name();
-        if is_run(&folder) {
-            let found: Experiment = RunFolder::open(&folder)?.config()?;
+        if is_run(folder) {
+            let found: Experiment = RunFolder::open(folder)?.config()?;
             ensure!(found == cell.experiment, "it was configured otherwise, expected the study's configuration");
-            if let Some(values) = measure::recorded(&folder, quantities)? {
+            if let Some(values) = measure::recorded(folder, quantities)? {
                 return Ok(done(values, false, false));
             }
         }
-        let run = if is_run(&folder) {
-            RunFolder::resume(&folder, backend)?
+        let run = if is_run(folder) {
+            RunFolder::resume(folder, backend)?
         } else {
-            RunFolder::create(&folder, &cell.experiment, cell.experiment.seed, backend)?
+            take_over(folder, &cell.experiment, others)?;
+            RunFolder::create(folder, &cell.experiment, cell.experiment.seed, backend)?
         };
         let mut session = Session::begin(run, cell.experiment.clone(), None, 1, narration)?;
         session.run_to_the_end()?;

@@ -35,12 +35,13 @@ const N_DEMONSTRATIONS: usize = 32;
 const MIN_SCALE: f64 = 1e-3;
 
 impl Trainer {
-    /// Measures what the header of this module's file lists.
+    /// Measures what the header of this module's file lists for `stage`, in which the last step was taken: at a stage's end
+    /// the trainer stands at the start of the next.
     ///
     /// # Errors
     /// When a tensor cannot be computed.
-    pub fn diagnose(&self) -> Result<Metrics, LearnError> {
-        let (stage, step) = self.position.stage_and_step(&self.config);
+    pub fn diagnose(&self, stage: Stage) -> Result<Metrics, LearnError> {
+        let (_, step) = self.position.stage_and_step(&self.config);
         let mut rng = stream(self.seed, "diagnostics", step);
         let mut metrics = Metrics::new();
         let demonstrated = probe(&self.offline, &self.imitation_starts, &mut rng);

@@ -1,7 +1,7 @@
 //! A trainer on disk: weights, targets, optimisers and counters. Batches and noise are named by counters, so no generator
 //! state is needed; episodes have a log of their own, of which only their number is kept here.
 
-use super::{Position, Published, Trainer};
+use super::{Position, Published, Stage, Trainer};
 use crate::adamw::AdamWError;
 use crate::gate::Returns;
 use crate::policy::{read, write};
@@ -121,7 +121,12 @@ impl Trainer {
             trainer.online.push(episode, &trainer.normalizer);
         }
         trainer.position = state.position;
-        trainer.beta = state.beta;
+        // What has not learned yet is as the configuration starts it, also where the checkpoint was made under another one.
+        let reached = state.position.stage_and_step(&trainer.config);
+        let (critic_has_learned, actor_has_improved) = (reached > (Stage::Warmup, 0), reached > (Stage::Offline, 0));
+        if actor_has_improved {
+            trainer.beta = state.beta;
+        }
         trainer.calibration_gap = state.calibration_gap;
         let (policy, observation_len) = (trainer.config.policy, trainer.environment.observation_len);
         let chunk = trainer.chunk_shape();
@@ -133,17 +138,20 @@ impl Trainer {
         trainer.reference = net("reference.safetensors")?;
         trainer.average = net("average.safetensors")?;
         if trainer.anchor.is_some() {
-            trainer.anchor = Some(net("anchor.safetensors")?);
+            let name = if actor_has_improved { "anchor.safetensors" } else { "reference.safetensors" };
+            trainer.anchor = Some(net(name)?);
         }
         let optimizer_error = |name: &str, error: AdamWError| unusable(format!("{name}: {error}"));
         let (name, params) = ("actor_optimizer.safetensors", trainer.actor.params());
         let bytes = read(folder, name)?;
         trainer.actor_optimizer.load_bytes(params, &bytes).map_err(|error| optimizer_error(name, error))?;
-        trainer.critic.load_bytes(&read(folder, "critic.safetensors")?)?;
-        trainer.target_critic.load_bytes(&read(folder, "target_critic.safetensors")?)?;
-        for (member, optimizer) in trainer.critic_optimizers.iter_mut().enumerate() {
-            let (name, params) = (critic_optimizer_file(member), trainer.critic.members()[member].params());
-            optimizer.load_bytes(params, &read(folder, &name)?).map_err(|error| optimizer_error(&name, error))?;
+        if critic_has_learned {
+            trainer.critic.load_bytes(&read(folder, "critic.safetensors")?)?;
+            trainer.target_critic.load_bytes(&read(folder, "target_critic.safetensors")?)?;
+            for (member, optimizer) in trainer.critic_optimizers.iter_mut().enumerate() {
+                let (name, params) = (critic_optimizer_file(member), trainer.critic.members()[member].params());
+                optimizer.load_bytes(params, &read(folder, &name)?).map_err(|error| optimizer_error(&name, error))?;
+            }
         }
         let load = |name: &str, returns: Option<Returns>| -> Result<Option<Published>, LearnError> {
             returns.map(|returns| Ok(Published { policy: Policy::load(&folder.join(name))?, returns })).transpose()
