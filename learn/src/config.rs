@@ -35,7 +35,8 @@ pub struct LearnConfig {
     /// tau: share of the critic that flows into its target network in every critic step.
     pub polyak: UnitInterval,
     /// Critic steps, each on a batch of its own, before every actor step. One is enough where the data changes slowly;
-    /// more let the critic see the drops of a new policy before the actor moves again.
+    /// more let the critic see the drops of a new policy before the actor moves again. With 0 the critic stays what the
+    /// warm-up, and the first critic steps online, made of it.
     pub critic_steps_per_actor_step: usize,
     /// Learning rate of the critic.
     pub critic_learning_rate: Positive,
@@ -72,7 +73,6 @@ impl LearnConfig {
             ("learn.chunk_len", self.chunk_len as u64),
             ("learn.batch_size", self.batch_size as u64),
             ("learn.acting.n_candidates", self.acting.n_candidates as u64),
-            ("learn.critic_steps_per_actor_step", self.critic_steps_per_actor_step as u64),
             ("learn.online.episodes_per_iteration", self.online.episodes_per_iteration as u64),
             ("learn.online.steps_per_iteration", self.online.steps_per_iteration),
             ("learn.objective.n", n_own as u64),

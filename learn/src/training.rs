@@ -244,9 +244,13 @@ impl Trainer {
         if stage == Stage::Imitation {
             self.imitation_step(step, &mut rng, &mut metrics)?;
         } else {
-            for _ in 0..if critic_only { 1 } else { self.config.critic_steps_per_actor_step } {
+            let n_critic_steps = if critic_only { 1 } else { self.config.critic_steps_per_actor_step };
+            for _ in 0..n_critic_steps {
                 self.draw_batch(stage, &mut rng);
                 self.critic_step(stage, step, &mut rng, &mut metrics)?;
+            }
+            if n_critic_steps == 0 {
+                self.draw_batch(stage, &mut rng);
             }
             if !critic_only {
                 self.actor_step(stage, step, &mut rng, &mut metrics)?;

@@ -149,6 +149,22 @@ fn the_actor_starts_gently() -> TestResult {
     Ok(())
 }
 
+/// Contract: without critic steps the critic is the same after the offline stage as before, and the actor is not.
+#[test]
+fn a_critic_may_stand_still() -> TestResult {
+    let trained = |offline_steps: u64| -> Result<[Vec<u8>; 2], Box<dyn Error>> {
+        let config = short(|online| OnlineConfig { iterations: 0, ..online })?;
+        let config = LearnConfig { critic_steps_per_actor_step: 0, offline_steps, ..config };
+        let files = bytes(&trained(config)?)?;
+        let file = |wanted: &str| files.iter().find(|(name, _)| name == wanted).map(|(_, bytes)| bytes.clone());
+        let [critic, actor] = ["critic.safetensors", "actor.safetensors"].map(file);
+        Ok([critic.ok_or("no critic")?, actor.ok_or("no actor")?])
+    };
+    let [[critic, actor], [critic_later, actor_later]] = [trained(1)?, trained(20)?];
+    assert!(critic == critic_later && actor != actor_later);
+    Ok(())
+}
+
 /// Contract: with all of them on, a training resumes bit for bit.
 #[test]
 fn with_all_extras_a_training_resumes() -> TestResult {
