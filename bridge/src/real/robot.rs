@@ -1,0 +1,119 @@
+//! What the control loop asks of a body that moves for real, besides reading and commanding it.
+
+use super::status::HandStatus;
+use crate::{Body, BodyError, BodySpec, ObjectPose, Percept};
+
+/// A body with servos, torque and a health. Every method returns within a control period and paces nothing: the loop
+/// does. `Body::read` and `Body::command` keep to the same.
+pub trait Robot: Body {
+    /// What is known about the servos as of the last read. None once the connection is given up.
+    fn status(&self) -> Option<&HandStatus>;
+
+    /// Goal := present, watchdog cleared and armed, torque on, in this order.
+    ///
+    /// # Errors
+    /// When the servos cannot be told.
+    fn torque_on(&mut self) -> Result<(), BodyError>;
+
+    /// Torque off, all servos; as far as the connection allows.
+    ///
+    /// # Errors
+    /// When the servos cannot be told.
+    fn torque_off(&mut self) -> Result<(), BodyError>;
+
+    /// Sets every current limit to its reduced value, or to the hand's own.
+    ///
+    /// # Errors
+    /// When the servos cannot be told.
+    fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError>;
+
+    /// Begins to reboot one servo. What comes after it (mode, limits, gains, goal := present, torque) is the driver's,
+    /// and is seen in the status.
+    ///
+    /// # Errors
+    /// When the servo cannot be told.
+    fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError>;
+}
+
+/// Where the poses of objects come from.
+pub trait ObjectSource: Send {
+    /// Takes in what has come since the last call. Never waits.
+    fn poll(&mut self);
+
+    /// The newest pose of the object with this index and its age in s; none before the first.
+    fn newest(&self, object_idx: usize) -> Option<(ObjectPose, f64)>;
+}
+
+/// A robot that sees objects through a tracker: it fills [`Percept::objects`] in the order of its spec.
+///
+/// A pose's time is the percept's minus its age, so that its age can be read from the percept alone. An object that was
+/// never seen has the age [`NEVER_SEEN_S`] and stands at the origin.
+#[derive(Debug)]
+pub struct Tracked<R, S> {
+    robot: R,
+    source: S,
+}
+
+/// The age of an object that was never seen, s.
+pub const NEVER_SEEN_S: f64 = 1e6;
+
+impl<R: Robot, S: ObjectSource> Tracked<R, S> {
+    /// `robot` with the objects of its spec seen by `source`.
+    pub const fn new(robot: R, source: S) -> Self {
+        Self { robot, source }
+    }
+}
+
+impl<R: Robot, S: ObjectSource> Body for Tracked<R, S> {
+    fn spec(&self) -> &BodySpec {
+        self.robot.spec()
+    }
+
+    fn reset(&mut self, seed: u64) -> Result<(), BodyError> {
+        self.robot.reset(seed)
+    }
+
+    fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
+        self.robot.read(percept)?;
+        self.source.poll();
+        percept.objects.clear();
+        for object_idx in 0..self.robot.spec().objects.len() {
+            let unseen = ObjectPose {
+                time_s: 0.0,
+                position_m: [0.0; 3],
+                orientation: [0.0, 0.0, 0.0, 1.0],
+                velocity_m_s: [0.0; 3],
+                angular_velocity_rad_s: [0.0; 3],
+            };
+            let (pose, age_s) = self.source.newest(object_idx).unwrap_or((unseen, NEVER_SEEN_S));
+            percept.objects.push(ObjectPose { time_s: percept.time_s - age_s, ..pose });
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
+        self.robot.command(targets_rad)
+    }
+}
+
+impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
+    fn status(&self) -> Option<&HandStatus> {
+        self.robot.status()
+    }
+
+    fn torque_on(&mut self) -> Result<(), BodyError> {
+        self.robot.torque_on()
+    }
+
+    fn torque_off(&mut self) -> Result<(), BodyError> {
+        self.robot.torque_off()
+    }
+
+    fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError> {
+        self.robot.reduce_current(is_reduced)
+    }
+
+    fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
+        self.robot.reboot(servo_idx)
+    }
+}
