@@ -221,8 +221,11 @@ impl UdpArm {
                 return Err(ArmError::EmptyWorkspace { axis, lower_m, upper_m });
             }
         }
-        let socket = datagram::bind(config.listen)
-            .map_err(|source| ArmError::Socket { doing: "listening on", address: config.listen, source })?;
+        let socket = datagram::bind(config.listen).map_err(|source| ArmError::Socket {
+            doing: "listening on",
+            address: config.listen,
+            source,
+        })?;
         Ok(Self {
             config,
             socket,
@@ -291,9 +294,11 @@ impl ArmLink for UdpArm {
         let (session, sequence, stamp_ns) = (self.session, self.sequence, (now_s * 1e9) as u64);
         encode(Header { kind: Kind::ArmSetpoint, session, sequence, stamp_ns }, &payload, &mut self.frame);
         let address = self.config.controller;
-        self.socket
-            .send_to(&self.frame, address)
-            .map_err(|source| ArmError::Socket { doing: "sending to", address, source })?;
+        self.socket.send_to(&self.frame, address).map_err(|source| ArmError::Socket {
+            doing: "sending to",
+            address,
+            source,
+        })?;
         Ok(applied)
     }
 }

@@ -232,8 +232,7 @@ impl Payload<'_> {
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], DatagramError> {
         let (found, expected) = (self.bytes.len(), N);
-        let (bytes, rest) =
-            self.bytes.split_first_chunk::<N>().ok_or(DatagramError::Length { found, expected })?;
+        let (bytes, rest) = self.bytes.split_first_chunk::<N>().ok_or(DatagramError::Length { found, expected })?;
         self.bytes = rest;
         Ok(*bytes)
     }

@@ -1,5 +1,7 @@
 //! What the control loop asks of a body that moves for real, besides reading and commanding it.
 
+use super::cause::Causes;
+use super::failsafe::ArmFacts;
 use super::status::HandStatus;
 use crate::{Body, BodyError, BodySpec, ObjectPose, Percept};
 
@@ -8,6 +10,16 @@ use crate::{Body, BodyError, BodySpec, ObjectPose, Percept};
 pub trait Robot: Body {
     /// What is known about the servos as of the last read. None once the connection is given up.
     fn status(&self) -> Option<&HandStatus>;
+
+    /// What is known of the arm that carries the hand; none without one.
+    fn arm(&self) -> Option<ArmFacts> {
+        None
+    }
+
+    /// What else stands against moving, as a missing calibration ([`Cause::Unverified`](super::cause::Cause::Unverified)).
+    fn objections(&self) -> Causes {
+        Causes::NONE
+    }
 
     /// Goal := present, watchdog cleared and armed, torque on, in this order.
     ///
@@ -99,6 +111,14 @@ impl<R: Robot, S: ObjectSource> Body for Tracked<R, S> {
 impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
     fn status(&self) -> Option<&HandStatus> {
         self.robot.status()
+    }
+
+    fn arm(&self) -> Option<ArmFacts> {
+        self.robot.arm()
+    }
+
+    fn objections(&self) -> Causes {
+        self.robot.objections()
     }
 
     fn torque_on(&mut self) -> Result<(), BodyError> {
