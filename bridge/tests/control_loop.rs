@@ -318,7 +318,8 @@ fn the_applied_action_is_stored() {
     assert!((applied_rad - 0.45).abs() < 1e-4, "{applied_rad}");
 }
 
-/// Contract, row 5: a servo that shut down is rebooted in a hold.
+/// Contract, row 5: a servo that shut down is rebooted in a hold; its goal follows where it sags to, those of the others
+/// stay.
 #[test]
 fn shut_down_servos_are_rebooted() {
     let mut rig = Rig::new();
@@ -327,10 +328,19 @@ fn shut_down_servos_are_rebooted() {
     rig.servos(|servos| servos.status.servos[1].hardware_error = HardwareError(HardwareError::OVERLOAD));
     rig.ticks(2);
     assert_eq!((rig.control.state(), rig.servos(|servos| servos.reboots.clone())), (State::Hold, vec![1]));
-    rig.servos(|servos| servos.status.servos[1].hardware_error = HardwareError(0));
+    let held_rad = rig.servos(|servos| {
+        servos.sag_rad = Some(-0.4);
+        servos.goal_rad[0]
+    });
+    rig.ticks(100);
+    rig.servos(|servos| {
+        assert!((servos.goal_rad[1] + 0.4).abs() < 1e-6 && servos.goal_rad[0] == held_rad, "{servos:?}");
+        servos.sag_rad = None;
+        servos.status.servos[1].hardware_error = HardwareError(0);
+    });
     rig.order(Order::Start);
     assert_eq!(rig.control.state(), State::Hold);
-    rig.ticks(201);
+    rig.ticks(101);
     rig.order(Order::Start);
     assert_eq!((rig.control.state(), rig.servos(|servos| servos.reboots.len())), (State::Run, 1));
 }

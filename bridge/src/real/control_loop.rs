@@ -316,6 +316,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         if decision.state == State::Run {
             self.goal = Goal::Keep;
             self.act(decision, now_s);
+        } else if self.goal == Goal::Keep {
+            self.follow_those_down();
         } else if self.goal == Goal::Park {
             let step_rad = self.config.park_rate_rad_s.f32() / self.bounds.spec().servo_hz as f32;
             for (wanted, park) in self.wanted_rad.iter_mut().zip(&self.config.park_rad) {
@@ -342,6 +344,18 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         }
         let wanted_rad = if decision.is_torque_on { &self.wanted_rad[..] } else { &[] };
         self.black_box.push(now_s, wanted_rad, self.governor.applied_rad(), self.governor.percept());
+    }
+
+    /// A joint whose servo has shut down, or is on its way back, is not asked to be where it was: when its torque returns,
+    /// it is to stay where it then is.
+    fn follow_those_down(&mut self) {
+        let Some(status) = self.governor.body().status() else { return };
+        let measured_rad = &self.governor.percept().measured_rad;
+        for ((wanted, &measured), servo) in self.wanted_rad.iter_mut().zip(measured_rad).zip(&status.servos) {
+            if servo.is_down() {
+                *wanted = measured;
+            }
+        }
     }
 
     fn emit(&self, event: Event) {

@@ -2,11 +2,11 @@
 
 use super::cause::Causes;
 use super::failsafe::ArmFacts;
-use super::status::HandStatus;
+use super::status::{HandStatus, Recovery, ServoStatus};
 use crate::{Body, BodyError, BodySpec, ObjectPose, Percept};
 
-/// A body with servos, torque and a health. Every method returns within a control period and paces nothing: the loop
-/// does. `Body::read` and `Body::command` keep to the same.
+/// A body with servos, torque and a health. Nothing here paces, `Body::read` and `Body::command` neither: the loop does.
+/// All but [`Robot::torque_on`], which may verify and prepare the hand, return within a control period.
 pub trait Robot: Body {
     /// What is known about the servos as of the last read. None once the connection is given up.
     fn status(&self) -> Option<&HandStatus>;
@@ -33,18 +33,27 @@ pub trait Robot: Body {
     /// When the servos cannot be told.
     fn torque_off(&mut self) -> Result<(), BodyError>;
 
-    /// Sets every current limit to its reduced value, or to the hand's own.
+    /// Sets every current limit to its reduced value, or to the hand's own. What is said while torque is off holds from
+    /// the next torque on.
     ///
     /// # Errors
     /// When the servos cannot be told.
     fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError>;
 
     /// Begins to reboot one servo. What comes after it (mode, limits, gains, goal := present, torque) is the driver's,
-    /// and is seen in the status.
+    /// and is seen in the status; so is a driver that refuses, which is no error.
     ///
     /// # Errors
-    /// When the servo cannot be told.
+    /// When the connection fails.
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError>;
+}
+
+impl ServoStatus {
+    /// Whether it has shut itself down, or is on its way back.
+    #[must_use]
+    pub const fn is_down(&self) -> bool {
+        self.is_alert || !self.hardware_error.is_clear() || matches!(self.recovery, Recovery::Rebooting | Recovery::Applying)
+    }
 }
 
 /// Where the poses of objects come from.

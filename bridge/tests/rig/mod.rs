@@ -39,6 +39,8 @@ pub struct Servos {
     pub reboots: Vec<usize>,
     /// Joint 0 does not get beyond this.
     pub wall_rad: f32,
+    /// Where joint 1 sags to without torque of its own.
+    pub sag_rad: Option<f32>,
 }
 
 pub struct FakeHand<C: Clock> {
@@ -110,6 +112,7 @@ impl<C: Clock> Body for FakeHand<C> {
                 servos.q_rad[joint] += 0.5 * error_rad;
             }
             servos.q_rad[0] = servos.q_rad[0].min(servos.wall_rad);
+            servos.q_rad[1] = servos.sag_rad.unwrap_or(servos.q_rad[1]);
         }
         self.status.clone_from(&servos.status);
         percept.time_s = self.clock.now_s();
@@ -288,6 +291,7 @@ pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Optio
         n_commands: 0,
         reboots: Vec::with_capacity(8),
         wall_rad: 1.0,
+        sag_rad: None,
     };
     let servos = Arc::new(Mutex::new(servos));
     let hand = FakeHand { spec: spec(), clock: clock.clone(), servos: Arc::clone(&servos), status: status() };
@@ -326,7 +330,6 @@ pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Optio
     Rig { control, sides }
 }
 
-#[expect(dead_code, reason = "each test binary that shares the rig uses another part of it")]
 impl Rig<VirtualClock> {
     pub fn new() -> Self {
         rig(VirtualClock::default(), 16, None)
