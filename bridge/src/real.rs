@@ -1,0 +1,3 @@
+//! The robot behind the contract: a Dynamixel hand, and the emulated servos that stand for it in tests.
+
+pub mod status;
