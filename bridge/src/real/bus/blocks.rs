@@ -1,0 +1,118 @@
+//! The same registers of many servos, and which of them are new.
+
+use super::StatusError;
+
+/// Registers of many servos: the buffers of sync reads.
+#[derive(Clone, Debug)]
+pub struct SyncBlocks {
+    address: u16,
+    length: u16,
+    ids: Vec<u8>,
+    is_wanted: Vec<bool>,
+    data: Vec<u8>,
+    state: Vec<State>,
+    missing: Vec<u8>,
+    /// Indices of the servos that one sync read asked, in its order.
+    asked: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    is_fresh: bool,
+    error: StatusError,
+}
+
+/// One servo's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// What it said of itself.
+    pub error: StatusError,
+    /// Its registers.
+    pub data: &'a [u8],
+}
+
+impl SyncBlocks {
+    /// `length` bytes from `address` on, of each of `ids`.
+    #[must_use]
+    pub fn new(ids: &[u8], (address, length): (u16, u16)) -> Self {
+        let n_servos = ids.len();
+        Self {
+            address,
+            length,
+            ids: ids.to_vec(),
+            is_wanted: vec![true; n_servos],
+            data: vec![0; n_servos * usize::from(length)],
+            state: vec![State::default(); n_servos],
+            missing: Vec::with_capacity(n_servos),
+            asked: Vec::with_capacity(n_servos),
+        }
+    }
+
+    /// Whether the servo at `index` is asked at all.
+    pub fn want(&mut self, index: usize, is_wanted: bool) {
+        self.is_wanted[index] = is_wanted;
+    }
+
+    /// What the last sync read brought from the servo at `index`; none if nothing new came.
+    #[must_use]
+    pub fn fresh(&self, index: usize) -> Option<Block<'_>> {
+        let State { is_fresh, error } = self.state[index];
+        let length = usize::from(self.length);
+        is_fresh.then(|| Block { error, data: &self.data[index * length..(index + 1) * length] })
+    }
+
+    pub(super) const fn place(&self) -> (u16, u16) {
+        (self.address, self.length)
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.state.fill(State::default());
+        self.find_missing();
+    }
+
+    pub(super) fn begin_in_order(&mut self) {
+        self.asked.clear();
+        let is_asked = |&index: &usize| self.is_wanted[index] && !self.state[index].is_fresh;
+        self.asked.extend((0..self.ids.len()).filter(is_asked));
+    }
+
+    pub(super) fn missing_ids(&self) -> &[u8] {
+        &self.missing
+    }
+
+    pub(super) const fn n_missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// Takes the answer of a servo that was asked; whether it was.
+    pub(super) fn accept(&mut self, id: u8, error: StatusError, data: &[u8]) -> bool {
+        let length = usize::from(self.length);
+        let Some(index) = self.ids.iter().position(|&known| known == id) else { return false };
+        if !self.is_wanted[index] || data.len() != length || error.number() != 0 {
+            return false;
+        }
+        self.data[index * length..(index + 1) * length].copy_from_slice(data);
+        self.state[index] = State { is_fresh: true, error };
+        self.find_missing();
+        true
+    }
+
+    /// As [`SyncBlocks::accept`]; an answer before which others have come that should come after it proves those late.
+    pub(super) fn accept_in_order(&mut self, id: u8, error: StatusError, data: &[u8]) -> bool {
+        let Some(place) = self.asked.iter().position(|&index| self.ids[index] == id) else { return false };
+        if !self.accept(id, error, data) {
+            return false;
+        }
+        for &late in &self.asked[place + 1..] {
+            self.state[late] = State::default();
+        }
+        self.find_missing();
+        true
+    }
+
+    fn find_missing(&mut self) {
+        let (ids, is_wanted, state) = (&self.ids, &self.is_wanted, &self.state);
+        self.missing.clear();
+        self.missing.extend((0..ids.len()).filter(|&index| is_wanted[index] && !state[index].is_fresh).map(|i| ids[i]));
+    }
+}
