@@ -14,6 +14,7 @@ pub mod dynamixel;
 pub mod emulator;
 pub mod failsafe;
 pub mod hand_driver;
+pub mod hand_robot;
 pub mod labels;
 pub mod machine;
 pub mod motors;

@@ -47,7 +47,9 @@ fn episodes_are_recorded() {
     // The target of 0.3 from 0.1 at 2 rad/s, 0.1 rad a step; then the chunk's own thousandths.
     let applied: Vec<f32> = (0..HORIZON_STEPS).map(|step| records[0].episode.action_rad(step)[0]).collect();
     // The chunk of step 2 is carried out from step 4 on; that of step 6 is the first of the second policy.
-    for (step, expected) in [(0, 0.2), (1, 0.3), (2, 0.302), (3, 0.303), (4, 0.302), (7, 0.305), (8, 0.402), (11, 0.405)] {
+    for (step, expected) in
+        [(0, 0.2), (1, 0.3), (2, 0.302), (3, 0.303), (4, 0.302), (7, 0.305), (8, 0.402), (11, 0.405)]
+    {
         assert!((applied[step] - expected).abs() < 1e-4, "step {step}: {applied:?}");
     }
     // Joint 1 tells which step was observed: 0 for steps 0 to 3, then two steps before the first of each chunk.
@@ -93,7 +95,10 @@ fn late_chunks_end_in_hold() {
     rig.servos(|servos| assert!(servos.has_torque && servos.is_reduced && servos.goal_rad == goal_rad));
     let record = rig.sides.records.try_recv().unwrap();
     let outcome = &record.episode.label.outcome;
-    assert_eq!((record.cut_by, outcome.terminated, outcome.scalars["fault_row"]), (Some(Cause::ChunkLate), false, 11.0));
+    assert_eq!(
+        (record.cut_by, outcome.terminated, outcome.scalars["fault_row"]),
+        (Some(Cause::ChunkLate), false, 11.0)
+    );
     // Of 15 or 16 ticks after the first of step 10, and the two spoilt steps.
     assert_eq!(record.episode.n_steps(), n_ticks - 5);
 
@@ -294,9 +299,7 @@ fn nobody_is_waited_for() {
     rig.sides.pulse = None;
     rig.ticks(1);
     assert_eq!(rig.control.state(), State::Hold);
-    let died = |event: &Event| {
-        matches!(event, Event::State { to: State::Hold, cause: Some(Cause::LearnerLost), .. })
-    };
+    let died = |event: &Event| matches!(event, Event::State { to: State::Hold, cause: Some(Cause::LearnerLost), .. });
     assert!(rig.events().iter().any(died));
     assert_eq!(rig.n_dropped(), 0);
 }

@@ -67,6 +67,7 @@ pub struct ControlLoop<R: Robot, T: Task, L: LabelSource> {
     events: Causes,
     own_order: Option<Order>,
     n_records_dropped: u64,
+    last_error: Option<BodyError>,
     wanted_rad: Vec<f32>,
     sent_rad: Vec<f32>,
     start_rad: Vec<f32>,
@@ -120,6 +121,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             events: Causes::NONE,
             own_order: None,
             n_records_dropped: 0,
+            last_error: None,
             wanted_rad: vec![0.0; n_joints],
             sent_rad: vec![0.0; n_joints],
             start_rad: vec![0.0; n_joints],
@@ -262,7 +264,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         if let Some(cause) = decision.cause.filter(|_| decision.state.is_latched()) {
             // Torque goes first; only then is there time for a new ring.
             let black_box = std::mem::replace(&mut self.black_box, BlackBox::new(self.bounds.spec()));
-            let report = FaultReport { cause, at_s: now_s, black_box };
+            let error = self.last_error.take();
+            let report = FaultReport { cause, error, at_s: now_s, black_box };
             if self.outbox.faults.try_send(report).is_err() {
                 self.outbox.count_drop();
             }
@@ -306,8 +309,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 Ok(())
             }
         };
-        if done.is_err() {
-            self.events = self.events.with(Cause::BodyFailed);
+        if let Err(error) = done {
+            self.note_failure(error);
         }
     }
 
@@ -339,8 +342,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                     self.events = self.events.with(Cause::ActionLimited);
                 }
             }
-            Err(BodyError::NonFinite { .. }) => self.events = self.events.with(Cause::NotFinite),
-            Err(_) => self.events = self.events.with(Cause::BodyFailed),
+            Err(error) => self.note_failure(error),
         }
         let wanted_rad = if decision.is_torque_on { &self.wanted_rad[..] } else { &[] };
         self.black_box.push(now_s, wanted_rad, self.governor.applied_rad(), self.governor.percept());
@@ -356,6 +358,12 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 *wanted = measured;
             }
         }
+    }
+
+    fn note_failure(&mut self, error: BodyError) {
+        let is_number = matches!(error, BodyError::NonFinite { .. });
+        self.events = self.events.with(if is_number { Cause::NotFinite } else { Cause::BodyFailed });
+        self.last_error = Some(error);
     }
 
     fn emit(&self, event: Event) {

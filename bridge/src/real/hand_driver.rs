@@ -307,6 +307,26 @@ impl<P: Port> HandDriver<P> {
         sent.map_err(|error| self.failed(&error))
     }
 
+    /// Sends targets and does not wait for the next tick.
+    pub(super) fn send(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
+        self.refuse_disarmed("command")?;
+        let n_joints = self.spec.joints.len();
+        if targets_rad.len() != n_joints {
+            let (body, found) = (self.spec.name.clone(), targets_rad.len());
+            return Err(BodyError::WrongLength { body, quantity: "targets_rad", found, expected: n_joints });
+        }
+        if let Some(joint) = targets_rad.iter().position(|target| !target.is_finite()) {
+            let (body, quantity) = (self.spec.name.clone(), format!("targets_rad[{joint}]"));
+            return Err(BodyError::NonFinite { body, quantity, value: targets_rad[joint] });
+        }
+        for (servo, &target_rad) in self.servos.iter_mut().zip(targets_rad) {
+            if let Some(ticks) = servo.map.and_then(|map| map.ticks(target_rad.into())) {
+                servo.goal_ticks = ticks;
+            }
+        }
+        self.send_goals()
+    }
+
     fn period(&self) -> Duration {
         Duration::from_secs_f64(1.0 / f64::from(self.spec.servo_hz))
     }
@@ -440,22 +460,7 @@ impl<P: Port> Body for HandDriver<P> {
     }
 
     fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
-        self.refuse_disarmed("command")?;
-        let n_joints = self.spec.joints.len();
-        if targets_rad.len() != n_joints {
-            let (body, found) = (self.spec.name.clone(), targets_rad.len());
-            return Err(BodyError::WrongLength { body, quantity: "targets_rad", found, expected: n_joints });
-        }
-        if let Some(joint) = targets_rad.iter().position(|target| !target.is_finite()) {
-            let (body, quantity) = (self.spec.name.clone(), format!("targets_rad[{joint}]"));
-            return Err(BodyError::NonFinite { body, quantity, value: targets_rad[joint] });
-        }
-        for (servo, &target_rad) in self.servos.iter_mut().zip(targets_rad) {
-            if let Some(ticks) = servo.map.and_then(|map| map.ticks(target_rad.into())) {
-                servo.goal_ticks = ticks;
-            }
-        }
-        self.send_goals()?;
+        self.send(targets_rad)?;
         self.wait_for_tick();
         Ok(())
     }

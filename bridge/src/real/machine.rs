@@ -190,6 +190,7 @@ pub struct Machine {
     scene_lost: bool,
     is_torque_on: bool,
     is_current_reduced: bool,
+    is_servo_down: bool,
     asked: Causes,
 }
 
@@ -207,6 +208,7 @@ impl Machine {
             scene_lost: false,
             is_torque_on: false,
             is_current_reduced: true,
+            is_servo_down: false,
             asked: Causes::NONE,
         }
     }
@@ -362,7 +364,8 @@ impl Machine {
         let state = self.state;
         let is_new = state != before;
         let mut actions = Actions::none();
-        if (self.is_torque_on && !is_torque_on) || (is_new && state.is_latched()) {
+        // A hand is found with torque on after a process that was killed: connecting takes it, too.
+        if (self.is_torque_on && !is_torque_on) || (is_new && (state.is_latched() || state == State::Connected)) {
             actions.push(Action::TorqueOff);
         }
         if is_new && state == State::Hold && self.is_torque_on && is_torque_on {
@@ -375,6 +378,12 @@ impl Machine {
         if before == State::Run && is_new {
             actions.push(Action::DropChunks);
             actions.push(Action::EndEpisode(cause));
+        }
+        // A servo that was rebooted has its whole limit again.
+        let is_back = self.is_servo_down && !causes.has(Cause::ServoShutdown);
+        self.is_servo_down = causes.has(Cause::ServoShutdown);
+        if is_back && self.is_torque_on && is_torque_on && is_current_reduced {
+            actions.push(Action::ReduceCurrent);
         }
         if !self.is_torque_on && is_torque_on {
             actions.push(Action::ReduceCurrent);

@@ -52,7 +52,9 @@ impl ServoStatus {
     /// Whether it has shut itself down, or is on its way back.
     #[must_use]
     pub const fn is_down(&self) -> bool {
-        self.is_alert || !self.hardware_error.is_clear() || matches!(self.recovery, Recovery::Rebooting | Recovery::Applying)
+        self.is_alert
+            || !self.hardware_error.is_clear()
+            || matches!(self.recovery, Recovery::Rebooting | Recovery::Applying)
     }
 }
 

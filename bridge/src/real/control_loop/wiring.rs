@@ -202,10 +202,12 @@ pub enum Event {
 }
 
 /// A fault, and what led to it. Whoever receives it writes it; the loop does not touch the disk.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FaultReport {
     /// What happened.
     pub cause: Cause,
+    /// What the body said last, if it was that which failed.
+    pub error: Option<BodyError>,
     /// When, s.
     pub at_s: f64,
     /// The last ticks.

@@ -103,10 +103,15 @@ impl<P: Port> HandDriver<P> {
             drop(self.torque_off());
             return Err(error);
         }
-        self.bus.timing_mut().return_delay = Duration::from_micros(self.table.return_delay_us.into());
+        self.take_return_delay();
         self.next_tick = self.bus.now();
         self.last_read = None;
         Ok(findings)
+    }
+
+    /// Counts on the return delay that the settings have.
+    pub(in crate::real) fn take_return_delay(&mut self) {
+        self.bus.timing_mut().return_delay = Duration::from_micros(self.table.return_delay_us.into());
     }
 
     /// Torque off, now: one packet to all, then each by itself until it says that it has obeyed.
@@ -157,8 +162,9 @@ impl<P: Port> HandDriver<P> {
     pub(in crate::real) fn goal_to_present(&mut self, index: usize) -> Result<(), BusError> {
         let id = self.ids[index];
         let raw_ticks = self.bus.read(id, PRESENT_POSITION)?;
+        let now = self.bus.now();
         let servo = &mut self.servos[index];
-        servo.find_turns(raw_ticks);
+        servo.find_turns(raw_ticks, now);
         servo.goal_ticks = servo.present_ticks;
         self.bus.write(id, GOAL_POSITION, raw_ticks)
     }
@@ -187,7 +193,7 @@ impl<P: Port> HandDriver<P> {
     }
 
     /// Scales the limits of all motors with two packets that nobody answers; the health registers show whether they took.
-    pub(super) fn apply_effort_share(&mut self, share: f64) -> Result<(), BodyError> {
+    pub(in crate::real) fn apply_effort_share(&mut self, share: f64) -> Result<(), BodyError> {
         for register in [GOAL_CURRENT, GOAL_PWM] {
             self.outbox.clear();
             self.effort_ids.clear();

@@ -58,13 +58,13 @@ impl Servo {
         self.goal_ticks.wrapping_sub(self.turns_ticks)
     }
 
-    /// Finds the turns that the servo has forgotten and takes `raw_ticks` as where it is; whether the calibration has
+    /// Finds the turns that the servo has forgotten and takes `raw_ticks` as where it is `now`; whether the calibration has
     /// such a place.
-    pub(in crate::real) fn find_turns(&mut self, raw_ticks: i32) -> bool {
+    pub(in crate::real) fn find_turns(&mut self, raw_ticks: i32, now: Duration) -> bool {
         let turns_ticks = self.map.and_then(|map| map.turns_ticks(raw_ticks));
         self.turns_ticks = turns_ticks.unwrap_or_default();
         self.present_ticks = raw_ticks.wrapping_add(self.turns_ticks);
-        self.seen = None;
+        self.seen = Some(now);
         turns_ticks.is_some() || self.map.is_none()
     }
 

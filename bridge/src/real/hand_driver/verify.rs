@@ -269,9 +269,10 @@ impl<P: Port> HandDriver<P> {
         }
         let delay_s = f64::from(read(RETURN_DELAY)?) * S_PER_RETURN_DELAY_UNIT;
         let raw_ticks = read(PRESENT_POSITION)?;
+        let now = self.bus.now();
         if self.servos[index].map.is_none() {
             find(Severity::NeedsCalibration, "is not calibrated".into(), "calibrate the hand");
-        } else if !self.servos[index].find_turns(raw_ticks) {
+        } else if !self.servos[index].find_turns(raw_ticks, now) {
             let what = format!("is at {raw_ticks} ticks, outside of its calibrated stops");
             find(Severity::NeedsCalibration, what, "the tendon or the horn has slipped: calibrate the hand");
         }
