@@ -3,7 +3,7 @@
 
 use bridge::random;
 use bridge::real::cause::{Cause, Causes, Reaction, Scope};
-use bridge::real::machine::{Action, Decision, Input, Machine, Order, Refusal, State};
+use bridge::real::machine::{Action, Decision, Input, Machine, Order, Refusal, Repairs, State};
 use rand::Rng as _;
 
 const PARK_AFTER_S: f64 = 1.0;
@@ -30,7 +30,7 @@ const TABLE: [(&str, Cause); 31] = [
     ("DCHRPFE", Cause::ActionLimited),
     ("DCHHPFE", Cause::ChunkLate),
     ("DCHHPFE", Cause::LearnerLost),
-    ("DFFFFFE", Cause::WatchdogTripped),
+    ("DCHHHFE", Cause::WatchdogTripped),
     ("DCHHPFE", Cause::CommandStale),
     ("DFFFFFE", Cause::Overrun),
     ("EEEEEEE", Cause::EStop),
@@ -57,7 +57,7 @@ fn letter(state: State) -> char {
 }
 
 fn input(causes: Causes, order: Option<Order>, now_s: f64) -> Input {
-    Input { is_connected: true, causes, order, reboot: None, now_s }
+    Input { is_connected: true, causes, order, repairs: Repairs::default(), now_s }
 }
 
 /// A machine that was led to `state`.
@@ -208,6 +208,7 @@ impl Obedient {
                 Action::BeginEpisode => assert!(!std::mem::replace(&mut self.is_in_episode, true)),
                 Action::EndEpisode(_) => assert!(std::mem::take(&mut self.is_in_episode)),
                 Action::Reboot(_) => assert!(!self.is_full_current && !self.is_in_episode),
+                Action::Rearm(_) => assert!(self.has_torque && !self.is_full_current && !self.is_in_episode),
                 Action::HoldAtMeasured | Action::HoldLastGoal | Action::Park => assert!(self.has_torque),
                 Action::DropChunks | Action::AskHuman(_) => {}
             }
@@ -247,9 +248,10 @@ fn random_sequences_are_safe() {
                 },
             };
             let is_connected = tick == 0 || (bits >> 48) & 31 != 0;
-            let reboot = ((bits >> 54) & 1 == 1).then_some(3);
+            let repairs =
+                Repairs { reboot: ((bits >> 54) & 1 == 1).then_some(3), rearm: ((bits >> 55) & 1 == 1).then_some(4) };
             now_s += [0.01, 0.6, f64::NAN][if (bits >> 56) & 63 == 0 { 2 } else { ((bits >> 56) & 1) as usize }];
-            let decision = machine.step(Input { is_connected, causes, order, reboot, now_s });
+            let decision = machine.step(Input { is_connected, causes, order, repairs, now_s });
             let after = decision.state;
             let context = || format!("{before:?} -> {after:?} with {causes:?}, {order:?}");
             visits[State::ALL.iter().position(|&state| state == after).unwrap()] += 1;

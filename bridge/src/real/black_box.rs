@@ -6,8 +6,8 @@ use super::cause::Cause;
 use crate::storage::write_atomic;
 use crate::{BodySpec, Percept};
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 /// Pairs that are kept: 2 s at 100 Hz.
 pub const N_PAIRS: usize = 200;
@@ -45,7 +45,7 @@ pub struct FaultRow {
 }
 
 /// The ring.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BlackBox {
     rows: Vec<FaultRow>,
     next: usize,
@@ -116,6 +116,12 @@ impl BlackBox {
             text.push_str(&line(row)?);
         }
         write_atomic(path, text.as_bytes())
+    }
+}
+
+impl fmt::Debug for BlackBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlackBox").field("n_rows", &self.len).finish_non_exhaustive()
     }
 }
 

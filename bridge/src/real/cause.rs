@@ -146,8 +146,8 @@ causes! {
     ChunkLate: 11, Hold, Policy, [is_spoiling, is_parking], "the next chunk is late";
     /// The learner gives no sign of life.
     LearnerLost: 12, Hold, Policy, [is_spoiling, is_parking], "the learner is gone";
-    /// The servos' own watchdog has stopped them.
-    WatchdogTripped: 13, Fault, Always, [is_spoiling, is_asking], "a servo's bus watchdog has stopped it";
+    /// A servo heard nothing for so long that its own watchdog stopped it; it takes no goal before it is armed again.
+    WatchdogTripped: 13, Hold, Always, [is_spoiling], "a servo's bus watchdog has stopped it";
     /// The loop reads, and commands nothing.
     CommandStale: 13, Hold, Policy, [is_spoiling], "no command was sent for too long";
     /// The loop is far too slow.

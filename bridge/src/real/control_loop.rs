@@ -284,6 +284,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 self.emit(Event::Rebooted { servo_idx, at_s: now_s });
                 done
             }
+            Action::Rearm(servo_idx) => robot.rearm(servo_idx),
             Action::DropChunks => {
                 self.plans.drop_all();
                 Ok(())

@@ -155,9 +155,9 @@ impl Failsafe {
         if order == Some(Order::Reset) && self.state().is_latched() {
             self.watch.forgive();
         }
-        let (causes, reboot) = self.watch.causes(facts, now_s);
+        let (causes, repairs) = self.watch.causes(facts, now_s);
         let is_connected = facts.hand.is_some_and(|hand| hand.transport_lost.is_none());
-        let decision = self.machine.step(Input { is_connected, causes, order, reboot, now_s });
+        let decision = self.machine.step(Input { is_connected, causes, order, repairs, now_s });
         self.watch.note(&decision, now_s);
         decision
     }

@@ -1,5 +1,6 @@
 //! The hand driver as the robot of a control loop, which paces it.
 
+use super::bus::BusError;
 use super::hand_driver::{ArmError, Finding, HandDriver, RebootRefused, Severity};
 use super::port::Port;
 use super::robot::Robot;
@@ -91,6 +92,13 @@ impl<P: Port> Robot for HandRobot<P> {
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
         match self.driver.reboot(servo_idx) {
             Err(error @ RebootRefused::Failed { .. }) => Err(self.fault(&error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn rearm(&mut self, servo_idx: usize) -> Result<(), BodyError> {
+        match self.driver.rearm(servo_idx) {
+            Err(ArmError::Bus(error @ BusError::Port(_))) => Err(self.fault(&error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }

@@ -99,6 +99,8 @@ pub enum Action {
     EndEpisode(Option<Cause>),
     /// Reboot the servo with this index, then apply its mode, limits and gains again, goal := present.
     Reboot(usize),
+    /// The servo with this index: watchdog cleared, goal := present, watchdog armed.
+    Rearm(usize),
     /// Tell the human, who has to look.
     AskHuman(Cause),
 }
@@ -164,6 +166,15 @@ pub enum Refusal {
     Because(Cause),
 }
 
+/// Servos that can be put right where nothing moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// One whose reboot is due.
+    pub reboot: Option<usize>,
+    /// One whose watchdog has tripped.
+    pub rearm: Option<usize>,
+}
+
 /// What the machine is told in a tick.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Input {
@@ -173,8 +184,8 @@ pub struct Input {
     pub causes: Causes,
     /// An order, if there is one.
     pub order: Option<Order>,
-    /// A servo whose reboot is due.
-    pub reboot: Option<usize>,
+    /// Servos that can be put right.
+    pub repairs: Repairs,
     /// Now, s, on a clock that never goes back.
     pub now_s: f64,
 }
@@ -254,7 +265,7 @@ impl Machine {
 
         let is_torque_on = state.is_armed() && !is_present(causes, Reaction::HoldLimp);
         let is_current_reduced = state != State::Run || causes.has(Cause::Hot);
-        let actions = self.actions(before, cause, causes, is_torque_on, is_current_reduced, input.reboot);
+        let actions = self.actions(before, cause, causes, is_torque_on, is_current_reduced, input.repairs);
         self.is_torque_on = is_torque_on;
         self.is_current_reduced = is_current_reduced;
         let is_spoilt = causes.iter().any(|cause| cause.response().is_spoiling);
@@ -359,7 +370,7 @@ impl Machine {
         causes: Causes,
         is_torque_on: bool,
         is_current_reduced: bool,
-        reboot: Option<usize>,
+        repairs: Repairs,
     ) -> Actions {
         let state = self.state;
         let is_new = state != before;
@@ -401,8 +412,11 @@ impl Machine {
         }
         // A reboot takes a servo's torque away and loses its limits: only where nothing moves, and not while it is hot.
         let may_reboot = matches!(state, State::Hold | State::Connected) && !is_present(causes, Reaction::HoldLimp);
-        if let Some(servo) = reboot.filter(|_| may_reboot) {
+        if let Some(servo) = repairs.reboot.filter(|_| may_reboot) {
             actions.push(Action::Reboot(servo));
+        }
+        if let Some(servo) = repairs.rearm.filter(|_| state == State::Hold && self.is_torque_on && is_torque_on) {
+            actions.push(Action::Rearm(servo));
         }
         // Each cause is told once, until it has gone.
         self.asked = causes.iter().filter(|&cause| self.asked.has(cause)).collect();

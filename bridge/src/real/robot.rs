@@ -46,13 +46,20 @@ pub trait Robot: Body {
     /// # Errors
     /// When the connection fails.
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError>;
+
+    /// Makes a servo that its watchdog has stopped follow again: watchdog cleared, goal := present, watchdog armed.
+    ///
+    /// # Errors
+    /// When the connection fails. A servo that does not obey is seen in the status.
+    fn rearm(&mut self, servo_idx: usize) -> Result<(), BodyError>;
 }
 
 impl ServoStatus {
-    /// Whether it has shut itself down, or is on its way back.
+    /// Whether it does not follow its goal: it has shut itself down, is on its way back, or was stopped by its watchdog.
     #[must_use]
     pub const fn is_down(&self) -> bool {
-        self.is_alert
+        self.is_watchdog_tripped
+            || self.is_alert
             || !self.hardware_error.is_clear()
             || matches!(self.recovery, Recovery::Rebooting | Recovery::Applying)
     }
@@ -146,5 +153,9 @@ impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
 
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
         self.robot.reboot(servo_idx)
+    }
+
+    fn rearm(&mut self, servo_idx: usize) -> Result<(), BodyError> {
+        self.robot.rearm(servo_idx)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::cause::{Cause, Causes};
 use super::failsafe::{Facts, FailsafeConfig};
-use super::machine::{Action, Decision};
+use super::machine::{Action, Decision, Repairs};
 use super::status::{HandStatus, HardwareError, Recovery, ServoStatus};
 
 /// Errors that a reboot cures.
@@ -49,8 +49,8 @@ impl Watch {
         Self { config, period_s, n_overruns: 0, n_bad_cycles: 0, torque_since_s: None, servos: vec![servo; n_servos] }
     }
 
-    /// The causes that `facts` amount to at `now_s`, and the servo whose reboot is due.
-    pub fn causes(&mut self, facts: &Facts<'_>, now_s: f64) -> (Causes, Option<usize>) {
+    /// The causes that `facts` amount to at `now_s`, and the servos that can be put right.
+    pub fn causes(&mut self, facts: &Facts<'_>, now_s: f64) -> (Causes, Repairs) {
         let config = self.config;
         let is_over = |age_s: Option<f64>, limit_s: f64| age_s.is_some_and(|age_s| exceeds(age_s, limit_s));
         let is_overrun = exceeds(facts.period_s, config.overrun_factor.get() * self.period_s);
@@ -71,10 +71,10 @@ impl Watch {
                 .with_if(arm.has_failed || is_over(arm.age_s, config.arm_lost_s.get()), Cause::ArmFailed);
         }
         match facts.hand {
-            None => (causes, None),
+            None => (causes, Repairs::default()),
             Some(hand) => {
-                let (of_hand, reboot) = self.causes_of_hand(hand, now_s);
-                (causes.union(of_hand), reboot)
+                let (of_hand, repairs) = self.causes_of_hand(hand, now_s);
+                (causes.union(of_hand), repairs)
             }
         }
     }
@@ -100,7 +100,7 @@ impl Watch {
         }
     }
 
-    fn causes_of_hand(&mut self, hand: &HandStatus, now_s: f64) -> (Causes, Option<usize>) {
+    fn causes_of_hand(&mut self, hand: &HandStatus, now_s: f64) -> (Causes, Repairs) {
         let config = self.config;
         let is_new_break = hand.n_bad_cycles > self.n_bad_cycles;
         self.n_bad_cycles = hand.n_bad_cycles;
@@ -113,18 +113,22 @@ impl Watch {
             .with_if(!is_known, Cause::Unverified);
         let is_torque_settled =
             self.torque_since_s.is_some_and(|since_s| now_s - since_s > config.torque_settles_s.get());
-        let mut reboot = None;
+        let mut repairs = Repairs::default();
         for (index, (servo, watch)) in hand.servos.iter().zip(&mut self.servos).enumerate() {
             let is_due = watch.look(servo, config, is_torque_settled, now_s, &mut causes);
-            reboot = reboot.or_else(|| is_due.then_some(index));
             let is_excused = watch.is_rebooting(servo, config, now_s);
+            // A watchdog that tripped before torque was ordered is a former process that was killed: arming clears it.
+            let is_stopped = is_torque_settled && servo.is_watchdog_tripped && !is_excused;
+            causes = causes.with_if(is_stopped, Cause::WatchdogTripped);
+            repairs.reboot = repairs.reboot.or_else(|| is_due.then_some(index));
+            repairs.rearm = repairs.rearm.or_else(|| is_stopped.then_some(index));
             if is_known && !is_excused {
                 causes = causes
                     .with_if(exceeds(servo.stale_s, config.joint_stale_s.get()), Cause::JointStale)
                     .with_if(exceeds(servo.stale_s, config.joint_lost_s.get()), Cause::JointLost);
             }
         }
-        (causes, reboot)
+        (causes, repairs)
     }
 }
 
@@ -181,8 +185,6 @@ impl ServoWatch {
         *causes = causes
             .with_if(is_electrical || is_voltage_off, Cause::Electrical)
             .with_if(has_jumped || is_without_torque, Cause::PowerCycled)
-            // A watchdog that tripped before torque was ordered is a former process that was killed: arming clears it.
-            .with_if(is_torque_settled && servo.is_watchdog_tripped, Cause::WatchdogTripped)
             .with_if(!is_temperature_known && !is_rebooting, Cause::Unverified)
             .with_if(self.is_warm, Cause::Warm)
             .with_if(self.is_hot, Cause::Hot)

@@ -109,7 +109,10 @@ impl<C: Clock> Body for FakeHand<C> {
             servos.q_rad[0] = servos.q_rad[0].min(servos.wall_rad);
             servos.q_rad[1] = servos.sag_rad.unwrap_or(servos.q_rad[1]);
         }
-        self.status.clone_from(&servos.status);
+        let HandStatus { stale_s, servos: each, transport_lost, .. } = &servos.status;
+        self.status.stale_s.clone_from(stale_s);
+        self.status.servos.clone_from(each);
+        self.status.transport_lost.clone_from(transport_lost);
         percept.time_s = self.clock.now_s();
         percept.measured_rad.clone_from(&servos.q_rad);
         percept.commanded_rad.clone_from(&servos.goal_rad);
@@ -167,6 +170,12 @@ impl<C: Clock> Robot for FakeHand<C> {
 
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
         self.servos.lock().unwrap_or_else(PoisonError::into_inner).reboots.push(servo_idx);
+        Ok(())
+    }
+
+    fn rearm(&mut self, servo_idx: usize) -> Result<(), BodyError> {
+        let mut servos = self.servos.lock().unwrap_or_else(PoisonError::into_inner);
+        servos.status.servos[servo_idx].is_watchdog_tripped = false;
         Ok(())
     }
 }

@@ -185,6 +185,13 @@ impl<P: Port> HandDriver<P> {
         Ok(())
     }
 
+    /// A servo that its watchdog has stopped follows again, from where it is.
+    pub(in crate::real) fn rearm(&mut self, index: usize) -> Result<(), ArmError> {
+        self.bus.write(self.ids[index], BUS_WATCHDOG, 0)?;
+        self.goal_to_present(index)?;
+        self.enable(index)
+    }
+
     fn enable_all(&mut self) -> Result<(), ArmError> {
         for index in 0..self.servos.len() {
             self.enable(index)?;
