@@ -1,5 +1,7 @@
 //! A hand of two joints in virtual time, with a control loop around it whose every side a test can reach.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
 use bridge::real::bounds::BoundsConfig;
 use bridge::real::clock::{Clock, VirtualClock};
