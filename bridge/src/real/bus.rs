@@ -1,19 +1,18 @@
 //! One transaction at a time with a deadline, and what went wrong in numbers.
 //!
-//! The protocol does not number its packets, so an answer that comes late looks like an answer to the next question.
-//! Three rules keep it out:
-//! - what arrived before an instruction is dropped; what does not fit it by id and length is dropped;
-//! - the answers to a sync read come in the order of its ids: an answer out of order withdraws those after it, which
-//!   belong to an earlier instruction;
-//! - after an answer was missing, a ping is sent and everything before its answer is dropped: bytes do not overtake.
+//! The protocol does not number its packets, so an answer that comes late looks like an answer to the next question. What
+//! arrived before an instruction is dropped, and what does not fit it by id and length; that alone does not keep late
+//! answers out. Therefore a servo that did not answer is *suspect*: it is asked nothing but pings until it answers one.
+//! Servos answer in order, and no other answer looks like that to a ping, so nothing late can follow it.
 
 use super::dynamixel::control_table::{HEALTH, Register};
-use super::dynamixel::{Decoder, EncodeError, Instruction, MAX_PACKET_BYTES, Packet, StatusError, fast_sync_blocks};
+use super::dynamixel::{Decoder, EncodeError, Instruction, MAX_PACKET_BYTES, StatusError};
 use super::port::{Port, PortError};
 use std::time::Duration;
 use thiserror::Error;
 
 mod blocks;
+mod exchange;
 
 pub use blocks::{Block, SyncBlocks};
 
@@ -43,7 +42,7 @@ pub struct BusCounters {
     pub n_retries: u64,
     /// Fast sync reads without a whole and right answer.
     pub n_fast_failures: u64,
-    /// Pings that separate a late answer from the next question.
+    /// Pings to suspect servos.
     pub n_fences: u64,
     /// Instructions that a servo refused.
     pub n_refusals: u64,
@@ -119,19 +118,19 @@ pub struct Bus<P> {
     counters: BusCounters,
     /// When the last byte that was written will have left.
     line_free: Duration,
-    /// Whether an answer to an earlier instruction may still come.
-    is_answer_due: bool,
-    /// A servo that answered lately.
-    last_heard: Option<u8>,
+    /// By id: whether an earlier answer may still come.
+    is_suspect: Vec<bool>,
+    /// Whether the answer to an earlier fast read may still come.
+    is_fast_suspect: bool,
     /// Rises with every failed fast read, falls with every good one.
     fast_penalty: u32,
 }
 
 impl<P: Port> Bus<P> {
     /// Penalty of a failed fast read; a good one pays 1 back.
-    const FAST_FAILURE: u32 = 10;
-    /// At this penalty fast reads end for good: five failures in a row, or more than one in ten.
-    const FAST_LIMIT: u32 = 50;
+    const FAST_FAILURE: u32 = 15;
+    /// At this penalty fast reads end for good: four failures in a row, or more than one in fifteen.
+    const FAST_LIMIT: u32 = 60;
     /// A client on `port`.
     pub fn new(port: P, timing: BusTiming) -> Self {
         Self {
@@ -142,8 +141,8 @@ impl<P: Port> Bus<P> {
             decoder: Decoder::new(),
             counters: BusCounters::default(),
             line_free: Duration::ZERO,
-            is_answer_due: false,
-            last_heard: None,
+            is_suspect: vec![false; 256],
+            is_fast_suspect: false,
             fast_penalty: 0,
         }
     }
@@ -185,7 +184,7 @@ impl<P: Port> Bus<P> {
     /// When it does not answer.
     pub fn ping(&mut self, id: u8) -> Result<Pong, BusError> {
         let mut pong = [0; PONG_BYTES];
-        self.ask_twice(Instruction::Ping { id }, id, "a ping", &mut pong, None)?;
+        self.ask_twice(Instruction::Ping { id }, id, "a ping", &mut pong)?;
         let [model_low, model_high, firmware] = pong;
         Ok(Pong { id, model: u16::from_le_bytes([model_low, model_high]), firmware })
     }
@@ -223,7 +222,7 @@ impl<P: Port> Bus<P> {
         let mut bytes = [0; 4];
         let bytes = &mut bytes[..usize::from(register.length)];
         let read = Instruction::Read { id, address: register.address, length: register.length };
-        let error = self.ask_twice(read, id, register.name, bytes, None)?;
+        let error = self.ask_twice(read, id, register.name, bytes)?;
         if error.number() != 0 {
             return Err(BusError::Refused { id, register: register.name, value: 0, error });
         }
@@ -241,7 +240,7 @@ impl<P: Port> Bus<P> {
         let bytes = value.to_le_bytes();
         let data = &bytes[..usize::from(register.length)];
         let write = Instruction::Write { id, address: register.address, data };
-        let error = self.ask_twice(write, id, register.name, &mut [], None)?;
+        let error = self.ask_twice(write, id, register.name, &mut [])?;
         if error.number() != 0 {
             self.counters.n_refusals += 1;
             return Err(BusError::Refused { id, register: register.name, value, error });
@@ -254,7 +253,7 @@ impl<P: Port> Bus<P> {
     /// # Errors
     /// When it does not answer.
     pub fn reboot(&mut self, id: u8) -> Result<(), BusError> {
-        self.ask_twice(Instruction::Reboot { id }, id, "a reboot", &mut [], None).map(|_| ())
+        self.ask_twice(Instruction::Reboot { id }, id, "a reboot", &mut []).map(|_| ())
     }
 
     /// Reads the health registers of one servo once, if that can be done before `deadline`; the alert bit goes with it.
@@ -274,22 +273,28 @@ impl<P: Port> Bus<P> {
     /// When the port is lost.
     pub fn sync_read(&mut self, blocks: &mut SyncBlocks, deadline: Duration) -> Result<usize, BusError> {
         blocks.begin();
-        if blocks.n_missing() == 0 || !self.settle(Some(deadline))? {
-            return Ok(blocks.n_missing());
-        }
-        if self.is_fast() && blocks.n_missing() > 1 {
-            if self.exchange_fast(blocks, deadline)? {
+        self.clear_suspects(blocks, deadline)?;
+        let is_each_trusted = blocks.ask_missing(&self.is_suspect) == blocks.n_missing();
+        let mut is_complete = false;
+        if self.is_fast() && is_each_trusted && !self.is_fast_suspect && blocks.n_missing() > 1 {
+            is_complete = self.exchange_fast(blocks, deadline)?;
+            if is_complete {
                 self.fast_penalty = self.fast_penalty.saturating_sub(1);
-                return Ok(0);
+            } else {
+                self.counters.n_fast_failures += 1;
+                self.counters.n_retries += 1;
+                self.fast_penalty = (self.fast_penalty + Self::FAST_FAILURE).min(Self::FAST_LIMIT);
             }
-            self.counters.n_fast_failures += 1;
-            self.fast_penalty = (self.fast_penalty + Self::FAST_FAILURE).min(Self::FAST_LIMIT);
-        } else if self.exchange_sync(blocks, deadline)? {
-            return Ok(0);
         }
-        if self.port.now() < deadline && self.settle(Some(deadline))? {
-            self.counters.n_retries += 1;
-            self.exchange_sync(blocks, deadline)?;
+        if !is_complete && !blocks.asked().is_empty() {
+            is_complete = self.exchange_sync(blocks, deadline)?;
+        }
+        if !is_complete {
+            self.clear_suspects(blocks, deadline)?;
+            if blocks.ask_missing(&self.is_suspect) > 0 && self.port.now() < deadline {
+                self.counters.n_retries += 1;
+                self.exchange_sync(blocks, deadline)?;
+            }
         }
         Ok(blocks.n_missing())
     }
@@ -302,204 +307,4 @@ impl<P: Port> Bus<P> {
         Instruction::SyncWrite { ids, address, length, data }.encode(&mut self.packet)?;
         self.send()
     }
-
-    fn exchange_fast(&mut self, blocks: &mut SyncBlocks, deadline: Duration) -> Result<bool, BusError> {
-        let (address, length) = blocks.place();
-        let n_servos = blocks.n_missing();
-        Instruction::FastSyncRead { ids: blocks.missing_ids(), address, length }.encode(&mut self.packet)?;
-        let answer_bytes = 8 + n_servos * (usize::from(length) + 4);
-        self.begin(answer_bytes)?;
-        let end = self.answer_end(answer_bytes, n_servos, Some(deadline));
-        let mut is_complete = false;
-        self.receive(end, |packet, n_discarded| {
-            match fast_sync_blocks(&packet, n_servos, length.into()) {
-                Some(found) if found.clone().map(|block| block.id).eq(blocks.missing_ids().iter().copied()) => {
-                    for block in found {
-                        blocks.accept(block.id, block.error, block.data);
-                    }
-                    is_complete = blocks.n_missing() == 0;
-                    return is_complete;
-                }
-                _ => *n_discarded += 1,
-            }
-            false
-        })?;
-        self.is_answer_due = !is_complete;
-        Ok(is_complete)
-    }
-
-    fn exchange_sync(&mut self, blocks: &mut SyncBlocks, deadline: Duration) -> Result<bool, BusError> {
-        let (address, length) = blocks.place();
-        let n_servos = blocks.n_missing();
-        Instruction::SyncRead { ids: blocks.missing_ids(), address, length }.encode(&mut self.packet)?;
-        let status_bytes = stuffed(11 + usize::from(length));
-        self.begin(status_bytes)?;
-        let end = self.answer_end(n_servos * status_bytes, n_servos, Some(deadline));
-        blocks.begin_in_order();
-        let mut heard = None;
-        self.receive(end, |packet, n_discarded| {
-            match packet.status() {
-                Some(status) if blocks.accept_in_order(status.id, status.error, status.data) => heard = Some(status.id),
-                _ => *n_discarded += 1,
-            }
-            blocks.n_missing() == 0
-        })?;
-        self.last_heard = heard.or(self.last_heard);
-        let is_complete = blocks.n_missing() == 0;
-        self.is_answer_due = !is_complete;
-        Ok(is_complete)
-    }
-
-    fn ask_twice(
-        &mut self,
-        instruction: Instruction<'_>,
-        id: u8,
-        asked: &'static str,
-        data: &mut [u8],
-        deadline: Option<Duration>,
-    ) -> Result<StatusError, BusError> {
-        let start = self.port.now();
-        for attempt in 0..2 {
-            self.counters.n_retries += attempt;
-            if let Some(error) = self.ask(instruction, id, data, deadline)? {
-                return Ok(error);
-            }
-        }
-        let waited_s = (self.port.now().saturating_sub(start)).as_secs_f64() / 2.0;
-        Err(BusError::NoAnswer { id, asked, waited_s })
-    }
-
-    /// One question to one servo, answered with as many bytes as `data` has, or with an error and none.
-    fn ask(
-        &mut self,
-        instruction: Instruction<'_>,
-        id: u8,
-        data: &mut [u8],
-        deadline: Option<Duration>,
-    ) -> Result<Option<StatusError>, BusError> {
-        // The second time it waits for silence instead of for a servo that has just failed to answer.
-        if !self.settle(deadline)? && !self.settle(deadline)? {
-            return Ok(None);
-        }
-        instruction.encode(&mut self.packet)?;
-        self.ask_encoded(id, data, deadline)
-    }
-
-    fn ask_encoded(
-        &mut self,
-        id: u8,
-        data: &mut [u8],
-        deadline: Option<Duration>,
-    ) -> Result<Option<StatusError>, BusError> {
-        let status_bytes = stuffed(11 + data.len());
-        let needed = self.bytes_time(self.packet.len());
-        if deadline.is_some_and(|deadline| self.answer_end(status_bytes, 1, None) + needed > deadline) {
-            return Ok(None);
-        }
-        self.begin(status_bytes)?;
-        let end = self.answer_end(status_bytes, 1, deadline);
-        let mut answer = None;
-        self.receive(end, |packet, n_discarded| {
-            match packet.status() {
-                Some(status) if status.id == id && status.data.len() == data.len() => {
-                    data.copy_from_slice(status.data);
-                    answer = Some(status.error);
-                }
-                Some(status) if status.id == id && status.data.is_empty() && status.error.number() != 0 => {
-                    answer = Some(status.error);
-                }
-                _ => *n_discarded += 1,
-            }
-            answer.is_some()
-        })?;
-        self.is_answer_due = answer.is_none();
-        match answer {
-            Some(_) => self.last_heard = Some(id),
-            None if self.last_heard == Some(id) => self.last_heard = None,
-            None => {}
-        }
-        Ok(answer)
-    }
-
-    /// Makes sure that no answer to an earlier instruction is still to come; whether it could.
-    fn settle(&mut self, deadline: Option<Duration>) -> Result<bool, BusError> {
-        if !self.is_answer_due {
-            return Ok(true);
-        }
-        self.counters.n_fences += 1;
-        if let Some(id) = self.last_heard {
-            Instruction::Ping { id }.encode(&mut self.packet)?;
-            let mut pong = [0; PONG_BYTES];
-            return Ok(self.ask_encoded(id, &mut pong, deadline)?.is_some());
-        }
-        // Nobody is known to answer: what has not come after a whole transaction's time is taken not to come.
-        let end = self.port.now() + self.timing.return_delay + self.timing.margin;
-        let end = deadline.map_or(end, |deadline| end.min(deadline));
-        while self.port.read_until(&mut self.inbox, end)? > 0 {}
-        self.is_answer_due = false;
-        Ok(true)
-    }
-
-    /// Sends the encoded packet after everything that has arrived is dropped.
-    fn begin(&mut self, answer_bytes: usize) -> Result<(), BusError> {
-        self.port.discard_input()?;
-        self.decoder.clear();
-        // An adapter that echoes sends our own packet back.
-        self.decoder.expect_at_most(answer_bytes.max(self.packet.len()));
-        self.send()
-    }
-
-    fn send(&mut self) -> Result<(), BusError> {
-        self.counters.n_instructions += 1;
-        let now = self.port.now();
-        self.line_free = self.line_free.max(now) + self.bytes_time(self.packet.len());
-        self.port.write_all(&self.packet, self.line_free + self.timing.margin)?;
-        Ok(())
-    }
-
-    /// When an answer of `n_bytes` by `n_servos` to a packet that is already sent must be here.
-    fn answer_end(&self, n_bytes: usize, n_servos: usize, deadline: Option<Duration>) -> Duration {
-        let pauses = self.timing.return_delay * u32::try_from(n_servos).unwrap_or(u32::MAX);
-        let end = self.line_free.max(self.port.now()) + pauses + self.bytes_time(n_bytes) + self.timing.margin;
-        deadline.map_or(end, |deadline| end.min(deadline))
-    }
-
-    fn bytes_time(&self, n_bytes: usize) -> Duration {
-        // Start bit, eight bits, stop bit.
-        Duration::from_secs_f64(10.0 * n_bytes as f64 / f64::from(self.port.baud().max(1)))
-    }
-
-    /// Hands packets to `is_last` until it says so or `end` has come.
-    fn receive(
-        &mut self,
-        end: Duration,
-        mut is_last: impl FnMut(Packet<'_>, &mut u64) -> bool,
-    ) -> Result<(), BusError> {
-        // A line that has been quiet for longer than a whole answer takes stays quiet.
-        let quiet = self.timing.return_delay + self.timing.margin + self.bytes_time(self.decoder.longest());
-        let mut quiet_end = self.line_free.max(self.port.now()) + quiet;
-        loop {
-            let n_read = self.port.read_until(&mut self.inbox, end.min(quiet_end))?;
-            quiet_end = self.port.now() + quiet;
-            if n_read == 0 {
-                self.counters.n_timeouts += 1;
-                return Ok(());
-            }
-            let mut rest = &self.inbox[..n_read];
-            while !rest.is_empty() {
-                let n_taken = self.decoder.feed(rest);
-                rest = &rest[n_taken..];
-                while let Some(packet) = self.decoder.next_packet() {
-                    if is_last(packet, &mut self.counters.n_discarded) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The length of a packet if everything in it is stuffed.
-const fn stuffed(n_bytes: usize) -> usize {
-    n_bytes + n_bytes / 3
 }

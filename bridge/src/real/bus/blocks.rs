@@ -11,9 +11,9 @@ pub struct SyncBlocks {
     is_wanted: Vec<bool>,
     data: Vec<u8>,
     state: Vec<State>,
-    missing: Vec<u8>,
-    /// Indices of the servos that one sync read asked, in its order.
-    asked: Vec<usize>,
+    n_missing: usize,
+    /// The servos that the next read asks.
+    asked: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +43,7 @@ impl SyncBlocks {
             is_wanted: vec![true; n_servos],
             data: vec![0; n_servos * usize::from(length)],
             state: vec![State::default(); n_servos],
-            missing: Vec::with_capacity(n_servos),
+            n_missing: n_servos,
             asked: Vec::with_capacity(n_servos),
         }
     }
@@ -65,54 +65,44 @@ impl SyncBlocks {
         (self.address, self.length)
     }
 
+    /// Nothing is new.
     pub(super) fn begin(&mut self) {
         self.state.fill(State::default());
-        self.find_missing();
+        self.n_missing = self.is_wanted.iter().filter(|&&is_wanted| is_wanted).count();
     }
 
-    pub(super) fn begin_in_order(&mut self) {
+    /// Makes the missing servos that are not suspect those that are asked; how many these are.
+    pub(super) fn ask_missing(&mut self, is_suspect: &[bool]) -> usize {
+        let (ids, is_wanted, state) = (&self.ids, &self.is_wanted, &self.state);
+        let missing = (0..ids.len()).filter(|&index| is_wanted[index] && !state[index].is_fresh);
         self.asked.clear();
-        let is_asked = |&index: &usize| self.is_wanted[index] && !self.state[index].is_fresh;
-        self.asked.extend((0..self.ids.len()).filter(is_asked));
+        self.asked.extend(missing.map(|index| ids[index]).filter(|&id| !is_suspect[usize::from(id)]));
+        self.asked.len()
     }
 
-    pub(super) fn missing_ids(&self) -> &[u8] {
-        &self.missing
+    pub(super) fn asked(&self) -> &[u8] {
+        &self.asked
+    }
+
+    pub(super) fn missing_ids(&self) -> impl Iterator<Item = u8> {
+        (0..self.ids.len()).filter(|&index| self.is_wanted[index] && !self.state[index].is_fresh).map(|i| self.ids[i])
     }
 
     pub(super) const fn n_missing(&self) -> usize {
-        self.missing.len()
+        self.n_missing
     }
 
-    /// Takes the answer of a servo that was asked; whether it was.
+    /// Takes the answer of a servo that was asked and has not answered yet; whether it is one.
     pub(super) fn accept(&mut self, id: u8, error: StatusError, data: &[u8]) -> bool {
         let length = usize::from(self.length);
         let Some(index) = self.ids.iter().position(|&known| known == id) else { return false };
-        if !self.is_wanted[index] || data.len() != length || error.number() != 0 {
+        let is_expected = self.asked.contains(&id) && !self.state[index].is_fresh;
+        if !is_expected || data.len() != length || error.number() != 0 {
             return false;
         }
         self.data[index * length..(index + 1) * length].copy_from_slice(data);
         self.state[index] = State { is_fresh: true, error };
-        self.find_missing();
+        self.n_missing -= 1;
         true
-    }
-
-    /// As [`SyncBlocks::accept`]; an answer before which others have come that should come after it proves those late.
-    pub(super) fn accept_in_order(&mut self, id: u8, error: StatusError, data: &[u8]) -> bool {
-        let Some(place) = self.asked.iter().position(|&index| self.ids[index] == id) else { return false };
-        if !self.accept(id, error, data) {
-            return false;
-        }
-        for &late in &self.asked[place + 1..] {
-            self.state[late] = State::default();
-        }
-        self.find_missing();
-        true
-    }
-
-    fn find_missing(&mut self) {
-        let (ids, is_wanted, state) = (&self.ids, &self.is_wanted, &self.state);
-        self.missing.clear();
-        self.missing.extend((0..ids.len()).filter(|&index| is_wanted[index] && !state[index].is_fresh).map(|i| ids[i]));
     }
 }

@@ -114,13 +114,12 @@ impl Model {
         }
     }
 
-    /// Fastest that the shaft can turn, rad/s, with room: what is faster is not motion.
+    /// What is faster than this is not motion of the shaft, rad/s: well above the no-load speeds (XC330-T288 6.8).
     #[must_use]
     pub const fn implausible_speed_rad_s(self) -> f64 {
         match self {
-            // M077 and the 181 gears: up to 383 rpm at the highest voltage.
+            // Short gears.
             Self::Xl330M077 | Self::Xc330T181 | Self::Xc330M181 => 60.0,
-            // Up to 104 rpm.
             _ => 25.0,
         }
     }

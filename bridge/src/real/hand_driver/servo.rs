@@ -1,12 +1,11 @@
 //! One servo as the driver knows it.
 
-use super::plausible_ticks;
 use super::recovery::ServoRecovery;
 use crate::BodySpec;
 use crate::real::calibration::{JointCalibration, JointMap};
 use crate::real::dynamixel::control_table::{
     BUS_WATCHDOG, FEEDBACK, HARDWARE_ERROR, HEALTH, PRESENT_CURRENT, PRESENT_POSITION, PRESENT_TEMPERATURE,
-    PRESENT_VOLTAGE, TORQUE_ENABLE, V_PER_UNIT,
+    PRESENT_VOLTAGE, RAD_PER_TICK, TORQUE_ENABLE, V_PER_UNIT,
 };
 use crate::real::motors::Motor;
 use crate::real::status::{HardwareError, Recovery, ServoStatus};
@@ -25,6 +24,8 @@ pub(in crate::real) struct Servo {
     pub(in crate::real) goal_ticks: i32,
     pub(in crate::real) current_a: f64,
     pub(in crate::real) seen: Option<Duration>,
+    /// Whether `present_ticks` is from the servo.
+    pub(in crate::real) has_position: bool,
     pub(in crate::real) n_jumps: u32,
     pub(in crate::real) recovery: ServoRecovery,
 }
@@ -40,6 +41,7 @@ impl Servo {
             goal_ticks: 0,
             current_a: 0.0,
             seen: None,
+            has_position: false,
             n_jumps: 0,
             recovery: ServoRecovery::default(),
         }
@@ -65,6 +67,7 @@ impl Servo {
         self.turns_ticks = turns_ticks.unwrap_or_default();
         self.present_ticks = raw_ticks.wrapping_add(self.turns_ticks);
         self.seen = Some(now);
+        self.has_position = true;
         turns_ticks.is_some() || self.map.is_none()
     }
 
@@ -84,6 +87,7 @@ impl Servo {
         self.present_ticks = ticks;
         self.current_a = f64::from(current) * self.motor.model.current_unit_a().unwrap_or_default();
         self.seen = Some(now);
+        self.has_position = true;
         true
     }
 
@@ -134,4 +138,10 @@ pub(in crate::real) fn note_health(status: &mut ServoStatus, bytes: &[u8]) {
     if let Some(temperature) = find(PRESENT_TEMPERATURE) {
         status.temperature_c = f64::from(temperature);
     }
+}
+
+/// Fastest plausible change of position, ticks.
+fn plausible_ticks(motor: &Motor, elapsed_s: f64) -> f64 {
+    // With room for an encoder that wobbles.
+    motor.model.implausible_speed_rad_s() * elapsed_s / RAD_PER_TICK + 50.0
 }
