@@ -1,6 +1,8 @@
 //! Contract: datagrams are those that the headers describe; anything else is refused whole; the arm is never asked for
 //! more than its limits; poses are dated on our clock; the examples in Python are the other side.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bridge::number::{Finite, NonNegative, Positive};
 use bridge::real::arm::{ArmError, ArmLimits, ArmLink, ArmPose, UdpArm, UdpArmConfig};
 use bridge::real::clock::{Clock, MachineClock};
@@ -246,9 +248,10 @@ proptest! {
             let error_m: f64 = applied.position_m.iter().zip(at).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
             prop_assert!(error_m <= 0.01 + 1e-9, "{} m", error_m);
             prop_assert!(angle_rad(applied.orientation, measured.orientation) <= 0.05 + 1e-6);
-            for axis in 0..3 {
-                let outside = |x: f64| (limits().workspace_lower_m[axis].get() - x).max(x - limits().workspace_upper_m[axis].get()).max(0.0);
-                prop_assert!(outside(applied.position_m[axis]) <= outside(at[axis]) + 1e-9);
+            let corners = limits().workspace_lower_m.into_iter().zip(limits().workspace_upper_m);
+            for ((applied, before), (lower, upper)) in applied.position_m.into_iter().zip(at).zip(corners) {
+                let outside = |x: f64| (lower.get() - x).max(x - upper.get()).max(0.0);
+                prop_assert!(outside(applied) <= outside(before) + 1e-9);
             }
         }
     }
