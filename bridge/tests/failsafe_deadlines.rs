@@ -247,11 +247,12 @@ fn overloads_are_rebooted_with_patience() {
 fn heat_is_answered_by_degrees() {
     let mut failsafe = running();
     let mut now_s = 10.0;
-    let mut tick = |temperature_c: f64| {
+    let mut order = |temperature_c: f64, order: Option<Order>| {
         now_s += PERIOD_S;
         let world = changed(|world| world.hand.servos[1].temperature_c = temperature_c);
-        failsafe.tick(&world.facts(), None, now_s)
+        failsafe.tick(&world.facts(), order, now_s)
     };
+    let mut tick = |temperature_c: f64| order(temperature_c, None);
     assert!(tick(54.9).causes.is_empty());
     let warm = tick(55.0);
     assert!(warm.causes.has(Cause::Warm) && !warm.is_current_reduced && warm.state == State::Run);
@@ -260,9 +261,12 @@ fn heat_is_answered_by_degrees() {
     let off = tick(65.0);
     assert!(off.state == State::Hold && !off.is_torque_on && off.actions.as_slice()[0] == Action::TorqueOff);
     assert!(!tick(55.1).is_torque_on);
-    let on = tick(54.9);
+    // A start that comes with the torque comes too early.
+    let on = order(54.9, Some(Order::Start));
+    assert_eq!(on.refused, Some(Refusal::NotInThisState));
     assert_eq!(on.actions.as_slice(), [Action::ReduceCurrent, Action::TorqueOn, Action::HoldAtMeasured]);
     assert_eq!(on.state, State::Hold);
+    assert_eq!(order(54.9, Some(Order::Start)).state, State::Run);
 }
 
 /// Contract, row 8: a stale observation is not asked about and not stored, before it ends the run.

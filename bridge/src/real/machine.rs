@@ -157,6 +157,11 @@ impl Machine {
         match (state, order) {
             (_, Order::SceneReady) => (self.lapsed(input, causes), None),
             (State::Connected, Order::Arm) => unless(&refuses_motion, State::Hold),
+            // A hold whose servos are off, or come back in this very tick, is no place to move from.
+            (State::Hold, Order::Start | Order::Park) if !self.is_torque_on => match causes.worst(refuses) {
+                Some(cause) => (state, Some(Refusal::Because(cause))),
+                None => (state, Some(Refusal::NotInThisState)),
+            },
             (State::Hold | State::Park, Order::Start) => unless(&refuses, State::Run),
             (State::Hold, Order::Park) => unless(&refuses_motion, State::Park),
             (State::Run, Order::Park) => (State::Park, None),
@@ -181,7 +186,12 @@ impl Machine {
         };
         match self.state {
             State::Disconnected if input.is_connected && !causes.has(Cause::PortTaken) => State::Connected,
-            State::Hold if self.is_parking && input.now_s - self.entered_s >= self.park_after_s && is_free() => {
+            State::Hold
+                if self.is_parking
+                    && self.is_torque_on
+                    && input.now_s - self.entered_s >= self.park_after_s
+                    && is_free() =>
+            {
                 State::Park
             }
             state => state,
