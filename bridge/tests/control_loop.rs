@@ -213,6 +213,45 @@ fn stale_steps_are_left_out() {
     }
 }
 
+/// Contract, row 8: a single stale reading, at the end of a step, spoils that step and the one that begins with it.
+#[test]
+fn one_stale_reading_spoils_two_steps() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.steps(5);
+    rig.ticks(TICKS_PER_STEP - 1);
+    rig.servos(|servos| servos.object_age_s = 0.07);
+    rig.ticks(1);
+    rig.servos(|servos| servos.object_age_s = 0.0);
+    rig.steps(HORIZON_STEPS - 5);
+    let records: Vec<Recorded> = rig.sides.records.try_iter().collect();
+    let starts: Vec<f32> = records.iter().map(|record| record.episode.observation(0)[N_JOINTS]).collect();
+    let n_steps: Vec<usize> = records.iter().map(|record| record.episode.n_steps()).collect();
+    assert_eq!((starts, n_steps), (vec![0.0, 7.0], vec![5, HORIZON_STEPS - 7]));
+}
+
+/// Contract: a chunk that was asked for in an episode that is over is not carried out in the next one.
+#[test]
+fn chunks_of_the_past_are_dropped() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.steps(2);
+    // In step 2 the next chunk is asked for, and does not come before the episode is over.
+    rig.tick_without_planner();
+    for order in [Order::Stop, Order::Start] {
+        rig.sides.requests.send(Request::Order(order)).unwrap();
+        rig.tick_without_planner();
+    }
+    assert_eq!(rig.control.state(), State::Run);
+    rig.steps(HORIZON_STEPS + 2);
+    let records: Vec<Recorded> = rig.sides.records.try_iter().collect();
+    assert_eq!((records.len(), records[1].episode.n_steps()), (2, HORIZON_STEPS));
+    // Joint 1 tells the step that was observed: 0 in the first chunk of the new episode, 2 in the one that was dropped.
+    for step in 0..CHUNKS.execute {
+        assert!(records[1].episode.action_rad(step)[1].abs() < 1e-6, "{step}");
+    }
+}
+
 /// Contract: +1 is added to the step in which it is pressed; success and failure end the episode for good; unsafe does so
 /// at once and wants a human.
 #[test]

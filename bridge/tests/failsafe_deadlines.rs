@@ -241,6 +241,25 @@ fn overloads_are_rebooted_with_patience() {
     assert_eq!((decision.state, decision.refused), (State::Hold, None));
 }
 
+/// Contract, row 5: the fifth reboot is the last one, unless the servo was well for a minute before it shut down again.
+#[test]
+fn a_minute_in_health_is_forgiven() {
+    for (pause_s, state) in [(20.0, State::Fault), (61.0, State::Hold)] {
+        let mut failsafe = running();
+        let well = World::new();
+        let ill = changed(|world| world.hand.servos[4].hardware_error = HardwareError(HardwareError::OVERLOAD));
+        let mut now_s = 10.0;
+        for _ in 0..6 {
+            failsafe.tick(&ill.facts(), None, now_s);
+            // The reboot's own silence, then health.
+            failsafe.tick(&well.facts(), None, now_s + 1.0);
+            now_s += pause_s + 2.0;
+            failsafe.tick(&well.facts(), None, now_s - 0.5);
+        }
+        assert_eq!(failsafe.state(), state, "{pause_s}");
+    }
+}
+
 /// Contract, row 6: warned at 15 K below the limit, current reduced at 10, torque off at 5; on again once it has cooled
 /// by 10 K, in a hold, with the goal where the hand is.
 #[test]

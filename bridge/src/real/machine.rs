@@ -100,7 +100,7 @@ impl Machine {
             is_torque_on,
             is_current_reduced,
             may_query: state == State::Run && !is_spoilt,
-            may_store: state == State::Run && before == State::Run && !is_spoilt,
+            may_store: state == State::Run && !is_spoilt,
             causes,
             cause: self.cause,
             refused,

@@ -309,7 +309,7 @@ impl Plans {
 
     fn is_sound(&self, chunk_rad: &[f32]) -> bool {
         chunk_rad.len() == self.config.horizon * self.bounds_rad.len()
-            && chunk_rad.iter().all(|x| x.is_finite())
+            // What is not finite is in no range.
             && chunk_rad.chunks_exact(self.bounds_rad.len().max(1)).all(|action| {
                 action.iter().zip(&self.bounds_rad).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x))
             })
