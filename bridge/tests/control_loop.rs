@@ -243,6 +243,10 @@ fn chunks_of_the_past_are_dropped() {
         rig.tick_without_planner();
     }
     assert_eq!(rig.control.state(), State::Run);
+    // The old one comes first, and alone.
+    assert!(rig.sides.worker.as_mut().is_some_and(|worker| worker.serve_waiting()));
+    rig.tick_without_planner();
+    rig.tick_without_planner();
     rig.steps(HORIZON_STEPS + 2);
     let records: Vec<Recorded> = rig.sides.records.try_iter().collect();
     assert_eq!((records.len(), records[1].episode.n_steps()), (2, HORIZON_STEPS));
