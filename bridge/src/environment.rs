@@ -1,6 +1,6 @@
 //! What the learner sees: Gymnasium's semantics, where `terminated` is not `truncated`.
 
-use crate::{Body, BodyError, Governor, GovernorConfig, Outcome, Task};
+use crate::{Body, BodyError, BodySpec, Governor, GovernorConfig, Outcome, Task, TaskSpec};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -47,6 +47,29 @@ pub struct EnvironmentSpec {
     pub control_hz: u32,
     /// Steps after which an episode is truncated.
     pub horizon_steps: u32,
+}
+
+impl EnvironmentSpec {
+    /// That of a task on a body.
+    ///
+    /// # Errors
+    /// When the servo rate is not a multiple of the control rate.
+    pub fn of(body: &BodySpec, task: &TaskSpec) -> Result<Self, EnvironmentError> {
+        let (servo_hz, control_hz) = (body.servo_hz, task.control_hz);
+        if control_hz == 0 || !servo_hz.is_multiple_of(control_hz) {
+            return Err(EnvironmentError::UnevenRates { servo_hz, control_hz });
+        }
+        Ok(Self {
+            task: task.name.clone(),
+            body: body.name.clone(),
+            observation_len: task.observation_len,
+            action_len: body.joints.len(),
+            action_lower_rad: body.joints.iter().map(|joint| joint.lower_rad).collect(),
+            action_upper_rad: body.joints.iter().map(|joint| joint.upper_rad).collect(),
+            control_hz,
+            horizon_steps: (task.horizon_s * f64::from(control_hz)).round() as u32,
+        })
+    }
 }
 
 /// What one step led to.
@@ -124,27 +147,14 @@ impl<B: Body, T: Task> TaskEnvironment<B, T> {
     /// # Errors
     /// When the servo rate is not a multiple of the control rate.
     pub fn new(body: B, task: T, governor: GovernorConfig) -> Result<Self, EnvironmentError> {
-        let (servo_hz, control_hz) = (body.spec().servo_hz, task.spec().control_hz);
-        if control_hz == 0 || !servo_hz.is_multiple_of(control_hz) {
-            return Err(EnvironmentError::UnevenRates { servo_hz, control_hz });
-        }
-        let joints = &body.spec().joints;
-        let spec = EnvironmentSpec {
-            task: task.spec().name.clone(),
-            body: body.spec().name.clone(),
-            observation_len: task.spec().observation_len,
-            action_len: joints.len(),
-            action_lower_rad: joints.iter().map(|joint| joint.lower_rad).collect(),
-            action_upper_rad: joints.iter().map(|joint| joint.upper_rad).collect(),
-            control_hz,
-            horizon_steps: (task.spec().horizon_s * f64::from(control_hz)).round() as u32,
-        };
-        let rest_rad = vec![0.0; joints.len()];
+        let spec = EnvironmentSpec::of(body.spec(), task.spec())?;
+        let ticks_per_step = body.spec().servo_hz / spec.control_hz;
+        let rest_rad = vec![0.0; spec.action_len];
         Ok(Self {
             governor: Governor::new(body, governor),
             task,
             spec,
-            ticks_per_step: servo_hz / control_hz,
+            ticks_per_step,
             step_idx: 0,
             ended: true,
             start_rad: rest_rad.clone(),

@@ -97,6 +97,15 @@ impl Episode {
         self.observations.extend_from_slice(next_observation);
     }
 
+    /// Forgets all steps from step `n_steps` on.
+    pub fn truncate(&mut self, n_steps: usize) {
+        if n_steps < self.n_steps() {
+            self.observations.truncate((n_steps + 1) * self.label.observation_len);
+            self.actions_rad.truncate(n_steps * self.label.action_len);
+            self.rewards.truncate(n_steps);
+        }
+    }
+
     /// Ends the episode.
     pub fn finish(&mut self, outcome: Outcome) {
         self.label.terminated = outcome.terminated;

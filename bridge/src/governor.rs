@@ -7,7 +7,9 @@
 //!    is not wound up against its obstacle,
 //! 4. clamped to what the joint's rate allows since the last target.
 //!
-//! The rate has the last word: no target ever jumps.
+//! The rate has the last word: no target ever jumps. The one exception lowers every error to zero: [`Governor::hold`].
+//!
+//! The governor also knows how old the last command is. A servo's own watchdog does not: any packet feeds it, a read too.
 
 use crate::number::{NumberError, Positive, UnitInterval};
 use crate::{Body, BodyError, BodySpec, Percept};
@@ -70,14 +72,7 @@ impl Limits {
     pub fn apply(&self, wanted_rad: &mut [f32], previous_rad: &[f32], measured_rad: &[f32]) -> Result<f32, BodyError> {
         let arrays = [("wanted_rad", &*wanted_rad), ("previous_rad", previous_rad), ("measured_rad", measured_rad)];
         for (quantity, values) in arrays {
-            if values.len() != self.joints.len() {
-                let (body, found, expected) = (self.body.clone(), values.len(), self.joints.len());
-                return Err(BodyError::WrongLength { body, quantity, found, expected });
-            }
-            if let Some(joint) = values.iter().position(|x| !x.is_finite()) {
-                let (body, quantity) = (self.body.clone(), format!("{quantity}[{joint}]"));
-                return Err(BodyError::NonFinite { body, quantity, value: values[joint] });
-            }
+            self.check(quantity, values)?;
         }
         let mut largest_change_rad = 0.0f32;
         for (joint, wanted) in wanted_rad.iter_mut().enumerate() {
@@ -94,6 +89,29 @@ impl Limits {
         }
         Ok(largest_change_rad)
     }
+
+    /// Writes `positions_rad`, clamped to the joints' ranges, into `clamped_rad`.
+    fn clamp_into(&self, positions_rad: &[f32], clamped_rad: &mut [f32]) -> Result<(), BodyError> {
+        self.check("measured_rad", positions_rad)?;
+        for ((clamped, position), limit) in clamped_rad.iter_mut().zip(positions_rad).zip(&self.joints) {
+            *clamped = position.clamp(limit.lower_rad, limit.upper_rad);
+        }
+        Ok(())
+    }
+
+    fn check(&self, quantity: &'static str, values: &[f32]) -> Result<(), BodyError> {
+        if values.len() != self.joints.len() {
+            let (body, found, expected) = (self.body.clone(), values.len(), self.joints.len());
+            return Err(BodyError::WrongLength { body, quantity, found, expected });
+        }
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(joint) => {
+                let (body, quantity) = (self.body.clone(), format!("{quantity}[{joint}]"));
+                Err(BodyError::NonFinite { body, quantity, value: values[joint] })
+            }
+        }
+    }
 }
 
 /// A body behind its limits: the only way to command one.
@@ -103,14 +121,22 @@ pub struct Governor<B> {
     limits: Limits,
     percept: Percept,
     applied_rad: Vec<f32>,
+    wanted_rad: Vec<f32>,
+    commanded_at_s: Option<f64>,
 }
 
 impl<B: Body> Governor<B> {
     /// Puts `body` behind its limits.
     pub fn new(body: B, config: GovernorConfig) -> Self {
         let limits = Limits::new(body.spec(), config);
-        let applied_rad = vec![0.0; body.spec().joints.len()];
-        Self { body, limits, percept: Percept::default(), applied_rad }
+        Self::with_limits(body, limits)
+    }
+
+    /// Puts `body` behind limits that are not its own.
+    pub fn with_limits(body: B, limits: Limits) -> Self {
+        let rest_rad = vec![0.0; body.spec().joints.len()];
+        let (applied_rad, wanted_rad) = (rest_rad.clone(), rest_rad);
+        Self { body, limits, percept: Percept::default(), applied_rad, wanted_rad, commanded_at_s: None }
     }
 
     /// The body, to look at.
@@ -133,6 +159,11 @@ impl<B: Body> Governor<B> {
         &self.applied_rad
     }
 
+    /// How long ago the body was last commanded, s, on its own clock; none before the first command.
+    pub fn command_age_s(&self) -> Option<f64> {
+        self.commanded_at_s.map(|at_s| self.percept.time_s - at_s)
+    }
+
     /// Resets the body and reads it.
     ///
     /// # Errors
@@ -141,6 +172,30 @@ impl<B: Body> Governor<B> {
         self.body.reset(seed)?;
         self.read()?;
         self.applied_rad.copy_from_slice(&self.percept.commanded_rad);
+        self.commanded_at_s = None;
+        Ok(&self.percept)
+    }
+
+    /// Reads the body without commanding it, as while its torque is off. The next target starts from where it then is.
+    ///
+    /// # Errors
+    /// When the body fails or perceives a number that is not finite.
+    pub fn observe(&mut self) -> Result<&Percept, BodyError> {
+        self.read()?;
+        self.limits.clamp_into(&self.percept.measured_rad, &mut self.applied_rad)?;
+        Ok(&self.percept)
+    }
+
+    /// Commands the measured positions, within the joints' ranges, at once: this can only lower an effort.
+    ///
+    /// # Errors
+    /// As [`Governor::command`].
+    pub fn hold(&mut self) -> Result<&Percept, BodyError> {
+        self.limits.clamp_into(&self.percept.measured_rad, &mut self.wanted_rad)?;
+        self.body.command(&self.wanted_rad)?;
+        self.applied_rad.copy_from_slice(&self.wanted_rad);
+        self.commanded_at_s = Some(self.percept.time_s);
+        self.read()?;
         Ok(&self.percept)
     }
 
@@ -152,6 +207,7 @@ impl<B: Body> Governor<B> {
         self.limits.apply(wanted_rad, &self.applied_rad, &self.percept.measured_rad)?;
         self.body.command(wanted_rad)?;
         self.applied_rad.copy_from_slice(wanted_rad);
+        self.commanded_at_s = Some(self.percept.time_s);
         self.read()?;
         Ok(&self.percept)
     }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod number;
 pub mod parallel;
 pub mod random;
+pub mod real;
 pub mod storage;
 
 mod body;

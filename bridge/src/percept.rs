@@ -1,7 +1,9 @@
 //! What a body perceives, and the little geometry that tasks need of it.
 
+use serde::{Deserialize, Serialize};
+
 /// One reading of a body. Joint order is that of the body's spec.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Percept {
     /// Time since the reset, s.
     pub time_s: f64,
@@ -16,7 +18,7 @@ pub struct Percept {
 }
 
 /// Pose and velocity of an object in the palm frame (x to the finger tips, y to the thumb side, z out of the back).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectPose {
     /// When it was measured, s since the reset.
     pub time_s: f64,

@@ -2,8 +2,8 @@
 //! cube task rewards turning, once, in the wanted direction, and ends when the cube is lost.
 
 use bridge::{
-    Body, BodyError, BodySpec, CubeReward, CubeTask, CubeTaskConfig, Environment, EnvironmentError, GovernorConfig,
-    JointSpec, Limits, ObjectPose, Percept, Task, TaskEnvironment, TurnDirection,
+    Body, BodyError, BodySpec, CubeReward, CubeTask, CubeTaskConfig, Environment, EnvironmentError, Governor,
+    GovernorConfig, JointSpec, Limits, ObjectPose, Percept, Task, TaskEnvironment, TurnDirection,
 };
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 use proptest::test_runner::RngSeed;
@@ -43,6 +43,7 @@ struct FakeBody {
     fall_per_tick_m: f32,
     height_m: f32,
     sick: Option<f32>,
+    time_s: f64,
 }
 
 impl FakeBody {
@@ -56,6 +57,7 @@ impl FakeBody {
             fall_per_tick_m: 0.0,
             height_m: 0.0,
             sick: None,
+            time_s: 0.0,
         }
     }
 }
@@ -73,6 +75,7 @@ impl Body for FakeBody {
     }
 
     fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
+        percept.time_s = self.time_s;
         percept.measured_rad.clone_from(&self.q_rad);
         percept.commanded_rad.clone_from(&self.q_rad);
         percept.effort_nm = vec![self.sick.unwrap_or(0.0); 2];
@@ -265,5 +268,35 @@ fn quarters_are_paid_once() -> TestResult {
         rewards.push(task.judge(&percept).reward);
     }
     assert_eq!(rewards, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    Ok(())
+}
+
+/// Contract: a hold sends what is measured, at once; observing sends nothing and starts the next target from there; the
+/// age of the last command grows by observing and not by commanding.
+#[test]
+fn the_governor_holds_and_observes() -> TestResult {
+    let mut governor = Governor::new(FakeBody::new(), governor()?);
+    assert_eq!(governor.command_age_s(), None);
+    governor.body_mut().q_rad = vec![0.7, 2.5];
+    governor.observe()?;
+    assert_eq!((governor.body().commands.len(), governor.applied_rad()), (0, &[0.7, 2.0][..]));
+
+    governor.body_mut().q_rad = vec![-0.3, 2.5];
+    governor.observe()?;
+    governor.hold()?;
+    assert_eq!(governor.body().commands, [[-0.3, 2.0]]);
+    assert_eq!(governor.command_age_s(), Some(0.0));
+    for n_ticks in 1..=3 {
+        governor.body_mut().time_s += 0.25;
+        governor.observe()?;
+        assert_eq!(governor.command_age_s(), Some(0.25 * f64::from(n_ticks)));
+    }
+    assert!(governor.command(&mut [f32::NAN, 0.0]).is_err());
+    assert_eq!((governor.body().commands.len(), governor.command_age_s()), (1, Some(0.75)));
+    governor.command(&mut [0.0, 0.0])?;
+    assert_eq!(governor.command_age_s(), Some(0.0));
+    governor.body_mut().q_rad = vec![f32::NAN, 0.0];
+    assert!(governor.observe().is_err() && governor.hold().is_err());
+    assert_eq!(governor.body().commands.len(), 2);
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use crate::asset::{AssetError, HANDS};
 use crate::hand_file::HandFile;
+use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
 use rapier3d::glamx::DVec3;
 
@@ -23,6 +24,8 @@ pub struct Hand {
     pub armature_kg_m2: f64,
     /// Viscous friction of each joint, N m s/rad.
     pub joint_damping_nm_s_rad: f64,
+    /// The motors of the real hand.
+    pub motors: MotorTable,
 }
 
 /// A chain of links.

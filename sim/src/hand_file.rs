@@ -3,6 +3,7 @@
 use crate::asset::AssetError;
 use crate::hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
 use bridge::number::{Finite, NonNegative, Positive};
+use bridge::real::motors::MotorTable;
 use rapier3d::glamx::{DMat3, DVec3};
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ pub(crate) struct HandFile {
     joint_damping_nm_s_rad: NonNegative,
     palm: Vec<PalmBoxFile>,
     fingers: Vec<FingerFile>,
+    motors: MotorTable,
 }
 
 /// Which axis of the table is which axis of the hand frame.
@@ -121,6 +123,8 @@ impl HandFile {
             first_joint += finger.joints.len();
             fingers.push(finger);
         }
+        let joints = fingers.iter().flat_map(|finger| &finger.joints).map(|joint| joint.name.as_str());
+        self.motors.check(joints).map_err(|error| inconsistent(error.to_string()))?;
         let palm = self.palm.iter().map(|part| PalmBox {
             center_m: hand_from_table * vector(part.center_m),
             half_extents_m: (hand_from_table * DVec3::from_array(part.half_extents_m.map(Positive::get))).abs(),
@@ -137,6 +141,7 @@ impl HandFile {
             },
             armature_kg_m2: self.armature_kg_m2.get(),
             joint_damping_nm_s_rad: self.joint_damping_nm_s_rad.get(),
+            motors: self.motors,
         })
     }
 }

@@ -1,0 +1,30 @@
+//! The robot behind the contract: a Dynamixel hand, and the emulated servos that stand for it in tests.
+
+pub mod arm;
+pub mod black_box;
+pub mod bounds;
+pub mod bus;
+pub mod calibration;
+pub mod cause;
+pub mod clock;
+pub mod clock_offset;
+pub mod control_loop;
+pub mod datagram;
+pub mod dynamixel;
+pub mod emulator;
+pub mod failsafe;
+pub mod hand_driver;
+pub mod hand_robot;
+pub mod labels;
+pub mod machine;
+pub mod motors;
+pub mod newest;
+pub mod operator;
+pub mod pace;
+pub mod planner;
+pub mod port;
+pub mod recorder;
+pub mod robot;
+pub mod status;
+pub mod tracker;
+pub mod watch;

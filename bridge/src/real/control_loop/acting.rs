@@ -1,0 +1,220 @@
+//! An episode in the control loop: steps of several ticks, towards the actions of chunks or of a human.
+
+use super::super::cause::Cause;
+use super::super::labels::{Button, LabelSource};
+use super::super::machine::{Decision, Order};
+use super::super::recorder::StepRecord;
+use super::super::robot::Robot;
+use super::{ControlLoop, Event};
+use crate::{Outcome, Task};
+
+/// The episode that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acting {
+    seed: u64,
+    /// The first chunk came, or a human acts.
+    is_begun: bool,
+    /// It has ended, and the failsafe has not taken note yet.
+    is_over: bool,
+    is_human: bool,
+    step: u32,
+    tick: u32,
+    is_fit: bool,
+    /// A human acted in this step.
+    is_human_step: bool,
+    late_since_s: Option<f64>,
+    /// Of the buttons, not yet in a step.
+    waiting_reward: f64,
+    /// Of the buttons, all of the episode.
+    labelled_reward: f64,
+    verdict: Option<Button>,
+}
+
+impl Acting {
+    const fn new(seed: u64, late_since_s: f64) -> Self {
+        Self {
+            seed,
+            is_begun: false,
+            is_over: false,
+            is_human: false,
+            step: 0,
+            tick: 0,
+            is_fit: false,
+            is_human_step: false,
+            late_since_s: Some(late_since_s),
+            waiting_reward: 0.0,
+            labelled_reward: 0.0,
+            verdict: None,
+        }
+    }
+
+    /// How long a chunk has been missing, s; negative as long as it has time.
+    pub(super) fn late_s(&self, now_s: f64) -> Option<f64> {
+        self.late_since_s.filter(|_| !self.is_human && !self.is_over).map(|since_s| now_s - since_s)
+    }
+
+    /// Takes in what a human says.
+    pub(super) const fn label(&mut self, button: Button) {
+        match button {
+            Button::PlusOne => self.waiting_reward += 1.0,
+            Button::Success | Button::Failure | Button::Unsafe => self.verdict = Some(button),
+            Button::EStop => {}
+        }
+    }
+
+    fn outcome(&self, task: &impl Task) -> Outcome {
+        let outcome = task.outcome();
+        Outcome { total_reward: outcome.total_reward + self.labelled_reward, ..outcome }
+    }
+}
+
+impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
+    pub(super) fn begin_episode(&mut self, now_s: f64) {
+        self.acting = Some(Acting::new(self.next_seed, now_s + self.config.first_chunk_s.get()));
+        self.next_seed += 1;
+        self.action_rad.copy_from_slice(self.governor.applied_rad());
+    }
+
+    pub(super) fn end_episode(&mut self, cause: Option<Cause>, now_s: f64) {
+        let Some(acting) = self.acting.take() else { return };
+        if self.recorder.is_recording() {
+            self.recorder.end(acting.outcome(&self.task), cause, acting.verdict);
+        }
+        self.emit(Event::EpisodeEnded { seed: acting.seed, n_steps: acting.step, cause, at_s: now_s });
+    }
+
+    pub(super) fn take_over(&mut self) {
+        if let Some(acting) = self.acting.as_mut().filter(|acting| !acting.is_human) {
+            acting.is_human = true;
+            let step = acting.step;
+            self.plans.drop_all();
+            // Targets from before are not meant for this moment.
+            drop(self.inbox.human_rad.take());
+            self.start_rad.copy_from_slice(self.governor.applied_rad());
+            self.action_rad.copy_from_slice(self.governor.applied_rad());
+            self.emit(Event::Intervention { step, is_human: true });
+        }
+    }
+
+    pub(super) fn hand_back(&mut self, now_s: f64) {
+        if let Some(acting) = self.acting.as_mut().filter(|acting| acting.is_human) {
+            acting.is_human = false;
+            acting.late_since_s = Some(now_s + self.config.first_chunk_s.get());
+            let step = acting.step;
+            self.emit(Event::Intervention { step, is_human: false });
+        }
+    }
+
+    /// One tick of an episode: sets what is wanted.
+    pub(super) fn act(&mut self, decision: &Decision, now_s: f64) {
+        let Some(mut acting) = self.acting.take() else { return };
+        if acting.is_begun && acting.tick == self.ticks_per_step {
+            self.finish_step(&mut acting, decision);
+        }
+        if !acting.is_begun && !acting.is_over {
+            self.await_first_chunk(&mut acting, decision, now_s);
+        }
+        if acting.is_begun && !acting.is_over {
+            if acting.tick == 0 {
+                self.begin_step(&mut acting, decision, now_s);
+            }
+            acting.is_fit &= decision.may_store;
+            acting.is_human_step |= acting.is_human;
+            acting.tick += 1;
+            // The target moves in a straight line over the servo ticks of the step.
+            let share = acting.tick as f32 / self.ticks_per_step as f32;
+            for ((wanted, &start), &end) in self.wanted_rad.iter_mut().zip(&self.start_rad).zip(&self.action_rad) {
+                *wanted = start + (end - start) * share;
+            }
+        }
+        self.acting = Some(acting);
+    }
+
+    fn await_first_chunk(&mut self, acting: &mut Acting, decision: &Decision, now_s: f64) {
+        if self.plans.is_ready() || acting.is_human {
+            self.task.begin(self.governor.percept());
+            if self.observe() {
+                acting.is_begun = true;
+                let version = self.plans.next_version();
+                let actor = if acting.is_human { "human".to_owned() } else { format!("policy {version}") };
+                self.recorder.begin(actor, acting.seed);
+                self.emit(Event::EpisodeBegun { seed: acting.seed, at_s: now_s });
+            }
+        } else if decision.may_query && !self.plans.is_planning() {
+            self.task.begin(self.governor.percept());
+            if self.observe() {
+                self.plans.request(0, &self.after);
+            }
+        }
+    }
+
+    fn begin_step(&mut self, acting: &mut Acting, decision: &Decision, now_s: f64) {
+        std::mem::swap(&mut self.before, &mut self.after);
+        self.start_rad.copy_from_slice(self.governor.applied_rad());
+        acting.is_fit = decision.may_store;
+        acting.is_human_step = false;
+        if acting.is_human {
+            // Until a human wants something else, the last target is kept.
+            if let Some(human_rad) = self.inbox.human_rad.take()
+                && human_rad.len() == self.action_rad.len()
+                && human_rad.iter().all(|x| x.is_finite())
+            {
+                self.action_rad.copy_from_slice(&human_rad);
+            }
+            return;
+        }
+        if decision.may_query {
+            self.plans.request(acting.step, &self.before);
+        }
+        let (action_rad, is_new) = self.plans.action(acting.step);
+        match action_rad {
+            Some(action_rad) => {
+                self.action_rad.copy_from_slice(action_rad);
+                acting.late_since_s = None;
+            }
+            None => {
+                acting.late_since_s.get_or_insert(now_s);
+            }
+        }
+        if is_new && let Some((version, published_s)) = self.plans.policy() {
+            self.emit(Event::Chunk { step: acting.step, version, policy_age_s: now_s - published_s });
+        }
+    }
+
+    fn finish_step(&mut self, acting: &mut Acting, decision: &Decision) {
+        let judgement = self.task.judge(self.governor.percept());
+        let is_observed = self.observe();
+        let labelled = std::mem::take(&mut acting.waiting_reward);
+        acting.labelled_reward += labelled;
+        let record = StepRecord {
+            before: &self.before,
+            applied_rad: self.governor.applied_rad(),
+            reward: (judgement.reward + labelled) as f32,
+            after: &self.after,
+            is_fit: acting.is_fit && decision.may_store && is_observed,
+            is_intervened: acting.is_human_step,
+        };
+        self.recorder.push(record, || acting.outcome(&self.task));
+        acting.step += 1;
+        acting.tick = 0;
+        if judgement.terminated || acting.verdict.is_some() || acting.step >= self.spec.horizon_steps {
+            let outcome = acting.outcome(&self.task);
+            if judgement.terminated && !outcome.succeeded {
+                self.events = self.events.with(Cause::SceneLost);
+            }
+            self.recorder.end(outcome, None, acting.verdict);
+            self.own_order = Some(Order::Stop);
+            acting.is_over = true;
+        }
+    }
+
+    /// Writes the observation; whether all of it is finite.
+    fn observe(&mut self) -> bool {
+        self.task.observe(self.governor.percept(), &mut self.after);
+        let is_finite = self.after.iter().all(|x| x.is_finite());
+        if !is_finite {
+            self.events = self.events.with(Cause::NotFinite);
+        }
+        is_finite
+    }
+}

@@ -1,0 +1,216 @@
+//! Faults by script: what goes wrong, with whom, when and for how long.
+
+use crate::number::{Finite, NonNegative, UnitInterval};
+use crate::random::Rng;
+use rand::{Rng as _, RngCore};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What goes wrong in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultScript {
+    /// Seed of whatever is left to chance.
+    pub seed: u64,
+    /// The faults, in any order.
+    pub faults: Vec<TimedFault>,
+}
+
+/// A fault and its beginning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimedFault {
+    /// When it begins, s from the start of the emulation.
+    pub at_s: NonNegative,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// Something that goes wrong on the wire or in a servo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Fault {
+    /// A share of the answers is lost.
+    Drop {
+        /// Whose.
+        servos: Servos,
+        /// Chance of each, 0..1.
+        share: UnitInterval,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// A share of the answers has a bit turned.
+    Corrupt {
+        /// Whose.
+        servos: Servos,
+        /// Chance of each, 0..1.
+        share: UnitInterval,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// Answers come late.
+    Delay {
+        /// Whose.
+        servos: Servos,
+        /// By how much, s.
+        by_s: NonNegative,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// Servos neither hear nor answer; those with torque keep it.
+    Silent {
+        /// Whom.
+        servos: Servos,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// Random bytes on the line, once.
+    Noise {
+        /// How many.
+        n_bytes: u32,
+    },
+    /// Servos find their load too high.
+    Overload {
+        /// Whom.
+        servos: Servos,
+    },
+    /// Servos are this warm from now on.
+    Temperature {
+        /// Whom.
+        servos: Servos,
+        /// Temperature, °C.
+        celsius: Finite,
+    },
+    /// The supply is off its nominal voltage; below 4.5 V servos lose power and start anew when it is back.
+    Voltage {
+        /// Whom.
+        servos: Servos,
+        /// Voltage, V.
+        volts: NonNegative,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// The cable to the host is pulled, for good.
+    Unplug,
+}
+
+/// Which servos a fault concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Servos {
+    /// All of them.
+    All,
+    /// Those with these ids.
+    Ids(Vec<u8>),
+}
+
+impl Servos {
+    pub(super) fn contain(&self, id: u8) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ids(ids) => ids.contains(&id),
+        }
+    }
+}
+
+/// The script, as far as it has come.
+pub(super) struct ActiveFaults {
+    waiting: Vec<(Duration, Fault)>,
+    lasting: Vec<(Duration, Fault)>,
+}
+
+impl ActiveFaults {
+    pub(super) fn new(script: &FaultScript) -> Self {
+        let mut faults = Self { waiting: Vec::new(), lasting: Vec::new() };
+        script.faults.iter().cloned().for_each(|fault| faults.add(fault));
+        faults
+    }
+
+    pub(super) fn add(&mut self, TimedFault { at_s, fault }: TimedFault) {
+        self.waiting.push((seconds(at_s), fault));
+    }
+
+    pub(super) fn next_change(&self) -> Option<Duration> {
+        self.waiting.iter().chain(&self.lasting).map(|&(time, _)| time).min()
+    }
+
+    /// Ends what is over and begins what is due; what began.
+    pub(super) fn begin_due(&mut self, now: Duration) -> Vec<Fault> {
+        self.lasting.retain(|&(end, _)| end > now);
+        let due: Vec<(Duration, Fault)> = self.waiting.extract_if(.., |&mut (start, _)| start <= now).collect();
+        for (start, fault) in &due {
+            if let Some(for_s) = fault.lasts_s() {
+                self.lasting.push((*start + seconds(for_s), fault.clone()));
+            }
+        }
+        due.into_iter().map(|(_, fault)| fault).collect()
+    }
+
+    pub(super) fn is_silent(&self, id: u8) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::Silent { servos, .. } if servos.contain(id)))
+    }
+
+    pub(super) fn is_dropped(&self, id: u8, rng: &mut Rng) -> bool {
+        self.lasting().any(|fault| match fault {
+            Fault::Drop { servos, share, .. } if servos.contain(id) => rng.random_bool(share.get()),
+            _ => false,
+        })
+    }
+
+    /// Turns a bit of the answer of `id` behind its first `n_kept` bytes.
+    pub(super) fn corrupt(&self, id: u8, bytes: &mut [u8], n_kept: usize, rng: &mut Rng) {
+        for fault in self.lasting() {
+            if let Fault::Corrupt { servos, share, .. } = fault
+                && servos.contain(id)
+                && bytes.len() > n_kept
+                && rng.random_bool(share.get())
+            {
+                let bit = rng.random_range(n_kept * 8..bytes.len() * 8);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    pub(super) fn delay(&self, id: u8) -> Duration {
+        let delays = self.lasting().filter_map(|fault| match fault {
+            Fault::Delay { servos, by_s, .. } if servos.contain(id) => Some(seconds(*by_s)),
+            _ => None,
+        });
+        delays.max().unwrap_or_default()
+    }
+
+    /// The supply of a servo where it is not nominal, V.
+    pub(super) fn voltage_v(&self, id: u8) -> Option<f64> {
+        self.lasting().find_map(|fault| match fault {
+            Fault::Voltage { servos, volts, .. } if servos.contain(id) => Some(volts.get()),
+            _ => None,
+        })
+    }
+
+    fn lasting(&self) -> impl Iterator<Item = &Fault> {
+        self.lasting.iter().map(|(_, fault)| fault)
+    }
+}
+
+impl Fault {
+    const fn lasts_s(&self) -> Option<NonNegative> {
+        match self {
+            Self::Drop { for_s, .. }
+            | Self::Corrupt { for_s, .. }
+            | Self::Delay { for_s, .. }
+            | Self::Silent { for_s, .. }
+            | Self::Voltage { for_s, .. } => Some(*for_s),
+            Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
+        }
+    }
+}
+
+pub(super) fn noise(rng: &mut Rng, n_bytes: u32) -> Vec<u8> {
+    let mut bytes = vec![0; n_bytes.min(4096) as usize];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Longer than a century is as good as for ever.
+fn seconds(seconds: NonNegative) -> Duration {
+    Duration::from_secs_f64(seconds.get().min(3e9))
+}

@@ -1,0 +1,147 @@
+//! One servo as the driver knows it.
+
+use super::recovery::ServoRecovery;
+use crate::BodySpec;
+use crate::real::calibration::{JointCalibration, JointMap};
+use crate::real::dynamixel::control_table::{
+    BUS_WATCHDOG, FEEDBACK, HARDWARE_ERROR, HEALTH, PRESENT_CURRENT, PRESENT_POSITION, PRESENT_TEMPERATURE,
+    PRESENT_VOLTAGE, RAD_PER_TICK, TORQUE_ENABLE, V_PER_UNIT,
+};
+use crate::real::motors::Motor;
+use crate::real::status::{HardwareError, Recovery, ServoStatus};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(in crate::real) struct Servo {
+    pub(in crate::real) motor: Motor,
+    pub(in crate::real) range_rad: (f64, f64),
+    pub(in crate::real) map: Option<JointMap>,
+    /// Ticks of whole turns between what the servo says and what its calibration says.
+    pub(in crate::real) turns_ticks: i32,
+    /// Where it is, with these turns.
+    pub(in crate::real) present_ticks: i32,
+    /// Where it shall be, with these turns.
+    pub(in crate::real) goal_ticks: i32,
+    pub(in crate::real) current_a: f64,
+    pub(in crate::real) seen: Option<Duration>,
+    /// Whether `present_ticks` is from the servo.
+    pub(in crate::real) has_position: bool,
+    pub(in crate::real) n_jumps: u32,
+    pub(in crate::real) recovery: ServoRecovery,
+}
+
+impl Servo {
+    pub(in crate::real) fn new(motor: &Motor, spec: &BodySpec) -> Self {
+        Self {
+            motor: motor.clone(),
+            range_rad: motor.range_rad(&spec.joints).unwrap_or_default(),
+            map: None,
+            turns_ticks: 0,
+            present_ticks: 0,
+            goal_ticks: 0,
+            current_a: 0.0,
+            seen: None,
+            has_position: false,
+            n_jumps: 0,
+            recovery: ServoRecovery::default(),
+        }
+    }
+
+    pub(in crate::real) fn calibrate(&mut self, joint: Option<&JointCalibration>) {
+        self.map = joint.map(|joint| JointMap::new(joint, self.range_rad));
+    }
+
+    /// Whether it is rebooting and not asked.
+    pub(in crate::real) const fn is_away(&self) -> bool {
+        matches!(self.recovery.phase, Recovery::Rebooting)
+    }
+
+    pub(in crate::real) const fn raw_goal(&self) -> i32 {
+        self.goal_ticks.wrapping_sub(self.turns_ticks)
+    }
+
+    /// Finds the turns that the servo has forgotten and takes `raw_ticks` as where it is `now`; whether the calibration has
+    /// such a place.
+    pub(in crate::real) fn find_turns(&mut self, raw_ticks: i32, now: Duration) -> bool {
+        let turns_ticks = self.map.and_then(|map| map.turns_ticks(raw_ticks));
+        self.turns_ticks = turns_ticks.unwrap_or_default();
+        self.present_ticks = raw_ticks.wrapping_add(self.turns_ticks);
+        self.seen = Some(now);
+        self.has_position = true;
+        turns_ticks.is_some() || self.map.is_none()
+    }
+
+    /// Takes feedback; whether it can be true.
+    pub(in crate::real) fn accept(&mut self, data: &[u8], now: Duration) -> bool {
+        let find = |register: crate::real::dynamixel::control_table::Register| register.find(data, FEEDBACK.0);
+        let (Some(raw_ticks), Some(current)) = (find(PRESENT_POSITION), find(PRESENT_CURRENT)) else { return false };
+        let ticks = raw_ticks.wrapping_add(self.turns_ticks);
+        if let Some(seen) = self.seen {
+            let elapsed_s = now.saturating_sub(seen).as_secs_f64();
+            let change = f64::from(ticks) - f64::from(self.present_ticks);
+            if change.abs() > plausible_ticks(&self.motor, elapsed_s).min(f64::from(JUMP_TICKS)) {
+                self.n_jumps += 1;
+                return false;
+            }
+        }
+        self.present_ticks = ticks;
+        self.current_a = f64::from(current) * self.motor.model.current_unit_a().unwrap_or_default();
+        self.seen = Some(now);
+        self.has_position = true;
+        true
+    }
+
+    pub(in crate::real) fn stale_s(&self, now: Duration) -> f64 {
+        self.seen.map_or(f64::INFINITY, |seen| now.saturating_sub(seen).as_secs_f64())
+    }
+
+    /// Torque at the joint, N m: the shaft's, geared by the tendon.
+    pub(in crate::real) fn effort_nm(&self, map: JointMap) -> f64 {
+        self.current_a * self.motor.torque_nm_per_a.get() * map.shaft_per_joint()
+    }
+}
+
+/// A change that is never motion, however long nobody looked: half a turn.
+const JUMP_TICKS: i32 = 2048;
+
+pub(in crate::real) const fn unknown_status(id: u8) -> ServoStatus {
+    ServoStatus {
+        id,
+        stale_s: f64::INFINITY,
+        is_alert: false,
+        hardware_error: HardwareError(0),
+        temperature_c: f64::NAN,
+        temperature_limit_c: f64::NAN,
+        voltage_v: f64::NAN,
+        is_torque_enabled: None,
+        is_watchdog_tripped: false,
+        n_position_jumps: 0,
+        recovery: Recovery::Idle,
+    }
+}
+
+/// Takes the health registers of a servo.
+pub(in crate::real) fn note_health(status: &mut ServoStatus, bytes: &[u8]) {
+    let find = |register: crate::real::dynamixel::control_table::Register| register.find(bytes, HEALTH.0);
+    if let Some(torque) = find(TORQUE_ENABLE) {
+        status.is_torque_enabled = Some(torque == 1);
+    }
+    if let Some(errors) = find(HARDWARE_ERROR) {
+        status.hardware_error = HardwareError(errors as u8);
+    }
+    if let Some(watchdog) = find(BUS_WATCHDOG) {
+        status.is_watchdog_tripped = watchdog < 0;
+    }
+    if let Some(voltage) = find(PRESENT_VOLTAGE) {
+        status.voltage_v = f64::from(voltage) * V_PER_UNIT;
+    }
+    if let Some(temperature) = find(PRESENT_TEMPERATURE) {
+        status.temperature_c = f64::from(temperature);
+    }
+}
+
+/// Fastest plausible change of position, ticks.
+fn plausible_ticks(motor: &Motor, elapsed_s: f64) -> f64 {
+    // With room for an encoder that wobbles.
+    motor.model.implausible_speed_rad_s() * elapsed_s / RAD_PER_TICK + 50.0
+}

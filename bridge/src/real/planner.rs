@@ -1,0 +1,317 @@
+//! Chunks are planned ahead, on another thread.
+//!
+//! A chunk that is planned from the observation of step s says what to do in the steps s to s + H - 1. The last `lead`
+//! steps of the chunk before it are carried out while it is planned, then E of its own:
+//!
+//! ```text
+//! steps           s              s + lead                    s + lead + E
+//! old chunk  ...  |<- carried out ->|
+//! new chunk       |<-  skipped    ->|<-    carried out   ...  ->|   lead + E <= H
+//! ```
+//! When the new chunk is late, the rest of the old one is carried out, and then nothing more comes. A job that belongs to
+//! an episode that is over is thrown away.
+
+use super::newest::Subscriber;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Jobs under way: current, next, being planned, and one of an episode that is over.
+const N_JOBS: usize = 4;
+
+/// Plans chunks. It belongs to the planning thread.
+pub trait Planner: Send {
+    /// What the learner publishes: weights, or a handle to them.
+    type Policy: Send;
+
+    /// Uses the newest policy from the next chunk on.
+    fn adopt(&mut self, policy: Self::Policy);
+
+    /// Writes a chunk, H x `action_len` joint targets in rad, for the step at which `observation` was made.
+    ///
+    /// # Errors
+    /// When there is no chunk to be had.
+    fn plan(&mut self, observation: &[f32], chunk_rad: &mut [f32]) -> Result<(), PlanError>;
+}
+
+/// A chunk could not be planned.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("planner: {reason}")]
+pub struct PlanError {
+    /// What happened.
+    pub reason: String,
+}
+
+/// How chunks follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunkConfig {
+    /// Actions in a chunk, H.
+    pub horizon: usize,
+    /// Actions of it that are carried out, E; 1 to H - lead.
+    pub execute: usize,
+    /// Steps that planning may take without being late.
+    pub lead: usize,
+}
+
+/// The three numbers do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "chunks: {execute} steps after a lead of {lead} do not fit a chunk of {horizon}; expected execute from 1 to horizon - lead"
+)]
+pub struct ChunkError {
+    horizon: usize,
+    execute: usize,
+    lead: usize,
+}
+
+/// A policy on its way to the planner.
+#[derive(Clone, Debug)]
+pub struct Snapshot<P> {
+    /// The policy.
+    pub policy: P,
+    /// Its number.
+    pub version: u64,
+    /// When it was published, s on the loop's clock.
+    pub published_s: f64,
+}
+
+/// A chunk that is to be planned, or was.
+#[derive(Debug)]
+pub struct PlanJob {
+    epoch: u64,
+    step: u32,
+    observation: Vec<f32>,
+    chunk_rad: Vec<f32>,
+    result: Result<(), PlanError>,
+    version: u64,
+    published_s: f64,
+}
+
+/// The planning thread's side.
+#[derive(Debug)]
+pub struct PlannerWorker<P: Planner> {
+    planner: P,
+    policies: Subscriber<Snapshot<P::Policy>>,
+    jobs: Receiver<PlanJob>,
+    done: Sender<PlanJob>,
+    version: u64,
+    published_s: f64,
+}
+
+impl<P: Planner> PlannerWorker<P> {
+    /// Works until the loop is gone.
+    pub fn run(mut self) {
+        while let Ok(job) = self.jobs.recv() {
+            self.serve(job);
+        }
+    }
+
+    /// Plans what waits, on the caller's thread; returns whether there was anything. For tests in virtual time.
+    pub fn serve_waiting(&mut self) -> bool {
+        let job = self.jobs.try_recv();
+        let was_waiting = job.is_ok();
+        if let Ok(job) = job {
+            self.serve(job);
+        }
+        was_waiting
+    }
+
+    fn serve(&mut self, mut job: PlanJob) {
+        if let Some(snapshot) = self.policies.take() {
+            self.planner.adopt(snapshot.policy);
+            (self.version, self.published_s) = (snapshot.version, snapshot.published_s);
+        }
+        job.result = self.planner.plan(&job.observation, &mut job.chunk_rad);
+        (job.version, job.published_s) = (self.version, self.published_s);
+        // There is a place for every job; a loop that is gone needs none.
+        drop(self.done.try_send(job));
+    }
+}
+
+/// What came of looking for planned chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Collected {
+    /// A chunk was refused, or could not be planned.
+    pub is_refused: bool,
+    /// A chunk came.
+    pub is_new: bool,
+}
+
+/// The loop's side: asks for chunks, checks them, and knows which action is due.
+#[derive(Debug)]
+pub struct Plans {
+    config: ChunkConfig,
+    bounds_rad: Vec<(f32, f32)>,
+    jobs: Sender<PlanJob>,
+    done: Receiver<PlanJob>,
+    idle: Vec<PlanJob>,
+    epoch: u64,
+    is_planning: bool,
+    current: Option<PlanJob>,
+    next: Option<PlanJob>,
+    first_step: u32,
+    last_error: Option<PlanError>,
+}
+
+impl Plans {
+    /// Both sides. A chunk is refused when a target is not finite or outside of `bounds_rad`, one pair a joint.
+    ///
+    /// # Errors
+    /// When the numbers of `config` do not fit.
+    pub fn new<P: Planner>(
+        config: ChunkConfig,
+        observation_len: usize,
+        bounds_rad: Vec<(f32, f32)>,
+        planner: P,
+        policies: Subscriber<Snapshot<P::Policy>>,
+    ) -> Result<(Self, PlannerWorker<P>), ChunkError> {
+        let ChunkConfig { horizon, execute, lead } = config;
+        if execute == 0 || lead.checked_add(execute).is_none_or(|steps| steps > horizon) {
+            return Err(ChunkError { horizon, execute, lead });
+        }
+        let ((jobs, to_plan), (done, planned)) = (bounded(N_JOBS), bounded(N_JOBS));
+        let job = || PlanJob {
+            epoch: 0,
+            step: 0,
+            observation: vec![0.0; observation_len],
+            chunk_rad: vec![0.0; horizon * bounds_rad.len()],
+            result: Ok(()),
+            version: 0,
+            published_s: 0.0,
+        };
+        let idle = std::iter::repeat_with(job).take(N_JOBS).collect();
+        let plans = Self {
+            config,
+            bounds_rad,
+            jobs,
+            done: planned,
+            idle,
+            epoch: 0,
+            is_planning: false,
+            current: None,
+            next: None,
+            first_step: 0,
+            last_error: None,
+        };
+        let worker = PlannerWorker { planner, policies, jobs: to_plan, done, version: 0, published_s: 0.0 };
+        Ok((plans, worker))
+    }
+
+    /// Forgets every chunk, planned or being planned.
+    pub fn drop_all(&mut self) {
+        self.epoch += 1;
+        self.is_planning = false;
+        self.idle.extend(self.current.take());
+        self.idle.extend(self.next.take());
+    }
+
+    /// Takes in what was planned.
+    pub fn collect(&mut self) -> Collected {
+        let mut collected = Collected::default();
+        while let Ok(job) = self.done.try_recv() {
+            if job.epoch != self.epoch {
+                self.idle.push(job);
+                continue;
+            }
+            self.is_planning = false;
+            match &job.result {
+                Ok(()) if self.is_sound(&job.chunk_rad) => {
+                    collected.is_new = true;
+                    self.idle.extend(self.next.replace(job));
+                }
+                result => {
+                    collected.is_refused = true;
+                    self.last_error = result.clone().err();
+                    self.idle.push(job);
+                }
+            }
+        }
+        collected
+    }
+
+    /// Asks for a chunk at `step` if one is due. Returns whether it did.
+    pub fn request(&mut self, step: u32, observation: &[f32]) -> bool {
+        let is_due = match self.current {
+            None => true,
+            Some(_) => step as usize + self.config.lead >= self.first_step as usize + self.config.execute,
+        };
+        if !is_due || self.is_planning || self.next.is_some() {
+            return false;
+        }
+        let Some(mut job) = self.idle.pop() else { return false };
+        (job.epoch, job.step) = (self.epoch, step);
+        job.observation.copy_from_slice(observation);
+        match self.jobs.try_send(job) {
+            Ok(()) => self.is_planning = true,
+            // The planner is gone: the chunks end, and that is seen.
+            Err(refused) => self.idle.push(refused.into_inner()),
+        }
+        self.is_planning
+    }
+
+    /// What is to be done in `step`, rad; none when there is no chunk, or it has ended. Tells whether a chunk begins.
+    pub fn action(&mut self, step: u32) -> (Option<&[f32]>, bool) {
+        let is_due = match &self.current {
+            None => true,
+            Some(current) => {
+                let is_over = step as usize >= self.first_step as usize + self.config.execute;
+                is_over || (step - current.step) as usize >= self.config.horizon
+            }
+        };
+        let mut is_begun = false;
+        if is_due && let Some(next) = self.next.take() {
+            if ((step - next.step) as usize) < self.config.horizon {
+                self.idle.extend(self.current.replace(next));
+                self.first_step = step;
+                is_begun = true;
+            } else {
+                self.idle.push(next);
+            }
+        }
+        let len = self.bounds_rad.len();
+        let action = self.current.as_ref().and_then(|current| {
+            let index = (step - current.step) as usize;
+            current.chunk_rad.get(index * len..(index + 1) * len)
+        });
+        (action, is_begun)
+    }
+
+    /// Whether a chunk is being planned.
+    #[must_use]
+    pub const fn is_planning(&self) -> bool {
+        self.is_planning
+    }
+
+    /// Whether a chunk is ready or being carried out.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.current.is_some() || self.next.is_some()
+    }
+
+    /// Number of the policy that planned the chunk being carried out, and when it was published, s.
+    #[must_use]
+    pub fn policy(&self) -> Option<(u64, f64)> {
+        self.current.as_ref().map(|job| (job.version, job.published_s))
+    }
+
+    /// Number of the policy that planned the chunk that is carried out next; 0 when there is none.
+    #[must_use]
+    pub fn next_version(&self) -> u64 {
+        self.next.as_ref().map_or(0, |job| job.version)
+    }
+
+    /// Why the last chunk could not be planned, if that was the planner's word.
+    #[must_use]
+    pub const fn last_error(&self) -> Option<&PlanError> {
+        self.last_error.as_ref()
+    }
+
+    fn is_sound(&self, chunk_rad: &[f32]) -> bool {
+        chunk_rad.len() == self.config.horizon * self.bounds_rad.len()
+            // What is not finite is in no range.
+            && chunk_rad.chunks_exact(self.bounds_rad.len().max(1)).all(|action| {
+                action.iter().zip(&self.bounds_rad).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x))
+            })
+    }
+}

@@ -1,0 +1,82 @@
+//! Contract: calibration finds the stops where they are, leaves torque off, and its file is read back as it was written;
+//! whatever is wrong with a file is an error that names it.
+
+use crate::rig::{BAUD, TestResult, calibration_config, driver_config, emulator, inject, motors, spec, stops_rad};
+use bridge::number::Finite;
+use bridge::real::calibration::{Calibration, CalibrationError, CalibrationStep};
+use bridge::real::emulator::{Fault, Servos};
+use bridge::real::hand_driver::HandDriver;
+
+#[test]
+fn stops_are_found() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    let mut n_stops = 0;
+    let calibration = driver.calibrate(&calibration_config()?, "0042", "2026-02-03", &mut |step| {
+        n_stops += usize::from(matches!(step, CalibrationStep::Stop { .. }));
+    })?;
+    assert_eq!(n_stops, 34);
+    for (joint, motor) in calibration.joints.iter().zip(&motors()?.motors) {
+        let (lower_rad, upper_rad) = stops_rad(motor);
+        for (ticks, stop_rad) in [(joint.lower_ticks, lower_rad), (joint.upper_ticks, upper_rad)] {
+            let expected = stop_rad * 4096.0 / std::f64::consts::TAU;
+            assert!((f64::from(ticks) - expected).abs() < 3.0, "{}: {ticks}, expected {expected}", joint.joint);
+        }
+        assert!((joint.ratio.get() - 1.1).abs() < 0.01, "{}: {}", joint.joint, joint.ratio.get());
+    }
+    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("hand.ron");
+    calibration.save(&path)?;
+    assert_eq!(Calibration::load(&path)?, calibration);
+    driver.arm()?;
+    Ok(())
+}
+
+#[test]
+fn a_joint_that_does_not_come_to_a_stop_ends_it() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    let mut config = calibration_config()?;
+    config.timeout_s = 0.3.try_into()?;
+    let failed = driver.calibrate(&config, "0042", "2026-02-03", &mut |_| {});
+    assert!(matches!(failed, Err(CalibrationError::NoStop { is_upper: false, .. })), "{failed:?}");
+    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    Ok(())
+}
+
+#[test]
+fn a_servo_that_overheats_ends_it() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    let mut fault = Some(Fault::Temperature { servos: Servos::Ids(vec![2]), celsius: Finite::try_from(75.0)? });
+    let failed = driver.calibrate(&calibration_config()?, "0042", "2026-02-03", &mut |step| {
+        // The first stop: its group has torque.
+        if let CalibrationStep::Stop { .. } = step
+            && let Some(fault) = fault.take()
+        {
+            inject(&emulator, fault).unwrap();
+        }
+    });
+    assert!(matches!(failed, Err(CalibrationError::Servo { id: 2, .. })), "{failed:?}");
+    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    Ok(())
+}
+
+#[test]
+fn a_damaged_file_is_refused() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("hand.ron");
+    crate::rig::calibration()?.save(&path)?;
+    let text = std::fs::read_to_string(&path)?;
+    for (from, to) in [("ratio: 1.", "ratio: NaN, x: 1."), ("lower_ticks", "lower_tick"), ("version: 1", "version: -1")]
+    {
+        let damaged = text.replacen(from, to, 1);
+        assert_ne!(damaged, text, "{from} is not in the file");
+        assert!(bridge::config::parse::<Calibration>("hand.ron", &damaged).is_err(), "{to} was accepted");
+    }
+    for cut in (0..text.len().saturating_sub(3)).step_by(7) {
+        assert!(bridge::config::parse::<Calibration>("hand.ron", &text[..cut]).is_err(), "cut at {cut}");
+    }
+    Ok(())
+}

@@ -1,0 +1,383 @@
+//! Contract: connecting moves nothing; arming holds every joint where it is, with limits, gains and watchdog set before
+//! torque; a tick reads all joints, commands them and allocates nothing; targets never leave the range between the stops.
+
+use crate::rig::{
+    BAUD, TestResult, connected, driver_config, driver_on, emulator, milliseconds, motors, pass, register, spec,
+};
+use bridge::number::Finite;
+use bridge::real::bus::BusError;
+use bridge::real::dynamixel::Model;
+use bridge::real::emulator::{MemoryPort, ServoConfig};
+use bridge::real::hand_driver::{ArmError, HandDriver, HandError, Severity};
+use bridge::real::motors::Turns;
+use bridge::real::port::{Port, PortError};
+use bridge::{Body, BodyError, Governor, GovernorConfig, Percept};
+use std::time::Duration;
+
+const TORQUE: u16 = 64;
+const WATCHDOG: u16 = 98;
+
+/// Every reading is 1 tick of 0.09 degrees at a ratio of 1.1, and current lags: a joint at rest is within this of its goal.
+const AT_REST_RAD: f32 = 0.005;
+
+#[test]
+fn connecting_and_verifying_write_nothing() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    emulator.lock().set_register(4, TORQUE, 1, 1);
+    let table = |emulator: &bridge::real::emulator::SharedEmulator| -> Result<Vec<u32>, Box<dyn std::error::Error>> {
+        let mut bytes = Vec::new();
+        for motor in &motors()?.motors {
+            for address in (0..120).filter(|address| *address != 117) {
+                bytes.push(register(emulator, motor.id, address, 1)?);
+            }
+        }
+        Ok(bytes)
+    };
+    let before = table(&emulator)?;
+    let findings = driver.verify()?;
+    assert_eq!(table(&emulator)?, before);
+    assert!(findings.iter().all(|finding| finding.severity < Severity::NeedsCalibration), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding.id == Some(4) && finding.what.contains("torque is on")));
+    Ok(())
+}
+
+#[test]
+fn arming_sets_everything_before_torque_and_moves_nothing() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    let before: Vec<Option<f64>> = (1..=17).map(|id| emulator.lock().shaft_rad(id)).collect();
+    driver.arm()?;
+    pass(&emulator, milliseconds(50));
+    for motor in &motors()?.motors {
+        let read = |address, length| register(&emulator, motor.id, address, length);
+        assert_eq!(read(TORQUE, 1)?, 1);
+        assert_eq!(read(WATCHDOG, 1)?, 5, "100 ms");
+        assert_eq!(read(63, 1)?, 0x35);
+        assert_eq!(read(9, 1)?, 10, "20 us");
+        assert_eq!([read(84, 2)?, read(82, 2)?, read(80, 2)?], [600, 10, 200]);
+        if motor.model == Model::Xc430W240 {
+            assert_eq!((read(11, 1)?, read(100, 2)?), (4, 442), "half of 885");
+        } else {
+            assert_eq!((read(11, 1)?, read(38, 2)?, read(102, 2)?), (5, 300, 300));
+        }
+    }
+    for (id, before) in (1..=17).zip(before) {
+        let moved = emulator.lock().shaft_rad(id).zip(before).map(|(now, before)| (now - before).abs());
+        assert!(moved.is_some_and(|moved| moved < 0.002), "servo {id} moved by {moved:?} rad");
+    }
+    Ok(())
+}
+
+#[test]
+fn joints_follow_their_targets_and_signs_hold() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    let start = percept.measured_rad.clone();
+    let targets: Vec<f32> = start.iter().map(|angle| angle + 0.3).collect();
+    let shafts: Vec<Option<f64>> = motors()?.motors.iter().map(|motor| emulator.lock().shaft_rad(motor.id)).collect();
+    for _ in 0..100 {
+        driver.command(&targets)?;
+        driver.read(&mut percept)?;
+    }
+    for (measured, target) in percept.measured_rad.iter().zip(&targets) {
+        assert!((measured - target).abs() < AT_REST_RAD, "{measured} is not {target}");
+    }
+    for (commanded, target) in percept.commanded_rad.iter().zip(&targets) {
+        assert!((commanded - target).abs() < AT_REST_RAD);
+    }
+    for (motor, before) in motors()?.motors.iter().zip(shafts).filter(|(motor, _)| motor.held.is_none()) {
+        let turned = emulator.lock().shaft_rad(motor.id).zip(before).map(|(now, before)| now - before);
+        // 0.3 rad at the joint are 0.33 at the shaft.
+        let expected = if motor.turns == Turns::Along { 0.33 } else { -0.33 };
+        assert!(turned.is_some_and(|turned| (turned - expected).abs() < 0.01), "{}: {turned:?}", motor.joint);
+    }
+    let status = driver.status();
+    assert_eq!((status.n_bad_cycles, status.n_overruns, status.transport_lost.as_ref()), (0, 0, None));
+    assert!(status.stale_s.iter().all(|&stale_s| stale_s < 0.01), "{:?}", status.stale_s);
+    assert!((status.period_s - 0.01).abs() < 1e-4, "{}", status.period_s);
+    assert!(status.servos.iter().all(|servo| servo.is_torque_enabled == Some(true) && servo.temperature_c == 30.0));
+    assert!((percept.time_s - 1.01).abs() < 0.02, "{}", percept.time_s);
+    Ok(())
+}
+
+/// The wrist is not one of the body's joints; it is held, and its limits are its own.
+#[test]
+fn the_wrist_stays_where_it_is() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let before = emulator.lock().shaft_rad(1);
+    let mut percept = Percept::default();
+    for _ in 0..20 {
+        driver.command(&[0.1; 16])?;
+        driver.read(&mut percept)?;
+    }
+    let moved = emulator.lock().shaft_rad(1).zip(before).map(|(now, before)| (now - before).abs());
+    assert!(moved.is_some_and(|moved| moved < 0.002), "{moved:?}");
+    assert_eq!(register(&emulator, 1, TORQUE, 1)?, 1);
+    Ok(())
+}
+
+#[test]
+fn what_is_not_a_target_is_refused_and_nothing_is_sent() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    assert!(matches!(driver.command(&[0.0; 16]), Err(BodyError::Fault { .. })), "torque is off");
+    driver.arm()?;
+    driver.reset(0)?;
+    pass(&emulator, milliseconds(20));
+    let n_goals = emulator.lock().counters().n_goals;
+    for nonsense in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut targets = [0.0; 16];
+        targets[7] = nonsense;
+        assert!(
+            matches!(driver.command(&targets), Err(BodyError::NonFinite { quantity, .. }) if quantity == "targets_rad[7]")
+        );
+    }
+    assert!(matches!(driver.command(&[0.0; 15]), Err(BodyError::WrongLength { found: 15, expected: 16, .. })));
+    pass(&emulator, milliseconds(20));
+    assert_eq!(emulator.lock().counters().n_goals, n_goals);
+    Ok(())
+}
+
+/// A target beyond the stops becomes the stop, whoever asks for it.
+#[test]
+fn goals_stay_between_the_stops() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    for far in [1e30f32, -1e30] {
+        driver.command(&[far; 16])?;
+        for motor in motors()?.motors.iter().filter(|motor| motor.held.is_none()) {
+            let goal = f64::from(register(&emulator, motor.id, 116, 4)? as i32);
+            let (one, other) = crate::rig::stops_rad(motor);
+            let [low, high] = [one.min(other), one.max(other)].map(|stop| stop * 4096.0 / std::f64::consts::TAU);
+            assert!((low - 1.0..=high + 1.0).contains(&goal), "{}: {goal} is not in {low}..{high}", motor.joint);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn holding_takes_the_measured_posture_at_low_current() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    let far: Vec<f32> = percept.measured_rad.iter().map(|angle| angle + 0.5).collect();
+    driver.command(&far)?;
+    driver.read(&mut percept)?;
+    driver.hold()?;
+    pass(&emulator, milliseconds(5));
+    for motor in motors()?.motors.iter().filter(|motor| motor.held.is_none()) {
+        assert_eq!(register(&emulator, motor.id, 102, 2)?, 150);
+    }
+    assert_eq!(register(&emulator, 1, 100, 2)?, 221);
+    let held = percept.measured_rad.clone();
+    driver.read(&mut percept)?;
+    for (commanded, measured) in percept.commanded_rad.iter().zip(held) {
+        assert!((commanded - measured).abs() < AT_REST_RAD);
+    }
+    driver.release()?;
+    pass(&emulator, milliseconds(5));
+    assert_eq!(register(&emulator, 4, 102, 2)?, 300);
+    Ok(())
+}
+
+#[test]
+fn parking_goes_to_the_park_posture_at_its_rate() -> TestResult {
+    let (_emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    let farthest = percept.commanded_rad.iter().map(|angle| (angle - 0.2).abs()).fold(0.0, f32::max);
+    let mut n_ticks = 0;
+    loop {
+        n_ticks += 1;
+        let before = percept.commanded_rad.clone();
+        let is_there = driver.park()?;
+        driver.read(&mut percept)?;
+        for (now, before) in percept.commanded_rad.iter().zip(before) {
+            // 1 rad/s at 100 Hz, and a tick of rounding.
+            assert!((now - before).abs() < 0.0115, "{before} to {now}");
+        }
+        if is_there {
+            break;
+        }
+        assert!(n_ticks < 1000, "it never arrives");
+    }
+    assert!((n_ticks as f32 - farthest * 100.0).abs() < 20.0, "{n_ticks} ticks for {farthest} rad");
+    assert!(percept.commanded_rad.iter().all(|angle| (angle - 0.2).abs() < AT_REST_RAD));
+    Ok(())
+}
+
+#[test]
+fn torque_goes_off_on_demand_and_when_the_driver_goes() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.torque_off()?;
+    assert!((1..=17).all(|id| emulator.lock().register(id, TORQUE, 1) == Some(0)));
+    assert!(!driver.is_armed());
+    driver.arm()?;
+    assert!((1..=17).all(|id| emulator.lock().register(id, TORQUE, 1) == Some(1)));
+    drop(driver);
+    pass(&emulator, milliseconds(5));
+    assert!((1..=17).all(|id| emulator.lock().register(id, TORQUE, 1) == Some(0)));
+    Ok(())
+}
+
+/// A port whose emulator may allocate, while what is above it may not.
+struct Uncounted(MemoryPort);
+
+impl Port for Uncounted {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+    fn baud(&self) -> u32 {
+        self.0.baud()
+    }
+    fn set_baud(&mut self, baud: u32) -> Result<(), PortError> {
+        self.0.set_baud(baud)
+    }
+    fn write_all(&mut self, bytes: &[u8], deadline: Duration) -> Result<(), PortError> {
+        let mut result = Ok(());
+        allocation_counter::opt_out(|| result = self.0.write_all(bytes, deadline));
+        result
+    }
+    fn read_until(&mut self, buffer: &mut [u8], deadline: Duration) -> Result<usize, PortError> {
+        let mut result = Ok(0);
+        allocation_counter::opt_out(|| result = self.0.read_until(buffer, deadline));
+        result
+    }
+    fn discard_input(&mut self) -> Result<(), PortError> {
+        self.0.discard_input()
+    }
+    fn wait_until(&mut self, time: Duration) {
+        allocation_counter::opt_out(|| self.0.wait_until(time));
+    }
+}
+
+/// Also with lost and damaged packets.
+#[test]
+fn the_tick_allocates_nothing() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = driver_on(Uncounted(emulator.open(BAUD)))?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    let share = 0.02.try_into()?;
+    let (servos, for_s) = (bridge::real::emulator::Servos::All, 3.0.try_into()?);
+    crate::rig::inject(&emulator, bridge::real::emulator::Fault::Corrupt { servos: servos.clone(), share, for_s })?;
+    crate::rig::inject(&emulator, bridge::real::emulator::Fault::Drop { servos, share, for_s })?;
+    let targets = [0.2f32; 16];
+    let mut failed = 0;
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            failed += usize::from(driver.command(&targets).is_err() || driver.read(&mut percept).is_err());
+        }
+    });
+    assert_eq!((failed, counted.count_total), (0, 0));
+    assert!(driver.status().n_bad_cycles > 0, "the faults did not reach the driver");
+    Ok(())
+}
+
+/// The governor takes the driver as it takes any body.
+#[test]
+fn the_governor_drives_it() -> TestResult {
+    let (_emulator, mut driver) = connected()?;
+    driver.arm()?;
+    let mut governor = Governor::new(driver, GovernorConfig::usual()?);
+    governor.reset(0)?;
+    let mut wanted = [1.0f32; 16];
+    for _ in 0..200 {
+        wanted.fill(1.0);
+        governor.command(&mut wanted)?;
+    }
+    let joints = &spec().joints;
+    for (measured, joint) in governor.percept().measured_rad.iter().zip(joints) {
+        let expected = 1.0f32.min(joint.upper_rad);
+        assert!((measured - expected).abs() < AT_REST_RAD, "{}: {measured}", joint.name);
+    }
+    Ok(())
+}
+
+/// A configuration that does not fit the hand is refused with the field's name.
+#[test]
+fn a_wrong_configuration_is_refused() -> TestResult {
+    let emulator = emulator()?;
+    let mut config = driver_config()?;
+    config.park_rad[3] = Finite::try_from(9.0)?;
+    let error = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config);
+    assert!(matches!(error, Err(HandError::Config { field: "park_rad", .. })));
+    let mut table = motors()?;
+    table.motors[3].id = table.motors[4].id;
+    let error = HandDriver::new(emulator.open(BAUD), spec(), table, None, driver_config()?);
+    assert!(matches!(error, Err(HandError::Motors(error)) if error.reason.contains("found for both")));
+    Ok(())
+}
+
+/// Row 16 of the fault table: whatever is not the calibrated hand is not armed, with a finding that names it.
+#[test]
+fn a_wrong_hand_is_not_armed() -> TestResult {
+    type Change = fn(&mut Vec<ServoConfig>);
+    let cases: [(Change, Option<u8>, &str); 6] = [
+        (|servos| servos.retain(|servo| servo.id != 8), Some(8), "does not answer"),
+        (|servos| servos[2].model_number = 1200, Some(2), "is XL330-M288, expected XC330-T288"),
+        (|servos| servos[2].supply_v = 15.0, Some(2), "supply is 15.0 V"),
+        (|servos| servos.iter_mut().for_each(|servo| servo.baud_code = 1), None, "but at 57600"),
+        (|servos| servos[0].id = 20, Some(20), "is not of this hand"),
+        // Two servos with id 5, at different angles: what they say together is garbled.
+        (|servos| servos[0].id = 5, Some(5), "two servos may have this id"),
+    ];
+    for (change, id, words) in cases {
+        let table = motors()?;
+        let mut servos = crate::rig::servo_configs(&table);
+        change(&mut servos);
+        let script = bridge::real::emulator::FaultScript::default();
+        let plant = Box::new(crate::rig::plant(&table));
+        let emulator =
+            bridge::real::emulator::SharedEmulator::new(bridge::real::emulator::Emulator::new(&servos, plant, &script));
+        let mut driver = driver_on(emulator.open(BAUD))?;
+        let Err(ArmError::Refused(findings)) = driver.arm() else { return Err(format!("{words}: armed").into()) };
+        let is_named = findings.iter().any(|finding| finding.id == id && finding.to_string().contains(words));
+        assert!(is_named, "{words}: {findings:#?}");
+        assert!((1..=20).all(|id| emulator.lock().register(id, TORQUE, 1).unwrap_or(0) == 0));
+    }
+    Ok(())
+}
+
+/// Row 16 too: no calibration, another hand's, or a joint that is not where it can be.
+#[test]
+fn a_hand_without_its_calibration_is_not_armed() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    assert!(matches!(driver.arm(), Err(ArmError::Refused(findings)) if findings[0].what == "is not calibrated"));
+    let mut other = crate::rig::calibration()?;
+    other.hand = "orca_v1".into();
+    assert!(matches!(driver.calibrate_with(&other), Err(error) if error.reason == "it is not of orca_v2"));
+    let mut swapped = crate::rig::calibration()?;
+    let joint = &mut swapped.joints[0];
+    std::mem::swap(&mut joint.lower_ticks, &mut joint.upper_ticks);
+    assert!(matches!(driver.calibrate_with(&swapped), Err(error) if error.reason.contains("Against")));
+    let mut shifted = crate::rig::calibration()?;
+    shifted.joints[0].lower_ticks += 2000;
+    shifted.joints[0].upper_ticks += 2000;
+    driver.calibrate_with(&shifted)?;
+    assert!(matches!(driver.arm(), Err(ArmError::Refused(findings)) if findings[0].what.contains("outside")));
+    Ok(())
+}
+
+/// A register's value that does not fit is not sent.
+#[test]
+fn a_value_that_does_not_fit_is_refused() -> TestResult {
+    let (_emulator, mut driver) = connected()?;
+    let watchdog = bridge::real::dynamixel::control_table::BUS_WATCHDOG;
+    assert!(matches!(driver.bus_mut().write(4, watchdog, 200), Err(BusError::Value { value: 200, .. })));
+    let mode = bridge::real::dynamixel::control_table::OPERATING_MODE;
+    assert!(matches!(driver.bus_mut().write(1, mode, 5), Err(BusError::Refused { error, .. }) if error.number() == 4));
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! Contract: what goes wrong on the wire becomes a fact in the status in the tick in which it happens; nothing partial is
+//! published; the servos stop by themselves when nobody speaks to them. Rows of the fault table by number, asserted on the
+//! servos' registers and on their time.
+
+use crate::rig::{BAUD, HZ, TestResult, connected, driver_on, inject, milliseconds, motors, pass, register};
+use bridge::number::Finite;
+use bridge::real::emulator::{Fault, FaultScript, MemoryPort, Servos, SharedEmulator};
+use bridge::real::hand_driver::{HandDriver, RebootRefused};
+use bridge::real::status::{HardwareError, Recovery};
+use bridge::{Body, BodyError, Percept};
+use std::error::Error;
+
+const TORQUE: u16 = 64;
+const HARDWARE_ERROR: u16 = 70;
+const WATCHDOG: u16 = 98;
+
+/// A hand that runs: armed, and commanded for a while.
+fn running() -> Result<(SharedEmulator, HandDriver<MemoryPort>, Percept), Box<dyn Error>> {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    run(&mut driver, &mut percept, 40)?;
+    Ok((emulator, driver, percept))
+}
+
+fn run(driver: &mut HandDriver<MemoryPort>, percept: &mut Percept, n_ticks: u32) -> Result<(), BodyError> {
+    let targets = percept.commanded_rad.clone();
+    for _ in 0..n_ticks {
+        driver.command(&targets)?;
+        driver.read(percept)?;
+    }
+    Ok(())
+}
+
+/// Index of a servo in the status.
+fn index_of(driver: &HandDriver<MemoryPort>, id: u8) -> Result<usize, Box<dyn Error>> {
+    driver.status().servos.iter().position(|servo| servo.id == id).ok_or_else(|| format!("no servo {id}").into())
+}
+
+fn all(emulator: &SharedEmulator, address: u16, value: u32) -> Result<bool, Box<dyn Error>> {
+    for motor in &motors()?.motors {
+        if register(emulator, motor.id, address, 1)? != value {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Row 1. The port is lost at once; the servos stop within 200 ms of the last packet and stay where they are.
+#[test]
+fn an_unplugged_cable() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    inject(&emulator, Fault::Unplug)?;
+    assert!(run(&mut driver, &mut percept, 2).is_err());
+    assert!(driver.status().transport_lost.is_some());
+    let unplugged = emulator.lock().now();
+    while !all(&emulator, WATCHDOG, 0xFF)? {
+        pass(&emulator, milliseconds(1));
+        assert!(emulator.lock().now() < unplugged + milliseconds(200), "a servo did not stop");
+    }
+    let stopped: Vec<_> = (1..=17).map(|id| emulator.lock().shaft_rad(id)).collect();
+    pass(&emulator, milliseconds(500));
+    for (id, stopped) in (1..=17).zip(stopped) {
+        let moved = emulator.lock().shaft_rad(id).zip(stopped).map(|(now, stopped)| (now - stopped).abs());
+        // Less than the tick to which the stop is rounded.
+        assert!(moved.is_some_and(|moved| moved < 0.0016), "servo {id} moved by {moved:?} rad");
+    }
+    Ok(())
+}
+
+/// Row 2. One damaged frame is repaired in its cycle; many are counted; no joint jumps.
+#[test]
+fn corrupted_frames() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let before = percept.measured_rad.clone();
+    inject(
+        &emulator,
+        Fault::Corrupt { servos: Servos::Ids(vec![8]), share: 1.0.try_into()?, for_s: 0.012.try_into()? },
+    )?;
+    run(&mut driver, &mut percept, 3)?;
+    assert!(driver.counters().n_crc_errors > 0 && driver.counters().n_retries > 0, "{:?}", driver.counters());
+    inject(&emulator, Fault::Corrupt { servos: Servos::All, share: 0.2.try_into()?, for_s: 1.0.try_into()? })?;
+    for _ in 0..100 {
+        run(&mut driver, &mut percept, 1)?;
+        for (now, before) in percept.measured_rad.iter().zip(&before) {
+            assert!((now - before).abs() < 0.005, "a damaged reading was published: {now} after {before}");
+        }
+    }
+    assert!(driver.status().n_recent_bad_cycles >= 5, "{}", driver.status().n_recent_bad_cycles);
+    run(&mut driver, &mut percept, 60)?;
+    assert_eq!(driver.status().n_recent_bad_cycles, 0);
+    assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.01));
+    Ok(())
+}
+
+/// Row 2, with noise between the packets.
+#[test]
+fn noise_on_the_line() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let before = percept.measured_rad.clone();
+    for _ in 0..20 {
+        inject(&emulator, Fault::Noise { n_bytes: 50 })?;
+        run(&mut driver, &mut percept, 2)?;
+        assert!(percept.measured_rad.iter().zip(&before).all(|(now, before)| (now - before).abs() < 0.005));
+    }
+    run(&mut driver, &mut percept, 5)?;
+    assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.01), "{:?}", driver.status().stale_s);
+    Ok(())
+}
+
+/// Row 3. A silent servo is stale by exactly the time that passes; all others are read in every cycle, in time.
+#[test]
+fn a_silent_servo() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let silent = index_of(&driver, 9)?;
+    inject(&emulator, Fault::Silent { servos: Servos::Ids(vec![9]), for_s: 0.5.try_into()? })?;
+    let n_overruns = driver.status().n_overruns;
+    for n_ticks in 1..=30u32 {
+        run(&mut driver, &mut percept, 1)?;
+        let status = driver.status();
+        for (index, servo) in status.servos.iter().enumerate().filter(|&(index, _)| index != silent) {
+            assert!(
+                servo.stale_s < 0.011,
+                "tick {n_ticks}: servo {} at {index} is stale by {} s",
+                servo.id,
+                servo.stale_s
+            );
+        }
+        let expected_s = f64::from(n_ticks) / f64::from(HZ);
+        let stale_s = status.stale_s[silent];
+        assert!((stale_s - expected_s).abs() < 0.012, "tick {n_ticks}: stale by {stale_s} s, expected {expected_s} s");
+        assert!(status.last_complete_read_s.is_some_and(|time_s| (status.time_s - time_s - expected_s).abs() < 0.02));
+    }
+    assert_eq!(driver.status().n_overruns, n_overruns, "a silent servo made the loop late");
+    run(&mut driver, &mut percept, 30)?;
+    assert!(driver.status().stale_s[silent] < 0.011);
+    Ok(())
+}
+
+/// Row 4. Answers that come 13 ms late are those of the cycle before: they are dropped, never taken for new.
+#[test]
+fn late_answers() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    // A joint that moves tells old readings from new ones.
+    let start = percept.measured_rad[5];
+    let moving =
+        motors()?.motors.iter().find(|motor| motor.joint == "middle_pip").map(|motor| motor.id).ok_or("no joint")?;
+    inject(
+        &emulator,
+        Fault::Delay { servos: Servos::Ids(vec![moving]), by_s: 0.013.try_into()?, for_s: 0.3.try_into()? },
+    )?;
+    let n_discarded = driver.counters().n_discarded;
+    let mut targets = percept.commanded_rad.clone();
+    for tick in 0..28u32 {
+        targets[5] = start + 0.01 * tick as f32;
+        driver.command(&targets)?;
+        let seen_before = driver.status().stale_s[5];
+        let now_rad = percept.measured_rad[5];
+        driver.read(&mut percept)?;
+        let is_new = driver.status().stale_s[5] < seen_before.min(0.011);
+        assert!(is_new || (percept.measured_rad[5] - now_rad).abs() < f32::EPSILON, "a late answer was published");
+    }
+    assert!(driver.status().stale_s[5] > 0.25, "stale by {} s", driver.status().stale_s[5]);
+    assert!(driver.counters().n_discarded + driver.counters().n_fences > n_discarded, "{:?}", driver.counters());
+    run(&mut driver, &mut percept, 10)?;
+    assert!(driver.status().stale_s[5] < 0.011);
+    Ok(())
+}
+
+/// Row 4, the whole line late, as an adapter does it: nothing is published while it is.
+#[test]
+fn a_late_line() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    inject(&emulator, Fault::Delay { servos: Servos::All, by_s: 0.012.try_into()?, for_s: 0.2.try_into()? })?;
+    run(&mut driver, &mut percept, 20)?;
+    assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s > 0.18), "{:?}", driver.status().stale_s);
+    assert!(driver.status().n_recent_bad_cycles >= 19);
+    run(&mut driver, &mut percept, 10)?;
+    assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011), "{:?}", driver.status().stale_s);
+    Ok(())
+}
+
+/// A fast read that fails again and again is given up, and the plain one goes on without it, in every cycle.
+#[test]
+fn a_fast_read_that_never_works_is_given_up() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    assert!(driver.bus_mut().is_fast());
+    // An old firmware says nothing to a fast read: those before it are all that comes.
+    emulator.lock().set_register(8, 6, 1, 40);
+    for n_ticks in 0..10u64 {
+        run(&mut driver, &mut percept, 1)?;
+        assert_eq!(driver.counters().n_fast_failures, (n_ticks + 1).min(4));
+        assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011), "{:?}", driver.status().stale_s);
+    }
+    assert!(!driver.bus_mut().is_fast());
+    assert_eq!(driver.status().n_bad_cycles, 0);
+    Ok(())
+}
+
+/// What only looks like a fast read's answer, because a block in it was damaged before the next servo went on, is found
+/// block by block: see `corrupted_frames`. A fast read that fails now and then stays in use.
+#[test]
+fn a_fast_read_that_mostly_works_is_kept() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    for _ in 0..10 {
+        inject(
+            &emulator,
+            Fault::Corrupt { servos: Servos::Ids(vec![8]), share: 1.0.try_into()?, for_s: 0.005.try_into()? },
+        )?;
+        run(&mut driver, &mut percept, 20)?;
+        assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011));
+    }
+    assert!(driver.bus_mut().is_fast());
+    Ok(())
+}
+
+/// Row 5. Overload is known in the next tick; the reboot brings back mode, limits, gains, goal at present, watchdog and
+/// torque; the others are read all the while; there is a pause between reboots, and an end to them.
+#[test]
+fn an_overloaded_servo() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let index = index_of(&driver, 3)?;
+    for n_reboots in 1..=5 {
+        inject(&emulator, Fault::Overload { servos: Servos::Ids(vec![3]) })?;
+        run(&mut driver, &mut percept, 2)?;
+        assert!(driver.status().servos[index].hardware_error.has(HardwareError::OVERLOAD), "{n_reboots}");
+        assert!(driver.status().servos[index].is_alert);
+        assert_eq!(driver.status().servos[index].is_torque_enabled, Some(false));
+        assert_eq!(register(&emulator, 3, TORQUE, 1)?, 0);
+        driver.hold()?;
+        driver.reboot(index)?;
+        let rebooted = emulator.lock().now();
+        // What the firmware does to limits that nobody sets again.
+        run(&mut driver, &mut percept, 36)?;
+        assert_eq!(register(&emulator, 3, 102, 2)?, 300, "a reset goal current is within the current limit");
+        let mut n_ticks = 0;
+        while driver.status().servos[index].recovery != Recovery::Done {
+            run(&mut driver, &mut percept, 1)?;
+            n_ticks += 1;
+            assert!(n_ticks < 60, "it never comes back: {:?}", driver.status().servos[index]);
+            let others = driver.status().servos.iter().filter(|servo| servo.id != 3);
+            assert!(others.into_iter().all(|servo| servo.stale_s < 0.021), "the others starve");
+        }
+        let took = emulator.lock().now() - rebooted;
+        assert!((milliseconds(340)..milliseconds(600)).contains(&took), "{took:?}");
+        let read = |address, length| register(&emulator, 3, address, length);
+        assert_eq!((read(11, 1)?, read(102, 2)?, read(84, 2)?), (5, 300, 600));
+        assert_eq!((read(TORQUE, 1)?, read(WATCHDOG, 1)?, read(HARDWARE_ERROR, 1)?), (1, 5, 0));
+        let (goal, present) = (read(116, 4)? as i32, read(132, 4)? as i32);
+        assert!((goal - present).abs() < 20, "goal {goal}, present {present}");
+        driver.hold()?;
+        driver.release()?;
+        run(&mut driver, &mut percept, 5)?;
+        inject(&emulator, Fault::Overload { servos: Servos::Ids(vec![3]) })?;
+        run(&mut driver, &mut percept, 2)?;
+        let refused = driver.reboot(index);
+        if n_reboots < 5 {
+            assert!(matches!(refused, Err(RebootRefused::TooSoon { id: 3, .. })), "{refused:?}");
+        } else {
+            assert_eq!(refused, Err(RebootRefused::GivenUp { id: 3, n_reboots: 5 }));
+        }
+        run(&mut driver, &mut percept, 200)?;
+        if n_reboots < 5 {
+            // The reboot that was too soon is asked for again by the next round.
+            emulator.lock().set_register(3, HARDWARE_ERROR, 1, 0);
+            run(&mut driver, &mut percept, 20)?;
+        }
+    }
+    Ok(())
+}
+
+/// Row 6. The temperature is in the status within half a second; a servo that shut down for it is not rebooted before it
+/// has cooled down.
+#[test]
+fn an_overheated_servo() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let index = index_of(&driver, 15)?;
+    let warm = |celsius: f64| -> Result<Fault, Box<dyn Error>> {
+        Ok(Fault::Temperature { servos: Servos::Ids(vec![15]), celsius: Finite::try_from(celsius)? })
+    };
+    inject(&emulator, warm(61.0)?)?;
+    run(&mut driver, &mut percept, 20)?;
+    assert_eq!(
+        (driver.status().servos[index].temperature_c, driver.status().servos[index].temperature_limit_c),
+        (61.0, 70.0)
+    );
+    assert!(driver.status().servos[index].hardware_error.is_clear());
+    inject(&emulator, warm(71.0)?)?;
+    run(&mut driver, &mut percept, 2)?;
+    assert!(driver.status().servos[index].hardware_error.has(HardwareError::OVERHEATING));
+    assert_eq!(register(&emulator, 15, TORQUE, 1)?, 0);
+    assert!(matches!(driver.reboot(index), Err(RebootRefused::TooHot { allowed_c: 60.0, .. })));
+    inject(&emulator, warm(59.0)?)?;
+    run(&mut driver, &mut percept, 20)?;
+    driver.reboot(index)?;
+    run(&mut driver, &mut percept, 70)?;
+    assert_eq!((driver.status().servos[index].recovery, register(&emulator, 15, TORQUE, 1)?), (Recovery::Done, 1));
+    Ok(())
+}
+
+/// Row 7. A brown-out is never recovered from by itself: torque reads 0, the voltage error refuses the reboot.
+#[test]
+fn a_brown_out() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    inject(&emulator, Fault::Voltage { servos: Servos::All, volts: 5.0.try_into()?, for_s: 0.3.try_into()? })?;
+    run(&mut driver, &mut percept, 30)?;
+    assert!(driver.status().servos.iter().all(|servo| servo.hardware_error.has(HardwareError::VOLTAGE)));
+    assert!(driver.status().servos.iter().all(|servo| servo.is_torque_enabled == Some(false)));
+    assert!(driver.status().servos.iter().all(|servo| servo.voltage_v < 5.6));
+    assert!(all(&emulator, TORQUE, 0)?);
+    assert!(matches!(driver.reboot(0), Err(RebootRefused::NotRecoverable { .. })));
+    Ok(())
+}
+
+/// Row 7, power lost and back: the servo answers again, but its torque is off and its turns are gone; its readings are
+/// refused where they jump.
+#[test]
+fn a_power_cycle() -> TestResult {
+    let (emulator, mut driver, _) = running()?;
+    drop(driver);
+    // A shaft beyond one turn: its servo forgets the turn with its power.
+    emulator.lock().set_register(2, 20, 4, 4096);
+    driver = driver_on(emulator.open(BAUD))?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    run(&mut driver, &mut percept, 5)?;
+    let before = percept.measured_rad.clone();
+    emulator.lock().set_register(2, 20, 4, 0);
+    inject(
+        &emulator,
+        Fault::Voltage { servos: Servos::Ids(vec![2]), volts: 0.0.try_into()?, for_s: 0.05.try_into()? },
+    )?;
+    run(&mut driver, &mut percept, 60)?;
+    let status = &driver.status().servos[index_of(&driver, 2)?];
+    assert_eq!(status.is_torque_enabled, Some(false));
+    assert!(status.stale_s > 0.3 || status.n_position_jumps == 0, "{status:?}");
+    assert_eq!(register(&emulator, 2, TORQUE, 1)?, 0);
+    assert!(percept.measured_rad.iter().zip(before).all(|(now, before)| (now - before).abs() < 0.01));
+    Ok(())
+}
+
+/// Row 13. A driver that is killed says nothing more: every servo stops within 200 ms, refuses goals, and only arming
+/// clears that; connecting does not.
+#[test]
+fn a_killed_driver() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    let targets: Vec<f32> = percept.measured_rad.iter().map(|angle| angle + 0.4).collect();
+    driver.command(&targets)?;
+    driver.read(&mut percept)?;
+    // SIGKILL: nothing of the driver runs any more.
+    std::mem::forget(driver);
+    let killed = emulator.lock().now();
+    while !all(&emulator, WATCHDOG, 0xFF)? {
+        pass(&emulator, milliseconds(1));
+        assert!(emulator.lock().now() < killed + milliseconds(200), "a servo did not stop");
+    }
+    let mut driver = driver_on(emulator.open(BAUD))?;
+    let findings = driver.verify()?;
+    assert_eq!(findings.iter().filter(|finding| finding.what.contains("watchdog has tripped")).count(), 17);
+    assert!(all(&emulator, WATCHDOG, 0xFF)?, "connecting cleared the watchdog");
+    let goal = bridge::real::dynamixel::control_table::GOAL_POSITION;
+    assert!(driver.bus_mut().write(3, goal, 2000).is_err(), "a tripped servo took a goal");
+    driver.arm()?;
+    assert!(all(&emulator, WATCHDOG, 5)? && all(&emulator, TORQUE, 1)?);
+    Ok(())
+}
+
+/// The same faults from a file.
+#[test]
+fn faults_are_read_from_ron() -> TestResult {
+    let text = "(seed: 7, faults: [
+        (at_s: 1.0, fault: Drop(servos: All, share: 0.1, for_s: 2.0)),
+        (at_s: 1.5, fault: Overload(servos: Ids([3]))),
+        (at_s: 2.0, fault: Voltage(servos: All, volts: 4.0, for_s: 0.1)),
+        (at_s: 3.0, fault: Unplug),
+    ])";
+    let script: FaultScript = bridge::config::parse("faults.ron", text)?;
+    assert_eq!(script.faults.len(), 4);
+    let written = ron::to_string(&script)?;
+    assert_eq!(bridge::config::parse::<FaultScript>("again", &written)?, script);
+    let wrong = bridge::config::parse::<FaultScript>(
+        "faults.ron",
+        "(seed: 7, faults: [(at_s: 1.0, fault: Drop(servos: All, share: 1.5, for_s: 2.0))])",
+    );
+    assert!(wrong.is_err_and(|error| error.to_string().contains("share")));
+    Ok(())
+}
