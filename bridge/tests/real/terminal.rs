@@ -3,6 +3,7 @@
 //! Time passes for real here: nothing is asserted on how long anything takes.
 
 use crate::rig::{TestResult, calibration, driver_config, emulator, inject, motors, spec};
+use bridge::real::bus::{Bus, BusTiming};
 use bridge::real::emulator::{Fault, PseudoTerminal};
 use bridge::real::hand_driver::HandDriver;
 use bridge::real::port::{Port, PortError, SerialLine};
@@ -50,7 +51,12 @@ fn a_port_has_one_owner() -> TestResult {
         Err(PortError::Held { holder, .. }) => assert!(holder.contains(&std::process::id().to_string()), "{holder}"),
         other => return Err(format!("opened twice: {other:?}").into()),
     }
-    drop(first);
+    // The second did not even change the first one's rate: the servos still hear it.
+    assert!(SerialLine::open(terminal.path(), 57_600).is_err());
+    let timing = BusTiming { return_delay: Duration::from_micros(500), margin: Duration::from_secs(2) };
+    let mut bus = Bus::new(first, timing);
+    assert_eq!(bus.ping(4)?.model, 1220);
+    drop(bus);
     for baud in [9_600, 57_600, 1_000_000, 3_000_000, 4_000_000] {
         assert_eq!(SerialLine::open(terminal.path(), baud)?.baud(), baud);
     }

@@ -85,7 +85,7 @@ pub(super) fn apply<P: Port>(bus: &mut Bus<P>, id: u8, (register, value): Settin
 
 impl<P: Port> HandDriver<P> {
     /// Verifies the hand and switches torque on. Every joint stays where it is. The findings that did not prevent it are
-    /// returned.
+    /// returned. The first tick has to follow within the time of the watchdog.
     ///
     /// # Errors
     /// When verification refuses or a servo does not obey; torque is then off.

@@ -136,8 +136,10 @@ impl<P: Port> HandDriver<P> {
             }
         }
         let settings = settings(&self.servos[index].motor, &self.table, &self.config, 1.0);
-        if let Err(error) = self.bus.reboot(id) {
-            return Err(RebootRefused::Failed { id, reason: self.failed(&error).to_string() });
+        match self.bus.reboot(id) {
+            // If only its answer was lost, it is rebooting; if not, it will be there at once.
+            Ok(()) | Err(BusError::NoAnswer { .. }) => {}
+            Err(error) => return Err(RebootRefused::Failed { id, reason: self.failed(&error).to_string() }),
         }
         let recovery = &mut self.servos[index].recovery;
         recovery.phase = Recovery::Rebooting;
