@@ -48,7 +48,7 @@ fn victim() -> TestResult {
 #[test]
 fn a_killed_process_leaves_a_hand_that_stops() -> TestResult {
     let emulator = emulator()?;
-    let terminal = PseudoTerminal::serve(emulator.clone(), 0.25)?;
+    let terminal = PseudoTerminal::serve(emulator.clone(), 0.25.try_into()?)?;
     let every = |address, value| (1..=17).all(|id| emulator.lock().register(id, address, 1) == Some(value));
     let mut victim = Command::new(std::env::current_exe()?)
         .args(["--exact", "terminal::victim", "--nocapture"])
@@ -88,7 +88,7 @@ fn a_killed_process_leaves_a_hand_that_stops() -> TestResult {
 /// Commands take: the emulator's goals are those that were sent, and its joints come to the percept.
 #[test]
 fn a_hand_is_driven_over_a_terminal() -> TestResult {
-    let terminal = PseudoTerminal::serve(emulator()?, 1.0)?;
+    let terminal = PseudoTerminal::serve(emulator()?, 1.0.try_into()?)?;
     let mut driver = slow_driver(terminal.path(), 2.54)?;
     driver.arm()?;
     driver.reset(0)?;
@@ -113,7 +113,7 @@ fn a_hand_is_driven_over_a_terminal() -> TestResult {
 /// Row 17. The second to open the port is told who has it; when that one is gone, the port is free.
 #[test]
 fn a_port_has_one_owner() -> TestResult {
-    let terminal = PseudoTerminal::serve(emulator()?, 1.0)?;
+    let terminal = PseudoTerminal::serve(emulator()?, 1.0.try_into()?)?;
     let first = SerialLine::open(terminal.path(), 1_000_000)?;
     match SerialLine::open(terminal.path(), 1_000_000) {
         Err(PortError::Held { holder, .. }) => assert!(holder.contains(&std::process::id().to_string()), "{holder}"),
@@ -143,7 +143,7 @@ fn a_missing_port_is_named() {
 #[test]
 fn a_pulled_cable_is_an_error() -> TestResult {
     let emulator = emulator()?;
-    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0)?;
+    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0.try_into()?)?;
     let mut port = SerialLine::open(terminal.path(), 1_000_000)?;
     inject(&emulator, Fault::Unplug)?;
     let mut buffer = [0; 16];

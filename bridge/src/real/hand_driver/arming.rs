@@ -8,7 +8,7 @@ use crate::real::bus::{Bus, BusError};
 use crate::real::dynamixel::control_table::{
     BUS_WATCHDOG, CURRENT_LIMIT, GOAL_CURRENT, GOAL_POSITION, GOAL_PWM, OPERATING_MODE, POSITION_D_GAIN,
     POSITION_I_GAIN, POSITION_P_GAIN, PRESENT_POSITION, PROFILE_ACCELERATION, PROFILE_VELOCITY, RETURN_DELAY, Register,
-    S_PER_WATCHDOG_UNIT, SHUTDOWN, STATUS_RETURN_LEVEL, TORQUE_ENABLE,
+    S_PER_WATCHDOG_UNIT, SHUTDOWN, TORQUE_ENABLE,
 };
 use crate::real::motors::{EffortLimit, Motor, MotorTable};
 use crate::real::port::Port;
@@ -52,7 +52,6 @@ pub(super) fn settings(
 ) -> Vec<Setting> {
     let limit = motor.limit.units(motor.model, effort_share);
     let mut settings = vec![
-        (STATUS_RETURN_LEVEL, 2),
         (BUS_WATCHDOG, 0),
         (RETURN_DELAY, i32::from(table.return_delay_us / 2)),
         (SHUTDOWN, config.shutdown_mask.into()),

@@ -28,6 +28,14 @@ pub struct RebootPolicy {
 /// A reboot that is not done.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum RebootRefused {
+    /// There is no such servo.
+    #[error("servo at index {index}: there are {n_servos}")]
+    NoServo {
+        /// The index.
+        index: usize,
+        /// How many there are.
+        n_servos: usize,
+    },
     /// There is nothing to recover from, or it is being recovered.
     #[error("servo {id}: there is nothing to recover from")]
     NotNeeded {
@@ -108,6 +116,10 @@ impl<P: Port> HandDriver<P> {
     /// # Errors
     /// Why it is not rebooted.
     pub fn reboot(&mut self, index: usize) -> Result<(), RebootRefused> {
+        let n_servos = self.servos.len();
+        if index >= n_servos {
+            return Err(RebootRefused::NoServo { index, n_servos });
+        }
         let policy = self.config.reboot;
         let now = self.bus.now();
         let (id, status) = (self.ids[index], &self.status.servos[index]);
