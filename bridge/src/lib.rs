@@ -4,6 +4,8 @@
 //! limits every command on its way; a [`TaskEnvironment`] joins the three behind the [`Environment`] trait, which is all
 //! that the learner sees. Replacing the body is the only thing that `--backend` does.
 //!
+//! [`real`] is the robot: a Dynamixel hand as a body, and the emulated servos that stand for it in tests.
+//!
 //! Invariants:
 //! - This crate knows no tensors, no physics engine and no window.
 //! - No command reaches a body but through the governor.

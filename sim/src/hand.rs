@@ -24,8 +24,8 @@ pub struct Hand {
     pub armature_kg_m2: f64,
     /// Viscous friction of each joint, N m s/rad.
     pub joint_damping_nm_s_rad: f64,
-    /// The motors of the real hand.
-    pub motors: MotorTable,
+    /// The motors of the real hand; none if there is none.
+    pub motors: Option<MotorTable>,
 }
 
 /// A chain of links.

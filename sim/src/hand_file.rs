@@ -18,7 +18,8 @@ pub(crate) struct HandFile {
     joint_damping_nm_s_rad: NonNegative,
     palm: Vec<PalmBoxFile>,
     fingers: Vec<FingerFile>,
-    motors: MotorTable,
+    /// Of a hand that can be bought or built.
+    motors: Option<MotorTable>,
 }
 
 /// Which axis of the table is which axis of the hand frame.
@@ -124,7 +125,8 @@ impl HandFile {
             fingers.push(finger);
         }
         let joints = fingers.iter().flat_map(|finger| &finger.joints).map(|joint| joint.name.as_str());
-        self.motors.check(joints).map_err(|error| inconsistent(error.to_string()))?;
+        let checked = self.motors.as_ref().map_or(Ok(()), |motors| motors.check(joints));
+        checked.map_err(|error| inconsistent(error.to_string()))?;
         let palm = self.palm.iter().map(|part| PalmBox {
             center_m: hand_from_table * vector(part.center_m),
             half_extents_m: (hand_from_table * DVec3::from_array(part.half_extents_m.map(Positive::get))).abs(),

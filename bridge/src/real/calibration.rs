@@ -130,6 +130,8 @@ impl Calibration {
 impl JointCalibration {
     /// Shaft travels per joint travel that a hand may have.
     pub const RATIOS: std::ops::RangeInclusive<f64> = 0.3..=3.0;
+    /// Farthest goal that a servo takes.
+    const MAX_TICKS: i32 = 1_048_575;
 
     /// The calibration of a joint whose stops were found.
     ///
@@ -155,6 +157,11 @@ impl JointCalibration {
                 "found {} with servo {} ({}), expected servo {} ({})",
                 self.joint, self.id, self.model, motor.id, motor.model
             ));
+        }
+        for ticks in [self.lower_ticks, self.upper_ticks] {
+            if !(-Self::MAX_TICKS..=Self::MAX_TICKS).contains(&ticks) {
+                return Err(format!("found a stop at {ticks} ticks, expected at most {} either way", Self::MAX_TICKS));
+            }
         }
         let ratio = ratio(range_rad, self.lower_ticks, self.upper_ticks)?;
         if !Self::RATIOS.contains(&ratio) {

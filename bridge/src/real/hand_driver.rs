@@ -21,7 +21,7 @@ pub use recovery::{RebootPolicy, RebootRefused};
 pub use verify::{Finding, Severity};
 
 use super::bus::{Bus, BusCounters, BusError, BusTiming, SyncBlocks};
-use super::calibration::{Calibration, CalibrationMismatch};
+use super::calibration::{Calibration, CalibrationConfig, CalibrationMismatch};
 use super::dynamixel::control_table::{FEEDBACK, GOAL_POSITION, HEALTH};
 use super::motors::{Motor, MotorTable, MotorTableError};
 use super::port::Port;
@@ -231,6 +231,10 @@ impl<P: Port> HandDriver<P> {
 
     pub(super) fn servos_mut(&mut self) -> &mut [Servo] {
         &mut self.servos
+    }
+
+    pub(super) const fn calibration_config(&self) -> CalibrationConfig {
+        self.config.calibration
     }
 
     pub(super) const fn table(&self) -> &MotorTable {

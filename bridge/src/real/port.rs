@@ -4,8 +4,9 @@
 //! passes only while the caller waits.
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{FlockOperation, Timespec, flock, fstat, major, minor};
+use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, flock, fstat, major, minor, open};
 use rustix::io::Errno;
+use rustix::termios::{ioctl_tiocexcl, ioctl_tiocnxcl};
 use serial2::SerialPort;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -92,31 +93,33 @@ impl SerialLine {
     /// # Errors
     /// When it cannot be opened, or another process has it.
     pub fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
-        let failed = |source| match source {
+        let failed = |error: io::Error| PortError::Open { path: path.to_owned(), baud, source: error };
+        let held = |holder| PortError::Held { path: path.to_owned(), holder };
+        // Locked before it is configured: the owner's baud rate is not ours to change.
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let device = match open(path, flags, Mode::empty()) {
+            Ok(device) => device,
             // Somebody holds the terminal exclusively; the kernel does not say who.
-            error if io::Error::raw_os_error(&error) == Some(Errno::BUSY.raw_os_error()) => {
-                PortError::Held { path: path.to_owned(), holder: "another process".into() }
-            }
-            source => PortError::Open { path: path.to_owned(), baud, source },
+            Err(Errno::BUSY) => return Err(held("another process".into())),
+            Err(error) => return Err(failed(error.into())),
         };
-        let port = SerialPort::open(path, baud).map_err(failed)?;
-        let status = fstat(&port).map_err(|error| failed(error.into()))?;
-        match flock(&port, FlockOperation::NonBlockingLockExclusive) {
+        let status = fstat(&device).map_err(|error| failed(error.into()))?;
+        match flock(&device, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(PortError::Held {
-                    path: path.to_owned(),
-                    holder: lock_holder(status.st_dev, status.st_ino),
-                });
-            }
+            Err(Errno::WOULDBLOCK) => return Err(held(lock_holder(status.st_dev, status.st_ino))),
             Err(error) => return Err(failed(error.into())),
         }
         // The lock keeps out those who ask for it, this those who do not. A pseudo-terminal would stay exclusive after
         // the death of this process, as its other side keeps it open.
         let is_pseudo_terminal = (136..=143).contains(&major(status.st_rdev));
         if !is_pseudo_terminal {
-            rustix::termios::ioctl_tiocexcl(&port).map_err(|error| failed(error.into()))?;
+            ioctl_tiocexcl(&device).map_err(|error| failed(error.into()))?;
         }
+        let mut port = SerialPort::from(device);
+        let mut settings = port.get_configuration().map_err(failed)?;
+        settings.set_raw();
+        settings.set_baud_rate(baud).map_err(failed)?;
+        port.set_configuration(&settings).map_err(failed)?;
         Ok(Self { port, opened: Instant::now(), baud, is_terminal_locked: !is_pseudo_terminal })
     }
 
@@ -197,7 +200,7 @@ impl Drop for SerialLine {
     fn drop(&mut self) {
         if self.is_terminal_locked {
             // Whoever opens the device next must be able to; if this fails, the device is gone.
-            rustix::termios::ioctl_tiocnxcl(&self.port).ok();
+            ioctl_tiocnxcl(&self.port).ok();
         }
     }
 }

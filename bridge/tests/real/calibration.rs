@@ -1,7 +1,7 @@
 //! Contract: calibration finds the stops where they are, leaves torque off, and its file is read back as it was written;
 //! whatever is wrong with a file is an error that names it.
 
-use crate::rig::{BAUD, TestResult, calibration_config, driver_config, emulator, inject, motors, spec, stops_rad};
+use crate::rig::{BAUD, TestResult, driver_config, emulator, inject, motors, spec, stops_rad};
 use bridge::number::Finite;
 use bridge::real::calibration::{Calibration, CalibrationError, CalibrationStep};
 use bridge::real::emulator::{Fault, Servos};
@@ -12,7 +12,7 @@ fn stops_are_found() -> TestResult {
     let emulator = emulator()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
     let mut n_stops = 0;
-    let calibration = driver.calibrate(&calibration_config()?, "0042", "2026-02-03", &mut |step| {
+    let calibration = driver.calibrate("0042", "2026-02-03", &mut |step| {
         n_stops += usize::from(matches!(step, CalibrationStep::Stop { .. }));
     })?;
     assert_eq!(n_stops, 34);
@@ -36,10 +36,10 @@ fn stops_are_found() -> TestResult {
 #[test]
 fn a_joint_that_does_not_come_to_a_stop_ends_it() -> TestResult {
     let emulator = emulator()?;
-    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
-    let mut config = calibration_config()?;
-    config.timeout_s = 0.3.try_into()?;
-    let failed = driver.calibrate(&config, "0042", "2026-02-03", &mut |_| {});
+    let mut config = driver_config()?;
+    config.calibration.timeout_s = 0.3.try_into()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config)?;
+    let failed = driver.calibrate("0042", "2026-02-03", &mut |_| {});
     assert!(matches!(failed, Err(CalibrationError::NoStop { is_upper: false, .. })), "{failed:?}");
     assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
     Ok(())
@@ -50,7 +50,7 @@ fn a_servo_that_overheats_ends_it() -> TestResult {
     let emulator = emulator()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
     let mut fault = Some(Fault::Temperature { servos: Servos::Ids(vec![2]), celsius: Finite::try_from(75.0)? });
-    let failed = driver.calibrate(&calibration_config()?, "0042", "2026-02-03", &mut |step| {
+    let failed = driver.calibrate("0042", "2026-02-03", &mut |step| {
         // The first stop: its group has torque.
         if let CalibrationStep::Stop { .. } = step
             && let Some(fault) = fault.take()
@@ -69,8 +69,12 @@ fn a_damaged_file_is_refused() -> TestResult {
     let path = folder.path().join("hand.ron");
     crate::rig::calibration()?.save(&path)?;
     let text = std::fs::read_to_string(&path)?;
-    for (from, to) in [("ratio: 1.", "ratio: NaN, x: 1."), ("lower_ticks", "lower_tick"), ("version: 1", "version: -1")]
-    {
+    for (from, to) in [
+        ("ratio: 1.", "ratio: NaN, x: 1."),
+        ("lower_ticks", "lower_tick"),
+        ("version: 1", "version: -1"),
+        ("ratio: 1.", "ratio: -1."),
+    ] {
         let damaged = text.replacen(from, to, 1);
         assert_ne!(damaged, text, "{from} is not in the file");
         assert!(bridge::config::parse::<Calibration>("hand.ron", &damaged).is_err(), "{to} was accepted");

@@ -102,6 +102,27 @@ fn joints_follow_their_targets_and_signs_hold() -> TestResult {
     Ok(())
 }
 
+/// At 1 Mbaud a tick of 17 servos takes less than half of a period of 10 ms on the wire: the fast read, the health of one
+/// servo, the goals.
+#[test]
+fn a_tick_fits_its_period() -> TestResult {
+    let (emulator, mut driver) = connected()?;
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    for _ in 0..20 {
+        driver.command(&[0.1; 16])?;
+        let start = emulator.lock().now();
+        driver.read(&mut percept)?;
+        let read = emulator.lock().now() - start;
+        // 31 + 246 bytes, then 14 + 94, and 99 for the goals that follow; 10 us each, and 18 pauses of 20 us.
+        let expected = Duration::from_micros(10 * (31 + 246 + 14 + 94) + 18 * 20);
+        assert!(read >= expected && read < expected + milliseconds(1), "{read:?}, expected {expected:?}");
+    }
+    assert_eq!(driver.counters().n_timeouts, 4, "none but those of the ids up to 20 that nobody has");
+    Ok(())
+}
+
 /// The wrist is not one of the body's joints; it is held, and its limits are its own.
 #[test]
 fn the_wrist_stays_where_it_is() -> TestResult {
@@ -313,6 +334,10 @@ fn a_wrong_configuration_is_refused() -> TestResult {
     config.park_rad[3] = Finite::try_from(9.0)?;
     let error = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config);
     assert!(matches!(error, Err(HandError::Config { field: "park_rad", .. })));
+    let mut config = driver_config()?;
+    config.margin_s = 1e300.try_into()?;
+    let error = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config);
+    assert!(matches!(error, Err(HandError::Config { field: "margin_s", .. })));
     let mut table = motors()?;
     table.motors[3].id = table.motors[4].id;
     let error = HandDriver::new(emulator.open(BAUD), spec(), table, None, driver_config()?);

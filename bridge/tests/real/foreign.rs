@@ -118,7 +118,7 @@ fn rustypot_sends_the_same_bytes() -> TestResult {
 fn everybody_reads_the_same() -> TestResult {
     const IDS: [u8; 3] = [4, 3, 2];
     let emulator = emulator()?;
-    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0)?;
+    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0.try_into()?)?;
     for id in IDS {
         // Goal current -1 and goal velocity -3: FF FF FD FF FF FF.
         emulator.lock().set_register(id, 102, 2, 0xFFFF);
@@ -184,7 +184,7 @@ fn the_makers_client_drives_the_servos() -> TestResult {
         return Ok(());
     };
     let emulator = emulator()?;
-    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0)?;
+    let terminal = PseudoTerminal::serve(emulator.clone(), 1.0.try_into()?)?;
     let output = Command::new(python).arg("-c").arg(PYTHON).arg(terminal.path()).output()?;
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");

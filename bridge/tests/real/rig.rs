@@ -22,7 +22,7 @@ pub type TestResult = Result<(), Box<dyn Error>>;
 /// The part of the hand's file that the bridge reads.
 #[derive(Deserialize)]
 struct HandFile {
-    motors: MotorTable,
+    motors: Option<MotorTable>,
 }
 
 /// Joint limits of the hand, degrees, in the order of its joints.
@@ -52,7 +52,7 @@ const RATIO: f64 = 1.1;
 
 pub fn motors() -> Result<MotorTable, Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/hands/orca_v2.ron");
-    Ok(config::load::<HandFile>(&path)?.motors)
+    config::load::<HandFile>(&path)?.motors.ok_or_else(|| "the hand has no motors".into())
 }
 
 pub fn spec() -> BodySpec {

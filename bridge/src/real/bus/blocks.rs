@@ -50,13 +50,15 @@ impl SyncBlocks {
 
     /// Whether the servo at `index` is asked at all.
     pub fn want(&mut self, index: usize, is_wanted: bool) {
-        self.is_wanted[index] = is_wanted;
+        if let Some(place) = self.is_wanted.get_mut(index) {
+            *place = is_wanted;
+        }
     }
 
-    /// What the last sync read brought from the servo at `index`; none if nothing new came.
+    /// What the last sync read brought from the servo at `index`; none if nothing new came, or there is no such servo.
     #[must_use]
     pub fn fresh(&self, index: usize) -> Option<Block<'_>> {
-        let State { is_fresh, error } = self.state[index];
+        let &State { is_fresh, error } = self.state.get(index)?;
         let length = usize::from(self.length);
         is_fresh.then(|| Block { error, data: &self.data[index * length..(index + 1) * length] })
     }

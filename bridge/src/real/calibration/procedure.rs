@@ -126,11 +126,11 @@ impl<P: Port> HandDriver<P> {
     /// What prevented it; torque is then off.
     pub fn calibrate(
         &mut self,
-        config: &CalibrationConfig,
         serial: &str,
         date: &str,
         progress: &mut dyn FnMut(&CalibrationStep),
     ) -> Result<Calibration, CalibrationError> {
+        let config = self.calibration_config();
         for servo in self.servos_mut() {
             servo.calibrate(None);
         }
@@ -139,7 +139,7 @@ impl<P: Port> HandDriver<P> {
         if !findings.is_empty() {
             return Err(CalibrationError::Refused(findings));
         }
-        let found = self.find_stops(config, progress);
+        let found = self.find_stops(&config, progress);
         let off = self.torque_off();
         let stops = found?;
         off?;

@@ -1,9 +1,10 @@
 //! An emulated bus behind a pseudo-terminal: any program can open it as a serial port.
 //!
-//! The emulation runs on a thread of its own, `rate` times as fast as the clock. A pseudo-terminal has no baud rate on
+//! The emulation runs on a thread of its own, `rate` times as fast as the clock, but at most a thousand times. A pseudo-terminal has no baud rate on
 //! the wire; the one that the client sets is read back from the terminal.
 
 use super::SharedEmulator;
+use crate::number::Positive;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, Timespec, fcntl_setfl};
 use rustix::io::Errno;
@@ -34,11 +35,15 @@ pub struct PseudoTerminal {
 }
 
 impl PseudoTerminal {
-    /// Serves `emulator`, `rate` times as fast as the clock.
+    /// No emulation is faster than this many times the clock.
+    pub const MAX_RATE: f64 = 1000.0;
+
+    /// Serves `emulator`, `rate` times as fast as the clock, at most [`Self::MAX_RATE`].
     ///
     /// # Errors
     /// When the system gives no pseudo-terminal or no thread.
-    pub fn serve(emulator: SharedEmulator, rate: f64) -> Result<Self, TerminalError> {
+    pub fn serve(emulator: SharedEmulator, rate: Positive) -> Result<Self, TerminalError> {
+        let rate = rate.get().clamp(1e-3, Self::MAX_RATE);
         let host = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).map_err(io_error)?;
         grantpt(&host).map_err(io_error)?;
         unlockpt(&host).map_err(io_error)?;

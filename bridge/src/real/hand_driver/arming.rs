@@ -8,7 +8,7 @@ use crate::real::bus::{Bus, BusError};
 use crate::real::dynamixel::control_table::{
     BUS_WATCHDOG, CURRENT_LIMIT, GOAL_CURRENT, GOAL_POSITION, GOAL_PWM, OPERATING_MODE, POSITION_D_GAIN,
     POSITION_I_GAIN, POSITION_P_GAIN, PRESENT_POSITION, PROFILE_ACCELERATION, PROFILE_VELOCITY, RETURN_DELAY, Register,
-    S_PER_WATCHDOG_UNIT, SHUTDOWN, STATUS_RETURN_LEVEL, TORQUE_ENABLE,
+    S_PER_WATCHDOG_UNIT, SHUTDOWN, TORQUE_ENABLE,
 };
 use crate::real::motors::{EffortLimit, Motor, MotorTable};
 use crate::real::port::Port;
@@ -52,7 +52,6 @@ pub(super) fn settings(
 ) -> Vec<Setting> {
     let limit = motor.limit.units(motor.model, effort_share);
     let mut settings = vec![
-        (STATUS_RETURN_LEVEL, 2),
         (BUS_WATCHDOG, 0),
         (RETURN_DELAY, i32::from(table.return_delay_us / 2)),
         (SHUTDOWN, config.shutdown_mask.into()),
@@ -85,7 +84,7 @@ pub(super) fn apply<P: Port>(bus: &mut Bus<P>, id: u8, (register, value): Settin
 
 impl<P: Port> HandDriver<P> {
     /// Verifies the hand and switches torque on. Every joint stays where it is. The findings that did not prevent it are
-    /// returned.
+    /// returned. The first tick has to follow within the time of the watchdog.
     ///
     /// # Errors
     /// When verification refuses or a servo does not obey; torque is then off.

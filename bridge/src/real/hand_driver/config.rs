@@ -18,9 +18,9 @@ pub struct HandDriverConfig {
     pub margin_s: Positive,
     /// Gains of the servos' position loops, in the servos' units.
     pub gains: Gains,
-    /// Share of every motor's limit with which [`HandDriver::hold`] holds.
+    /// Share of every motor's limit with which [`super::HandDriver::hold`] holds.
     pub hold_effort_share: UnitInterval,
-    /// Where [`HandDriver::park`] goes, rad: one for each joint of the body.
+    /// Where [`super::HandDriver::park`] goes, rad: one for each joint of the body.
     pub park_rad: Vec<Finite>,
     /// How fast it goes there, rad/s.
     pub park_rate_rad_s: Positive,
@@ -49,6 +49,20 @@ impl HandDriverConfig {
         let wrong = |field, found: String, expected: String| Err(HandError::Config { field, found, expected });
         if !(0.02..=2.54).contains(&self.watchdog_s.get()) {
             return wrong("watchdog_s", format!("{} s", self.watchdog_s.get()), "0.02 s to 2.54 s".into());
+        }
+        // Bounds beyond which the servos' integers or a cycle make no sense of a number.
+        let CalibrationConfig { speed_rad_s, lead_rad, stable_rad, timeout_s, .. } = self.calibration;
+        let bounds = [
+            ("margin_s", self.margin_s, 1.0),
+            ("calibration.speed_rad_s", speed_rad_s, 10.0),
+            ("calibration.lead_rad", lead_rad, 3.0),
+            ("calibration.stable_rad", stable_rad, 1.0),
+            ("calibration.timeout_s", timeout_s, 600.0),
+        ];
+        for (field, found, most) in bounds {
+            if found.get() > most {
+                return wrong(field, found.get().to_string(), format!("at most {most}"));
+            }
         }
         let expected = format!("one for each of {} joints", spec.joints.len());
         if self.park_rad.len() != spec.joints.len() {

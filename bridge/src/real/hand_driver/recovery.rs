@@ -28,6 +28,14 @@ pub struct RebootPolicy {
 /// A reboot that is not done.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum RebootRefused {
+    /// There is no such servo.
+    #[error("servo at index {index}: there are {n_servos}")]
+    NoServo {
+        /// The index.
+        index: usize,
+        /// How many there are.
+        n_servos: usize,
+    },
     /// There is nothing to recover from, or it is being recovered.
     #[error("servo {id}: there is nothing to recover from")]
     NotNeeded {
@@ -108,6 +116,10 @@ impl<P: Port> HandDriver<P> {
     /// # Errors
     /// Why it is not rebooted.
     pub fn reboot(&mut self, index: usize) -> Result<(), RebootRefused> {
+        let n_servos = self.servos.len();
+        if index >= n_servos {
+            return Err(RebootRefused::NoServo { index, n_servos });
+        }
         let policy = self.config.reboot;
         let now = self.bus.now();
         let (id, status) = (self.ids[index], &self.status.servos[index]);
@@ -136,8 +148,10 @@ impl<P: Port> HandDriver<P> {
             }
         }
         let settings = settings(&self.servos[index].motor, &self.table, &self.config, 1.0);
-        if let Err(error) = self.bus.reboot(id) {
-            return Err(RebootRefused::Failed { id, reason: self.failed(&error).to_string() });
+        match self.bus.reboot(id) {
+            // If only its answer was lost, it is rebooting; if not, it will be there at once.
+            Ok(()) | Err(BusError::NoAnswer { .. }) => {}
+            Err(error) => return Err(RebootRefused::Failed { id, reason: self.failed(&error).to_string() }),
         }
         let recovery = &mut self.servos[index].recovery;
         recovery.phase = Recovery::Rebooting;

@@ -202,7 +202,12 @@ impl<P: Port> HandDriver<P> {
 
         let level = read(STATUS_RETURN_LEVEL)?;
         if level != 2 {
-            find(Severity::Note, format!("status return level is {level}, expected 2"), "arming sets it");
+            let what = format!("status return level is {level}, expected 2");
+            find(
+                Severity::Refusal,
+                what,
+                "set it, or switch its power off and on: it does not confirm what it is told",
+            );
         }
         let errors = HardwareError(read(HARDWARE_ERROR)? as u8);
         if !errors.is_clear() {
