@@ -23,12 +23,16 @@ mod environment;
 mod episode;
 mod governor;
 mod percept;
+mod scissors;
 mod task;
+mod tool;
 
 pub use body::{Body, BodyError, BodySpec, JointSpec};
 pub use cube::{CubeReward, CubeTask, CubeTaskConfig, TurnDirection};
 pub use environment::{Environment, EnvironmentError, EnvironmentSpec, Step, TaskEnvironment};
 pub use episode::{Episode, EpisodeError, EpisodeLabel};
 pub use governor::{Governor, GovernorConfig, Limits};
-pub use percept::{ObjectPose, Percept, heading_rad, rotate, tilt_rad};
+pub use percept::{ObjectPose, Percept, heading_rad, rotate, rotate_back, tilt_rad};
+pub use scissors::{ScissorsObject, ScissorsTask, ScissorsTaskConfig, TAPE_CUT_SIGNAL, opening_rad};
 pub use task::{Judgement, Outcome, Task, TaskSpec};
+pub use tool::{TOOL_POSE_LEN, ToolPose, ToolSpec, ToolState, turn_rad};
