@@ -201,7 +201,8 @@ impl Task for ScissorsTask {
 
         let pivot_m = ScissorsObject::FingerHalf.of(percept).position_m;
         let pivot_in_tool_m = in_tool(percept, pivot_m);
-        let speed_m_s = f64::from(length(minus(pivot_in_tool_m, self.pivot_in_tool_m))) * f64::from(self.spec.control_hz);
+        let speed_m_s =
+            f64::from(length(minus(pivot_in_tool_m, self.pivot_in_tool_m))) * f64::from(self.spec.control_hz);
         self.pivot_in_tool_m = pivot_in_tool_m;
         let case = ScissorsObject::Case.of(percept);
         let out_m = rotate_back(case.orientation, minus(pivot_m, case.position_m))[2];

@@ -1,6 +1,7 @@
 //! Touching the cube: where the hand does, with what force, and how to push it from outside.
 
-use super::{PHYSICS_HZ, SOLVER_ITERATIONS, World};
+use super::World;
+use crate::engine::{PHYSICS_HZ, SOLVER_ITERATIONS};
 use rapier3d::prelude::Vector;
 
 /// A place where something touches the cube.
@@ -16,7 +17,7 @@ impl World {
     /// Where the cube is touched, and the forces on it in the last substep of the last step.
     #[must_use]
     pub fn cube_contacts(&self) -> Vec<CubeContact> {
-        let physics = &self.physics;
+        let physics = &self.engine.physics;
         let substeps_per_s = (PHYSICS_HZ * SOLVER_ITERATIONS as u32) as f32;
         let cube_colliders = physics.bodies[self.cube].colliders();
         let mut contacts = Vec::new();
@@ -46,7 +47,7 @@ impl World {
 
     /// Gives the cube a push through its centre, N s.
     pub fn push_cube(&mut self, impulse_n_s: [f32; 3]) {
-        self.physics.bodies[self.cube].apply_impulse(Vector::from_array(impulse_n_s), true);
+        self.engine.physics.bodies[self.cube].apply_impulse(Vector::from_array(impulse_n_s), true);
     }
 }
 
