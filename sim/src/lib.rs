@@ -25,6 +25,8 @@ mod hand;
 mod hand_file;
 mod parts;
 mod scene;
+mod schedule;
+mod scissors;
 mod search;
 mod sensors;
 mod sim_hand;
@@ -40,6 +42,11 @@ pub use gait_table::{GaitTable, N_SAMPLES};
 pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
 pub use parts::{Part, PartKind, Shape};
 pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
+pub use scissors::{
+    CaseParameters, Configuration, Cutter, Grip, GripConfig, Phase, Placement, Scatter, ScissorsDomain, ScissorsDraw,
+    ScissorsJitter, ScissorsParameters, ScissorsScene, ScissorsSnapshot, ScissorsWorld, ShearsParameters, SimScissors,
+    Strategy, TapeParameters, WristParameters, collect_scissors,
+};
 pub use search::{GaitScore, SearchOptions, SearchProgress, search_gait};
 pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
 pub use world::{Cube, CubeContact, World};

@@ -1,0 +1,184 @@
+//! The physics of the scissors task: a hand on a wrist, scissors in a case, a tape between posts, a table.
+
+use super::case::{Case, seat_height_m};
+use super::domain::{Placement, ScissorsDraw};
+use super::parameters::ScissorsParameters;
+use super::shears::Shears;
+use super::tape::{Tape, TapeState};
+use super::wrist::{Wrist, WristState, mount};
+use crate::collision::{FingerContacts, Groups};
+use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
+use crate::hand::Hand;
+use crate::parts::Part;
+use bridge::{ObjectPose, ScissorsObject, ToolPose, ToolState};
+use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, Vector};
+
+/// A hand on a wrist with scissors and tape.
+pub struct ScissorsWorld {
+    engine: Engine,
+    wrist: Wrist,
+    shears: Shears,
+    case: Case,
+    tape: Tape,
+    state: State,
+}
+
+#[derive(Clone)]
+struct State {
+    wrist: WristState,
+    tape: TapeState,
+}
+
+/// Everything that changes while the world is stepped.
+#[derive(Clone)]
+pub(crate) struct ScissorsWorldSnapshot {
+    engine: WorldSnapshot,
+    state: State,
+}
+
+impl ScissorsWorld {
+    /// Builds the world with the tool at `tool`, the hand at joint positions `q_rad`, case and tape at `placement`.
+    pub(crate) fn new(
+        hand: &Hand,
+        q_rad: &[f32],
+        tool: ToolPose,
+        parameters: &ScissorsParameters,
+        placement: &Placement,
+        draw: &ScissorsDraw,
+        finger_contacts: FingerContacts,
+    ) -> Self {
+        let surroundings =
+            Surroundings { friction: draw.friction, motor_gain_scale: draw.motor_gain_scale, finger_contacts };
+        let groups = Groups::new(finger_contacts);
+        let mut engine = Engine::new(hand, q_rad, mount(&parameters.wrist, &tool), 0.0, &surroundings);
+        let wrist = Wrist::new(&engine, parameters.wrist, draw.wrist_gain_scale);
+        let standing = |[x, y, z]: [f64; 3], yaw_rad: f64| {
+            Pose::from_parts(Vector::new(x as f32, y as f32, z as f32), Rotation::from_rotation_z(yaw_rad as f32))
+        };
+        let [x, y] = placement.case_xy_m;
+        let seat_m = f64::from(seat_height_m(&parameters.case, &parameters.shears));
+        let seat = standing([x, y, seat_m], placement.case_yaw_rad);
+        let case = Case::insert(&mut engine, &parameters.case, seat, draw.detent_scale, groups);
+        let shears = Shears::insert(
+            &mut engine,
+            &parameters.shears,
+            seat,
+            draw.friction as f32,
+            draw.scissors_mass_scale,
+            draw.pivot_friction_scale,
+            groups,
+        );
+        let strip = standing(placement.tape_m, placement.tape_yaw_rad);
+        let (tape, tape_state) = Tape::insert(&mut engine, &parameters.tape, strip, draw.tape_strength_scale, groups);
+        Self { engine, wrist, shears, case, tape, state: State { wrist: WristState::new(tool), tape: tape_state } }
+    }
+
+    /// Lets 1 / [`PHYSICS_HZ`] s pass.
+    ///
+    /// # Errors
+    /// When a body stops being finite. The world must then be built anew.
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        self.wrist.drive(&mut self.engine, &mut self.state.wrist, 1.0 / PHYSICS_HZ as f32);
+        self.case.detain(&mut self.engine, &self.shears);
+        self.tape.meet(&mut self.engine, &self.shears, &mut self.state.tape);
+        self.engine.step()?;
+        self.tape.tear(&mut self.engine, &mut self.state.tape);
+        Ok(())
+    }
+
+    /// Sets where the wrist pulls the tool.
+    pub(crate) fn set_tool_target(&mut self, target: ToolPose) {
+        self.state.wrist.target = target;
+    }
+
+    /// Sets what the motors hold, rad.
+    pub(crate) fn set_targets(&mut self, targets_rad: &[f32]) {
+        self.engine.set_targets(targets_rad);
+    }
+
+    /// Reads joint positions (rad) and velocities (rad/s).
+    pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
+        self.engine.read_joints(positions_rad, velocities_rad_s);
+    }
+
+    /// The tool; its forces are means since this was called last.
+    pub(crate) fn look_at_tool(&mut self) -> ToolState {
+        self.wrist.look(&self.engine, &mut self.state.wrist)
+    }
+
+    /// Pose and velocity of an object, at `time_s`.
+    #[must_use]
+    pub fn object_pose(&self, object: ScissorsObject, time_s: f64) -> ObjectPose {
+        self.engine.object_pose(self.handle(object), time_s)
+    }
+
+    /// How far the scissors are open, rad.
+    #[must_use]
+    pub fn opening_rad(&self) -> f32 {
+        self.shears.opening(&self.engine).0
+    }
+
+    /// Whether the tape was cut through by the blades.
+    #[must_use]
+    pub const fn is_tape_cut(&self) -> bool {
+        self.state.tape.is_cut
+    }
+
+    #[doc(hidden)]
+    pub fn tape_debug(&self) -> String {
+        format!("{:?} torque {:.4}", self.state.tape, self.shears.pivot_torque_nm(&self.engine))
+    }
+
+    /// Whether the tape was torn.
+    #[must_use]
+    pub const fn is_tape_torn(&self) -> bool {
+        self.state.tape.is_torn
+    }
+
+    /// Gives an object a push through its origin, N s. What is fixed does not move.
+    pub fn push(&mut self, object: ScissorsObject, impulse_n_s: [f32; 3]) {
+        let body = self.handle(object);
+        self.engine.physics.bodies[body].apply_impulse(Vector::from_array(impulse_n_s), true);
+    }
+
+    /// Whether every body is where a number says.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.engine.is_finite()
+    }
+
+    /// Shapes of everything, in the order of [`ScissorsWorld::part_pose`].
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
+        self.engine.parts()
+    }
+
+    /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
+    #[must_use]
+    pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
+        self.engine.part_pose(index)
+    }
+
+    /// Number of collider pairs that touch.
+    #[must_use]
+    pub fn n_contacts(&self) -> usize {
+        self.engine.n_contacts()
+    }
+
+    pub(crate) fn snapshot(&self) -> ScissorsWorldSnapshot {
+        ScissorsWorldSnapshot { engine: self.engine.snapshot(), state: self.state.clone() }
+    }
+
+    pub(crate) fn restore(&mut self, snapshot: &ScissorsWorldSnapshot) {
+        self.engine.restore(&snapshot.engine);
+        self.state.clone_from(&snapshot.state);
+    }
+
+    fn handle(&self, object: ScissorsObject) -> RigidBodyHandle {
+        match object {
+            ScissorsObject::FingerHalf => self.shears.halves[0],
+            ScissorsObject::ThumbHalf => self.shears.halves[1],
+            ScissorsObject::Case => self.case.body,
+            ScissorsObject::Tape => self.tape.posts(),
+        }
+    }
+}
