@@ -62,9 +62,12 @@ impl ToolPose {
     #[must_use]
     pub fn from_values(values: &[f32; TOOL_POSE_LEN]) -> Option<Self> {
         let [x, y, z, orientation @ ..] = *values;
-        let length = orientation.iter().map(|x| x * x).sum::<f32>().sqrt();
-        let position_m = [x, y, z];
-        (length > SHORTEST_QUATERNION).then(|| Self { position_m, orientation: orientation.map(|x| x / length) })
+        // Scaled by the largest component: squares of large ones would not be finite.
+        let largest = orientation.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        let scaled = orientation.map(|x| x / largest);
+        let length = scaled.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let is_rotation = largest.is_finite() && largest * length > SHORTEST_QUATERNION;
+        is_rotation.then(|| Self { position_m: [x, y, z], orientation: scaled.map(|x| x / length) })
     }
 
     /// The seven values.
@@ -173,6 +176,7 @@ mod tests {
     fn quaternions_are_normalised() {
         let read = |w| ToolPose::from_values(&[1.0, 2.0, 3.0, 0.0, 0.0, 0.0, w]);
         assert_eq!(read(4.0).map(|pose| pose.orientation), Some([0.0, 0.0, 0.0, 1.0]));
+        assert_eq!(read(1e30).map(|pose| pose.orientation), Some([0.0, 0.0, 0.0, 1.0]));
         assert_eq!(read(0.0), None);
     }
 }

@@ -13,6 +13,7 @@ mod parameters;
 mod scene;
 mod script;
 mod shears;
+mod sight;
 mod strategy;
 mod tape;
 mod world;

@@ -8,9 +8,10 @@
 //! Noise on actions follows an Ornstein-Uhlenbeck process, x <- 0.8 x + 0.6 e with e ~ N(0, 1).
 
 use super::grip::Grip;
-use super::strategy::Strategy;
+use super::sight::{Sight, quaternion, vector, yaw_rad};
+use super::strategy::{Misjudged, Strategy};
 use bridge::random::Rng;
-use bridge::{Percept, ScissorsObject, TOOL_POSE_LEN, heading_rad, opening_rad};
+use bridge::{Percept, ScissorsObject, TOOL_POSE_LEN, heading_rad};
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 use rapier3d::glamx::{DQuat, DVec3};
@@ -111,29 +112,6 @@ pub struct Cutter {
     posture_rad: Vec<f64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Misjudged {
-    grasp_m: DVec3,
-    heading_rad: f64,
-    span_m: f64,
-    aim_m: f64,
-    stroke_m: f64,
-    pace: f64,
-}
-
-/// The scissors and the tape as seen, in the frame in the middle of the halves.
-struct Sight {
-    middle: DQuat,
-    /// Horizontal direction of the axis of the scissors, base frame, and how far the middle of the tape is from the loops
-    /// along it, m. The loops do not swing; the pivot does, and a hand that followed it would swing it more.
-    along: DVec3,
-    beside_m: f64,
-    /// Where the tape meets the plane of the scissors.
-    meeting: DVec3,
-    /// Heading of the tape minus that of the scissors, rad, -pi/2..pi/2.
-    skew_rad: f64,
-}
-
 impl Cutter {
     pub(crate) fn new(
         strategy: &Strategy,
@@ -142,25 +120,19 @@ impl Cutter {
         control_hz: f64,
         turn: usize,
         n_joints: usize,
-        rng: Rng,
+        mut rng: Rng,
     ) -> Self {
         let noises = &strategy.joint_noise_rad;
         let joint_noise_rad = noises.get(turn % noises.len().max(1)).map_or(0.0, |noise| noise.get());
-        let mut cutter = Self {
+        let misjudged = strategy.scatter.draw(&mut rng);
+        Self {
             grip,
             sizes,
             control_hz,
             rng,
             joint_noise_rad,
             noise: vec![0.0; 4 + n_joints],
-            misjudged: Misjudged {
-                grasp_m: DVec3::ZERO,
-                heading_rad: 0.0,
-                span_m: 0.0,
-                aim_m: 0.0,
-                stroke_m: 0.0,
-                pace: 1.0,
-            },
+            misjudged,
             has_begun: false,
             phase: Phase::Approach,
             n_in_phase: 0,
@@ -177,9 +149,7 @@ impl Cutter {
             from_distance_m: 0.0,
             posture_rad: vec![0.0; n_joints],
             strategy: strategy.clone(),
-        };
-        cutter.misjudge();
-        cutter
+        }
     }
 
     /// What it is at.
@@ -284,7 +254,7 @@ impl Cutter {
         self.tool_m = self.from_m - self.into * back_m;
         self.grip.sliding_in(back_m, &mut self.posture_rad);
         if share >= 1.0 {
-            self.misjudge();
+            self.misjudged = self.strategy.scatter.draw(&mut self.rng);
             self.enter(Phase::Approach);
         }
     }
@@ -356,23 +326,9 @@ impl Cutter {
             return;
         }
         if phase == Phase::Open {
-            self.misjudge();
+            self.misjudged = self.strategy.scatter.draw(&mut self.rng);
         }
         self.enter(phase);
-    }
-
-    /// Draws anew what is misjudged.
-    fn misjudge(&mut self) {
-        let scatter = self.strategy.scatter;
-        let mut normal = |deviation: f64| deviation * self.rng.sample::<f64, _>(StandardNormal);
-        self.misjudged = Misjudged {
-            grasp_m: DVec3::from_array(std::array::from_fn(|_| normal(scatter.grasp_m.get()))),
-            heading_rad: normal(scatter.heading_rad.get()),
-            span_m: normal(scatter.span_m.get()),
-            aim_m: normal(scatter.aim_m.get()),
-            stroke_m: normal(scatter.stroke_m.get()),
-            pace: (1.0 + normal(scatter.pace.get())).clamp(0.5, 2.0),
-        };
     }
 
     fn stroke_m(&self) -> f64 {
@@ -424,39 +380,6 @@ impl Cutter {
         }
         debug_assert_eq!(action.len(), TOOL_POSE_LEN + self.posture_rad.len());
     }
-}
-
-impl Sight {
-    fn of(percept: &Percept, loop_height_m: f64) -> Self {
-        let finger = ScissorsObject::FingerHalf.of(percept);
-        let tape = ScissorsObject::Tape.of(percept);
-        let half = DQuat::from_rotation_x(-0.5 * f64::from(opening_rad(percept)));
-        let middle = (quaternion(finger.orientation) * half).normalize();
-        let heading = yaw_rad(middle);
-        let level = DVec3::new(heading.cos(), heading.sin(), 0.0);
-        let loops_m = vector(finger.position_m) + middle * (DVec3::Z * loop_height_m);
-        let seen = middle.inverse() * (vector(tape.position_m) - vector(finger.position_m));
-        let along = middle.inverse() * (quaternion(tape.orientation) * DVec3::X);
-        let meeting = if along.x.abs() > 0.2 { seen - along * (seen.x / along.x) } else { seen };
-        let skew_rad = f64::from(heading_rad(tape.orientation)) - heading;
-        let skew_rad =
-            (skew_rad + std::f64::consts::FRAC_PI_2).rem_euclid(std::f64::consts::PI) - std::f64::consts::FRAC_PI_2;
-        let beside_m = level.dot(vector(tape.position_m) - loops_m);
-        Self { middle, along: level, beside_m, meeting, skew_rad }
-    }
-}
-
-fn vector(v: [f32; 3]) -> DVec3 {
-    DVec3::from_array(v.map(f64::from))
-}
-
-fn quaternion(q: [f32; 4]) -> DQuat {
-    DQuat::from_array(q.map(f64::from))
-}
-
-fn yaw_rad(orientation: DQuat) -> f64 {
-    let x = orientation * DVec3::X;
-    x.y.atan2(x.x)
 }
 
 fn mix(from: f64, to: f64, share: f64) -> f64 {

@@ -1,6 +1,10 @@
 //! Ways to do the scissors task, as data.
 
-use bridge::number::{Finite, NonNegative, Positive};
+use bridge::number::{Finite, NonNegative, NumberError, Positive};
+use bridge::random::Rng;
+use rand::Rng as _;
+use rand_distr::StandardNormal;
+use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
 
 /// A way to take the scissors and to cut.
@@ -61,12 +65,36 @@ pub struct Scatter {
     pub pace: NonNegative,
 }
 
+/// What an attempt misjudges: one draw of a [`Scatter`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Misjudged {
+    pub(crate) grasp_m: DVec3,
+    pub(crate) heading_rad: f64,
+    pub(crate) span_m: f64,
+    pub(crate) aim_m: f64,
+    pub(crate) stroke_m: f64,
+    /// Pace over the strategy's.
+    pub(crate) pace: f64,
+}
+
 impl Scatter {
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Misjudged {
+        let mut normal = |deviation: NonNegative| deviation.get() * rng.sample::<f64, _>(StandardNormal);
+        Misjudged {
+            grasp_m: DVec3::from_array(std::array::from_fn(|_| normal(self.grasp_m))),
+            heading_rad: normal(self.heading_rad),
+            span_m: normal(self.span_m),
+            aim_m: normal(self.aim_m),
+            stroke_m: normal(self.stroke_m),
+            pace: (1.0 + normal(self.pace)).clamp(0.5, 2.0),
+        }
+    }
+
     /// No scatter.
     ///
     /// # Errors
     /// Never: zero is a deviation.
-    pub fn none() -> Result<Self, bridge::number::NumberError> {
+    pub fn none() -> Result<Self, NumberError> {
         let zero = NonNegative::try_from(0.0)?;
         Ok(Self { grasp_m: zero, heading_rad: zero, span_m: zero, aim_m: zero, stroke_m: zero, pace: zero })
     }
