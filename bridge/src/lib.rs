@@ -2,7 +2,8 @@
 //!
 //! A [`Body`] is read and commanded; a [`Task`] turns what it perceives into observations and rewards; the [`Governor`]
 //! limits every command on its way; a [`TaskEnvironment`] joins the three behind the [`Environment`] trait, which is all
-//! that the learner sees. Replacing the body is the only thing that `--backend` does.
+//! that the learner sees. Replacing the body is the only thing that `--backend` does. A hand that an arm carries has a tool
+//! ([`ToolSpec`]): its pose is the first part of every command.
 //!
 //! Invariants:
 //! - This crate knows no tensors, no physics engine and no window.

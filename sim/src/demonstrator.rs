@@ -24,14 +24,14 @@ const NOISE_ADDED: f64 = 0.6;
 /// Demonstrations could not be collected.
 #[derive(Debug, Error)]
 pub enum DemonstrationError {
-    /// The scene has no gaits to play.
-    #[error("scene {scene}: demonstrations: found none, expected at least one gait")]
+    /// The scene has nothing to play.
+    #[error("scene {scene}: demonstrations: found none, expected at least one gait or strategy")]
     NoGaits {
         /// Name of the scene.
         scene: String,
     },
-    /// A perturbed gait left what its fields allow.
-    #[error("a perturbed gait is not one any more: {0}")]
+    /// A gait or grip that was varied left what its fields allow.
+    #[error("a gait or grip that was varied is not one any more: {0}")]
     Perturbation(#[from] NumberError),
     /// A gait does not fit the hand.
     #[error(transparent)]

@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`parameters`] says what everything is; [`wrist`], [`shears`], [`case`] and [`tape`] are it in Rapier
 //! and [`world`] puts them together; [`body`] makes it a body in a [`domain`], [`scene`] an environment. [`grip`] knows how
-//! a hand takes the scissors, [`script`] what to do with them, [`demonstrations`] records it.
+//! a hand takes the scissors ([`grip_search`] where), [`script`] what to do with them, [`demonstrations`] records it.
 
 mod body;
 mod case;
 mod demonstrations;
 mod domain;
 mod grip;
+mod grip_search;
 mod parameters;
 mod scene;
 mod script;
@@ -23,6 +24,7 @@ pub use body::{ScissorsSnapshot, SimScissors};
 pub use demonstrations::collect_scissors;
 pub use domain::{Placement, ScissorsDomain, ScissorsDraw, ScissorsJitter};
 pub use grip::{Grip, GripConfig};
+pub use grip_search::search_grip;
 pub use parameters::{CaseParameters, ScissorsParameters, ShearsParameters, TapeParameters, WristParameters};
 pub use scene::{Configuration, ScissorsScene};
 pub use script::{Cutter, Phase};

@@ -1,10 +1,7 @@
 //! The cube in the hand: a palm-down hand that does not move, a cube and a floor. The world frame is the hand frame.
 
-mod touch;
-
-pub use touch::CubeContact;
-
 use crate::collision::Groups;
+use crate::contact::Contact;
 use crate::engine::{Engine, Mount, Surroundings, WorldSnapshot, vector};
 use crate::hand::Hand;
 use crate::parts::{Part, PartKind, Shape};
@@ -69,6 +66,19 @@ impl World {
         self.engine.object_pose(self.cube, time_s)
     }
 
+    /// Where the cube is touched, and the forces on it in the last substep of the last step.
+    #[must_use]
+    pub fn cube_contacts(&self) -> Vec<Contact> {
+        let mut contacts = Vec::new();
+        self.engine.contacts_on(self.cube, &mut contacts);
+        contacts
+    }
+
+    /// Gives the cube a push through its centre, N s.
+    pub fn push_cube(&mut self, impulse_n_s: [f32; 3]) {
+        self.engine.physics.bodies[self.cube].apply_impulse(Vector::from_array(impulse_n_s), true);
+    }
+
     /// Switches the cube's weight on or off: off while the hand closes around it.
     pub fn set_cube_weight(&mut self, on: bool) {
         self.engine.physics.bodies[self.cube].set_gravity_scale(if on { 1.0 } else { 0.0 }, true);
@@ -119,5 +129,41 @@ impl World {
             .collision_groups(groups.object());
         (self.cube, _) = self.engine.physics.insert(body, collider);
         self.engine.show(self.cube, PartKind::Cube, Shape::cuboid([0.0; 3], [half; 3]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{CubeScene, Domain};
+    use bridge::Body;
+
+    /// Contract: the forces on a cube that is held still add up to its weight, and a push changes its velocity by impulse
+    /// over mass.
+    #[test]
+    fn forces_carry_the_cube() {
+        let scene = CubeScene::load("orca_v2").unwrap();
+        let mut body = scene.body(Domain::load("exact").unwrap());
+        body.reset(0).unwrap();
+        let holding_rad = scene.start().holding_rad.clone();
+        let n_ticks = 120;
+        let mut mean_n = [0.0; 3];
+        for _ in 0..n_ticks {
+            body.command(&holding_rad).unwrap();
+            for contact in body.world().cube_contacts() {
+                for (mean, force) in mean_n.iter_mut().zip(contact.force_n) {
+                    *mean += force / n_ticks as f32;
+                }
+            }
+        }
+        let mass_kg = scene.start().cube.mass_kg as f32;
+        let weight_n = 9.81 * mass_kg;
+        for (found_n, expected_n) in mean_n.into_iter().zip([0.0, 0.0, weight_n]) {
+            assert!((found_n - expected_n).abs() < 0.1 * weight_n, "{mean_n:?} N, expected {weight_n} N upwards");
+        }
+
+        let before = body.cube_pose().velocity_m_s;
+        body.push_cube([0.0, 0.008, 0.0]);
+        let gained_m_s = body.cube_pose().velocity_m_s[1] - before[1];
+        assert!((gained_m_s - 0.008 / mass_kg).abs() < 1e-4, "{gained_m_s} m/s");
     }
 }

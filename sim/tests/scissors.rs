@@ -8,7 +8,10 @@ use bridge::{
     Body, BodyError, Environment, Episode, Governor, GovernorConfig, Outcome, Percept, ScissorsObject, TOOL_POSE_LEN,
 };
 use rand::Rng;
-use sim::{PHYSICS_HZ, Phase, SERVO_HZ, ScissorsDomain, ScissorsScene, SimScissors, collect_scissors};
+use sim::{
+    Grip, GripConfig, Hand, PHYSICS_HZ, Phase, SERVO_HZ, ScissorsDomain, ScissorsScene, SimScissors, collect_scissors,
+    search_grip,
+};
 use std::collections::BTreeSet;
 
 fn governor() -> GovernorConfig {
@@ -143,9 +146,33 @@ fn strategies_cut_the_tape() {
         let [grasp_s, cut_s] = ["time_to_grasp_s", "time_to_cut_s"].map(|name| outcome.scalar(name).unwrap());
         assert!(grasp_s < 5.0 && cut_s < 20.0, "{}: {grasp_s} s, {cut_s} s", strategy.name);
     }
-    let episodes = collect_scissors(&scene(), &domain("nominal"), governor(), 40, 1, 2, |_| ()).unwrap();
+    let episodes = collect_scissors(&scene(), &domain("nominal"), governor(), 24, 1, 2, |_| ()).unwrap();
     let n_cut = episodes.iter().filter(|episode| episode.label.outcome.succeeded).count();
-    assert!((18..=32).contains(&n_cut), "{n_cut} of 40 demonstrations cut the tape");
+    assert!((10..=19).contains(&n_cut), "{n_cut} of 24 demonstrations cut the tape");
+}
+
+/// Contract: the fingers reach their places in the loops and point into them; a search for a grip is deterministic, reports
+/// every step and ends in what it reported last, better than where it began.
+#[test]
+fn grips_reach_the_loops() {
+    for grip in scene().grips() {
+        assert!(grip.worst_miss_m() < 0.006 && grip.worst_skew_rad() < 0.8, "{grip:?}");
+    }
+    let hand = Hand::load("orca_v2").unwrap();
+    let start: GripConfig = ron::from_str(
+        "(name: \"middle\", finger: \"middle\", tilt_rad: 0.35, depth_m: 0.085, height_m: 0.036, across_m: 0.059,
+        closed_span_m: 0.042, finger_in_loop_m: 0.024, thumb_in_loop_m: 0.006, sliding_end_m: (0.040, 0.028),
+        finger_seed_rad: [0.0, 1.2, 0.3], thumb_seed_rad: [-0.45, 0.0, 1.0, -0.2], idle_rad: [])",
+    )
+    .unwrap();
+    let mut reported = Vec::new();
+    let found =
+        search_grip(&hand, &start, 0.044, 120, 1, |grip, score_m| reported.push((grip.clone(), score_m))).unwrap();
+    assert_eq!(found, search_grip(&hand, &start, 0.044, 120, 1, |_, _| ()).unwrap());
+    assert_eq!(reported.last().map(|(grip, _)| grip), Some(&found));
+    assert!(reported.windows(2).all(|pair| pair[1].1 < pair[0].1));
+    let miss_m = |config: &GripConfig| Grip::new(&hand, config, 0.044).unwrap().worst_miss_m();
+    assert!(miss_m(&found) < 0.5 * miss_m(&start), "{} m from {} m", miss_m(&found), miss_m(&start));
 }
 
 /// Contract: there are ten configurations of distinct names; the demonstrator cuts the tape in each of them, and each pins

@@ -2,18 +2,15 @@
 
 use super::domain::ScissorsDomain;
 use super::scene::ScissorsScene;
-use super::script::{Cutter, Phase};
+use super::script::Phase;
 use crate::demonstrator::DemonstrationError;
 use crate::schedule::schedule;
 use bridge::random::stream;
 use bridge::{Environment, Episode, GovernorConfig, parallel};
 use rand::RngCore;
 
-/// How long a demonstrator that has given up is still recorded: then a person would stop the episode, s.
-#[must_use]
-pub const fn give_up_after_s() -> f64 {
-    0.5
-}
+/// How long a demonstrator that has given up is still recorded, s: then a person would stop the episode.
+const PATIENCE_S: f64 = 0.5;
 
 /// Records `n_episodes` demonstrations of `scene` in `domain`, each labelled with its strategy. Failures are kept;
 /// [`bridge::Outcome::succeeded`] tells. An episode whose demonstrator gave up is cut there, as by the clock.
@@ -46,13 +43,12 @@ pub fn collect_scissors(
         let mut action = vec![0.0; environment.spec().action_len];
         environment.reset(episode_seed, &mut observation)?;
         let mut episode = Episode::begin(environment.spec(), names[which], episode_seed, &observation);
-        let n_given_up = (give_up_after_s() * f64::from(environment.spec().control_hz)).round() as u32;
-        let mut patience = n_given_up;
+        let mut patience = (PATIENCE_S * f64::from(environment.spec().control_hz)).round() as u32;
         loop {
             cutter.act(environment.governor().percept(), &mut action);
             let step = environment.step(&action, &mut observation)?;
             episode.push(environment.applied_rad(), step.reward, &observation);
-            patience = if has_given_up(&cutter) { patience.saturating_sub(1) } else { n_given_up };
+            patience -= u32::from(cutter.phase() == Phase::GivenUp);
             if step.terminated || step.truncated || patience == 0 {
                 episode.finish(environment.outcome());
                 return Ok(episode);
@@ -60,8 +56,4 @@ pub fn collect_scissors(
         }
     };
     parallel::run(n_episodes, n_threads, play, on_done)
-}
-
-fn has_given_up(cutter: &Cutter) -> bool {
-    cutter.phase() == Phase::GivenUp
 }

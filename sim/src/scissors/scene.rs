@@ -112,6 +112,11 @@ impl ScissorsScene {
         self.strategies.iter().map(|(strategy, _)| strategy)
     }
 
+    /// The grips that the strategies use, in the same order.
+    pub fn grips(&self) -> impl ExactSizeIterator<Item = &Grip> {
+        self.strategies.iter().map(|(_, grip)| &**grip)
+    }
+
     /// The places of case and tape for evaluations.
     #[must_use]
     pub fn configurations(&self) -> &[Configuration] {
@@ -153,28 +158,6 @@ impl ScissorsScene {
             strategy.joint_noise_rad.clear();
             strategy.tool_noise_m = NonNegative::try_from(0.0)?;
         }
-        Ok(self)
-    }
-
-    /// The same scene with strategies as `change` leaves them. Their grips stay those of the file.
-    #[must_use]
-    pub fn with_strategies(mut self, mut change: impl FnMut(&mut Strategy)) -> Self {
-        for (strategy, _) in &mut self.strategies {
-            change(strategy);
-        }
-        self
-    }
-
-    /// The same scene with the strategy called `name` alone.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub fn with_only(mut self, name: &str) -> Result<Self, AssetError> {
-        if !self.strategies.iter().any(|(strategy, _)| strategy.name == name) {
-            let reason = format!("strategies: found none called `{name}`");
-            return Err(AssetError::Inconsistent { source_name: SCENES.source_name(&self.name), reason });
-        }
-        self.strategies.retain(|(strategy, _)| strategy.name == name);
         Ok(self)
     }
 

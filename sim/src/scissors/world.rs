@@ -7,6 +7,7 @@ use super::shears::Shears;
 use super::tape::{Tape, TapeState};
 use super::wrist::{Wrist, WristState, mount};
 use crate::collision::{FingerContacts, Groups};
+use crate::contact::Contact;
 use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
 use crate::hand::Hand;
 use crate::parts::Part;
@@ -110,6 +111,16 @@ impl ScissorsWorld {
     #[must_use]
     pub fn object_pose(&self, object: ScissorsObject, time_s: f64) -> ObjectPose {
         self.engine.object_pose(self.handle(object), time_s)
+    }
+
+    /// Where the scissors are touched, and the forces on them in the last substep of the last step.
+    #[must_use]
+    pub fn scissors_contacts(&self) -> Vec<Contact> {
+        let mut contacts = Vec::new();
+        for half in self.shears.halves {
+            self.engine.contacts_on(half, &mut contacts);
+        }
+        contacts
     }
 
     /// How far the scissors are open, rad.
