@@ -86,7 +86,7 @@ impl Finger {
 
     /// Moves `q_rad` so that the last link does what `wanted` says, within the joint ranges. Returns how far the point
     /// stays from its target, m.
-    pub fn point(&self, q_rad: &mut [f64], wanted: &Pointing) -> f64 {
+    pub fn reach_pointing(&self, q_rad: &mut [f64], wanted: &Pointing) -> f64 {
         let n = self.joints.len();
         let last = n - 1;
         let axis = self.joints[last].link.end_m.normalize_or_zero();

@@ -167,8 +167,8 @@ fn grips_reach_the_loops() {
     .unwrap();
     let mut reported = Vec::new();
     let found =
-        search_grip(&hand, &start, 0.044, 120, 1, |grip, score_m| reported.push((grip.clone(), score_m))).unwrap();
-    assert_eq!(found, search_grip(&hand, &start, 0.044, 120, 1, |_, _| ()).unwrap());
+        search_grip(&hand, &start, 0.044, 50, 1, |grip, score_m| reported.push((grip.clone(), score_m))).unwrap();
+    assert_eq!(found, search_grip(&hand, &start, 0.044, 50, 1, |_, _| ()).unwrap());
     assert_eq!(reported.last().map(|(grip, _)| grip), Some(&found));
     assert!(reported.windows(2).all(|pair| pair[1].1 < pair[0].1));
     let miss_m = |config: &GripConfig| Grip::new(&hand, config, 0.044).unwrap().worst_miss_m();

@@ -159,7 +159,7 @@ impl Grip {
                 direction,
             };
             let mut q_rad: Vec<f64> = seed_rad.iter().map(|q| q.get()).collect();
-            self.worst_miss_m = self.worst_miss_m.max(finger.point(&mut q_rad, &wanted));
+            self.worst_miss_m = self.worst_miss_m.max(finger.reach_pointing(&mut q_rad, &wanted));
             self.worst_skew_rad = self.worst_skew_rad.max(finger.pointing(&q_rad).angle_between(direction));
             posture_rad[finger.first_joint..][..q_rad.len()].copy_from_slice(&q_rad);
         }
