@@ -1,6 +1,6 @@
 //! A hand, real or simulated, with the objects it sees.
 
-use crate::Percept;
+use crate::{Percept, TOOL_POSE_LEN, ToolSpec};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -23,7 +23,8 @@ pub trait Body: Send {
     /// When the body cannot be read.
     fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError>;
 
-    /// Holds `targets_rad` for one servo period. A simulated body lets that time pass before it returns.
+    /// Holds `targets_rad` for one servo period: one value a joint, after the seven of the tool pose if the body has a
+    /// tool. A simulated body lets that time pass before it returns.
     ///
     /// # Errors
     /// When the body cannot be commanded, or has failed.
@@ -37,10 +38,47 @@ pub struct BodySpec {
     pub name: String,
     /// The actuated joints, in the order of every joint array.
     pub joints: Vec<JointSpec>,
+    /// The arm that carries the hand, where one does: its tool pose then comes before the joints in every command.
+    pub tool: Option<ToolSpec>,
     /// Names of the tracked objects, in the order of [`Percept::objects`].
     pub objects: Vec<String>,
+    /// What it can tell besides poses, e.g. `tape_cut`, in the order of [`Percept::signals`].
+    pub signals: Vec<String>,
     /// Servo targets per second.
     pub servo_hz: u32,
+}
+
+impl BodySpec {
+    /// Values of a tool pose in a command: 7, or 0 without a tool.
+    #[must_use]
+    pub const fn tool_len(&self) -> usize {
+        if self.tool.is_some() { TOOL_POSE_LEN } else { 0 }
+    }
+
+    /// Values in a command.
+    #[must_use]
+    pub fn command_len(&self) -> usize {
+        self.tool_len() + self.joints.len()
+    }
+
+    /// Refuses a command of the wrong length or with a number that is not finite.
+    ///
+    /// # Errors
+    /// Then; the error calls the array `quantity`.
+    pub fn check_command(&self, quantity: &'static str, command: &[f32]) -> Result<(), BodyError> {
+        let (found, expected) = (command.len(), self.command_len());
+        if found != expected {
+            return Err(BodyError::WrongLength { body: self.name.clone(), quantity, found, expected });
+        }
+        match command.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(BodyError::NonFinite {
+                body: self.name.clone(),
+                quantity: format!("{quantity}[{index}]"),
+                value: command[index],
+            }),
+        }
+    }
 }
 
 /// One actuated joint.
@@ -84,6 +122,16 @@ pub enum BodyError {
         found: usize,
         /// What it should be.
         expected: usize,
+    },
+    /// A quaternion had no direction.
+    #[error("body {body}: {quantity} is the quaternion {found:?}, expected one of length 1; nothing was commanded")]
+    NoRotation {
+        /// Name of the body.
+        body: String,
+        /// Which one.
+        quantity: &'static str,
+        /// Its components x, y, z, w.
+        found: [f32; 4],
     },
     /// The physics or the hardware behind the body failed.
     #[error("body {body}: {reason}")]

@@ -1,6 +1,8 @@
 //! What the learner sees: Gymnasium's semantics, where `terminated` is not `truncated`.
 
-use crate::{Body, BodyError, BodySpec, Governor, GovernorConfig, Outcome, Task, TaskSpec};
+use crate::{
+    Body, BodyError, BodySpec, Governor, GovernorConfig, JointSpec, Outcome, Task, TaskSpec, ToolPose, ToolSpec,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,13 +17,13 @@ pub trait Environment: Send {
     /// When the body cannot be brought to its start.
     fn reset(&mut self, seed: u64, observation: &mut [f32]) -> Result<(), EnvironmentError>;
 
-    /// Takes one action (joint targets, rad) and writes the next observation.
+    /// Takes one action (joint targets, rad, after the tool pose if the body has a tool) and writes the next observation.
     ///
     /// # Errors
     /// When the action is not finite or has the wrong length (nothing then moves), or when the body fails.
     fn step(&mut self, action_rad: &[f32], observation: &mut [f32]) -> Result<Step, EnvironmentError>;
 
-    /// The action that was really carried out in the last step, after all limits, rad.
+    /// The action that was really carried out in the last step, after all limits; its layout is that of an action.
     fn applied_rad(&self) -> &[f32];
 
     /// What came of the episode so far.
@@ -39,9 +41,9 @@ pub struct EnvironmentSpec {
     pub observation_len: usize,
     /// Values in an action.
     pub action_len: usize,
-    /// Lowest action, rad.
+    /// Lowest action, rad; m and components of a unit quaternion for a tool pose.
     pub action_lower_rad: Vec<f32>,
-    /// Highest action, rad.
+    /// Highest action, rad; m and components of a unit quaternion for a tool pose.
     pub action_upper_rad: Vec<f32>,
     /// Actions per second.
     pub control_hz: u32,
@@ -59,13 +61,17 @@ impl EnvironmentSpec {
         if control_hz == 0 || !servo_hz.is_multiple_of(control_hz) {
             return Err(EnvironmentError::UnevenRates { servo_hz, control_hz });
         }
+        let range = |of_tool: fn(&ToolSpec) -> [f32; 3], quaternion: f32, of_joint: fn(&JointSpec) -> f32| {
+            let pose = body.tool.iter().flat_map(|tool| of_tool(tool).into_iter().chain([quaternion; 4]));
+            pose.chain(body.joints.iter().map(of_joint)).collect()
+        };
         Ok(Self {
             task: task.name.clone(),
             body: body.name.clone(),
             observation_len: task.observation_len,
-            action_len: body.joints.len(),
-            action_lower_rad: body.joints.iter().map(|joint| joint.lower_rad).collect(),
-            action_upper_rad: body.joints.iter().map(|joint| joint.upper_rad).collect(),
+            action_len: body.command_len(),
+            action_lower_rad: range(|tool| tool.lower_m, -1.0, |joint| joint.lower_rad),
+            action_upper_rad: range(|tool| tool.upper_m, 1.0, |joint| joint.upper_rad),
             control_hz,
             horizon_steps: (task.horizon_s * f64::from(control_hz)).round() as u32,
         })
@@ -87,7 +93,7 @@ pub struct Step {
 #[derive(Debug, Error)]
 pub enum EnvironmentError {
     /// An action had a number that is not finite.
-    #[error("environment: action[{index}] is {value}, expected a finite joint target in rad; nothing was commanded")]
+    #[error("environment: action[{index}] is {value}, expected a finite target; nothing was commanded")]
     NonFiniteAction {
         /// Which one.
         index: usize,
@@ -177,6 +183,18 @@ impl<B: Body, T: Task> TaskEnvironment<B, T> {
         &self.task
     }
 
+    /// A straight line between quaternions is no turn: replaces what `wanted_rad` has of one. What is no rotation is left
+    /// for the governor to refuse.
+    fn turn_tool(&mut self, action_rad: &[f32], share: f32) {
+        let has_tool = self.governor.body().spec().tool.is_some();
+        let pose = |values: &[f32]| values.first_chunk().and_then(ToolPose::from_values).filter(|_| has_tool);
+        if let (Some(start), Some(end)) = (pose(&self.start_rad), pose(action_rad))
+            && let Some(wanted) = self.wanted_rad.first_chunk_mut()
+        {
+            *wanted = start.towards(&end, share).values();
+        }
+    }
+
     fn observe(&self, observation: &mut [f32]) -> Result<(), EnvironmentError> {
         check_len("observation", observation.len(), self.spec.observation_len)?;
         self.task.observe(self.governor.percept(), observation);
@@ -215,6 +233,7 @@ impl<B: Body, T: Task> Environment for TaskEnvironment<B, T> {
             for ((wanted, &start), &end) in self.wanted_rad.iter_mut().zip(&self.start_rad).zip(action_rad) {
                 *wanted = start + (end - start) * share;
             }
+            self.turn_tool(action_rad, share);
             if let Err(error) = self.governor.command(&mut self.wanted_rad) {
                 self.ended = true;
                 return Err(error.into());

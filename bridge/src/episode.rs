@@ -11,7 +11,7 @@ pub struct Episode {
     pub label: EpisodeLabel,
     /// (T + 1) x `observation_len`: what was seen before every step, and after the last one.
     pub observations: Vec<f32>,
-    /// T x `action_len`: what was *really applied*, after all limits, rad.
+    /// T x `action_len`: what was *really applied*, after all limits, rad; tool poses, where there are any, in m.
     pub actions_rad: Vec<f32>,
     /// T rewards.
     pub rewards: Vec<f32>,
@@ -130,7 +130,7 @@ impl Episode {
         &self.observations[step_idx * self.label.observation_len..][..self.label.observation_len]
     }
 
-    /// The action applied in step `step_idx`, rad.
+    /// The action applied in step `step_idx`: joints in rad, after the tool pose where there is one.
     #[must_use]
     pub fn action_rad(&self, step_idx: usize) -> &[f32] {
         &self.actions_rad[step_idx * self.label.action_len..][..self.label.action_len]

@@ -1,5 +1,6 @@
 //! What a body perceives, and the little geometry that tasks need of it.
 
+use crate::ToolState;
 use serde::{Deserialize, Serialize};
 
 /// One reading of a body. Joint order is that of the body's spec.
@@ -13,18 +14,22 @@ pub struct Percept {
     pub commanded_rad: Vec<f32>,
     /// Joint efforts, N m.
     pub effort_nm: Vec<f32>,
-    /// Poses of the tracked objects in the palm frame.
+    /// The tool of the arm that carries the hand; none where the palm is fixed.
+    pub tool: Option<ToolState>,
+    /// Poses of the tracked objects, in the palm frame where the palm is fixed, else in the base frame of the arm.
     pub objects: Vec<ObjectPose>,
+    /// What else the body can tell, in the order of its spec.
+    pub signals: Vec<bool>,
 }
 
-/// Pose and velocity of an object in the palm frame (x to the finger tips, y to the thumb side, z out of the back).
+/// Pose and velocity of an object. The palm frame has x to the finger tips, y to the thumb side, z out of the back.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectPose {
     /// When it was measured, s since the reset.
     pub time_s: f64,
     /// Centre, m.
     pub position_m: [f32; 3],
-    /// Unit quaternion x, y, z, w: rotates object coordinates into the palm frame.
+    /// Unit quaternion x, y, z, w: rotates object coordinates into the frame of the pose.
     pub orientation: [f32; 4],
     /// Linear velocity, m/s.
     pub velocity_m_s: [f32; 3],
@@ -43,7 +48,17 @@ impl Percept {
         ];
         let in_joints =
             joints.into_iter().find_map(|(name, values)| find(values).map(|(i, x)| (format!("{name}[{i}]"), x)));
-        in_joints.or_else(|| {
+        let in_tool = || {
+            let tool = self.tool.as_ref()?;
+            let parts: [(&str, &[f32]); 4] = [
+                ("measured", &tool.measured.values()),
+                ("commanded", &tool.commanded.values()),
+                ("force_n", &tool.force_n),
+                ("torque_nm", &tool.torque_nm),
+            ];
+            parts.into_iter().find_map(|(name, values)| find(values).map(|(i, x)| (format!("tool.{name}[{i}]"), x)))
+        };
+        in_joints.or_else(in_tool).or_else(|| {
             self.objects.iter().enumerate().find_map(|(object, pose)| {
                 let parts: [(&str, &[f32]); 4] = [
                     ("position_m", &pose.position_m),
@@ -74,6 +89,12 @@ pub fn rotate(q: [f32; 4], v: [f32; 3]) -> [f32; 3] {
     let once = cross(r, v);
     let twice = cross(r, once);
     std::array::from_fn(|i| v[i] + 2.0 * (w * once[i] + twice[i]))
+}
+
+/// Rotates `v` by the inverse of the unit quaternion `q` (x, y, z, w).
+#[must_use]
+pub fn rotate_back([x, y, z, w]: [f32; 4], v: [f32; 3]) -> [f32; 3] {
+    rotate([-x, -y, -z, w], v)
 }
 
 /// Heading of the object's x axis about the palm's z axis, rad, in -pi..pi.

@@ -24,7 +24,9 @@ fn spec() -> BodySpec {
     BodySpec {
         name: "fake".into(),
         joints: vec![joint("a", -1.0, 1.0), joint("b", 0.0, 2.0)],
+        tool: None,
         objects: vec!["cube".into()],
+        signals: Vec::new(),
         servo_hz: 60,
     }
 }

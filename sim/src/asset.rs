@@ -48,7 +48,7 @@ macro_rules! shelf {
 }
 
 pub(crate) const HANDS: Shelf = shelf!("hand", "hands", ["orca_v2", "reference16"]);
-pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16"]);
+pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16", "scissors_orca_v2"]);
 pub(crate) const GAITS: Shelf = shelf!(
     "gait",
     "gaits",
@@ -64,6 +64,12 @@ pub(crate) const GAITS: Shelf = shelf!(
 );
 pub(crate) const DOMAINS: Shelf =
     shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);
+
+pub(crate) const SCISSORS_DOMAINS: Shelf = shelf!(
+    "domain of the scissors",
+    "domains",
+    ["scissors_exact", "scissors_nominal", "scissors_randomised", "scissors_shifted"]
+);
 
 impl Shelf {
     /// All names, in order.

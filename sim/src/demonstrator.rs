@@ -7,7 +7,8 @@ use crate::asset::AssetError;
 use crate::domain::Domain;
 use crate::gait::{FingerGait, Gait};
 use crate::gait_table::GaitTable;
-use crate::scene::{CubeScene, Demonstration};
+use crate::scene::CubeScene;
+use crate::schedule::schedule;
 use bridge::number::{Finite, NumberError, Positive, UnitInterval};
 use bridge::parallel;
 use bridge::random::{Rng, stream};
@@ -23,14 +24,14 @@ const NOISE_ADDED: f64 = 0.6;
 /// Demonstrations could not be collected.
 #[derive(Debug, Error)]
 pub enum DemonstrationError {
-    /// The scene has no gaits to play.
-    #[error("scene {scene}: demonstrations: found none, expected at least one gait")]
+    /// The scene has nothing to play.
+    #[error("scene {scene}: demonstrations: found none, expected at least one gait or strategy")]
     NoGaits {
         /// Name of the scene.
         scene: String,
     },
-    /// A perturbed gait left what its fields allow.
-    #[error("a perturbed gait is not one any more: {0}")]
+    /// A gait or grip that was varied left what its fields allow.
+    #[error("a gait or grip that was varied is not one any more: {0}")]
     Perturbation(#[from] NumberError),
     /// A gait does not fit the hand.
     #[error(transparent)]
@@ -94,9 +95,13 @@ pub fn collect(
     seed: u64,
     n_threads: usize,
 ) -> Result<Vec<Episode>, DemonstrationError> {
-    let schedule = schedule(scene, n_episodes)?;
+    let shares: Vec<f64> =
+        scene.demonstrations().iter().map(|demonstration| demonstration.config.share.get()).collect();
+    let schedule = schedule(&shares, n_episodes);
     let play = |index: usize| {
-        let (demonstration, turn) = schedule[index];
+        let no_gaits = || DemonstrationError::NoGaits { scene: scene.name().to_owned() };
+        let &(which, turn) = schedule.get(index).ok_or_else(no_gaits)?;
+        let demonstration = &scene.demonstrations()[which];
         let config = &demonstration.config;
         let mut rng = stream(seed, "demonstration", index as u64);
         let episode_seed = rng.next_u64();
@@ -129,24 +134,6 @@ fn record(
             return Ok(episode);
         }
     }
-}
-
-/// Which gait each episode plays, and for the how many-th time: always the one that is furthest behind its share.
-fn schedule(scene: &CubeScene, n_episodes: usize) -> Result<Vec<(&Demonstration, usize)>, DemonstrationError> {
-    let demonstrations = scene.demonstrations();
-    let total: f64 = demonstrations.iter().map(|demonstration| demonstration.config.share.get()).sum();
-    let mut played = vec![0usize; demonstrations.len()];
-    (0..n_episodes)
-        .map(|index| {
-            let behind = |which: usize| {
-                demonstrations[which].config.share.get() / total * (index + 1) as f64 - played[which] as f64
-            };
-            let next = (0..demonstrations.len()).max_by(|&a, &b| behind(a).total_cmp(&behind(b)).then(b.cmp(&a)));
-            let next = next.ok_or_else(|| DemonstrationError::NoGaits { scene: scene.name().to_owned() })?;
-            played[next] += 1;
-            Ok((&demonstrations[next], played[next] - 1))
-        })
-        .collect()
 }
 
 /// A gait near `gait`: normal perturbations with the deviations below, times `scale`.

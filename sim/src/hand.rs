@@ -108,6 +108,15 @@ pub struct Motor {
     pub max_rate_rad_s: f64,
 }
 
+impl Motor {
+    /// Torque at a distance `error_rad` from the target, with the stiffness scaled by `gain_scale`, N m.
+    #[must_use]
+    pub fn effort_nm(&self, gain_scale: f64, error_rad: f32, velocity_rad_s: f32) -> f32 {
+        let (stiffness_nm_rad, max_nm) = ((self.stiffness_nm_rad * gain_scale) as f32, self.max_effort_nm as f32);
+        (stiffness_nm_rad * error_rad - self.damping_nm_s_rad as f32 * velocity_rad_s).clamp(-max_nm, max_nm)
+    }
+}
+
 impl Hand {
     /// Names of all hands.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -152,6 +161,13 @@ impl Hand {
             max_effort_nm: self.motor.max_effort_nm as f32,
             stiffness_nm_rad: self.motor.stiffness_nm_rad as f32,
         });
-        BodySpec { name: self.name.clone(), joints: joints.collect(), objects, servo_hz }
+        BodySpec {
+            name: self.name.clone(),
+            joints: joints.collect(),
+            tool: None,
+            objects,
+            signals: Vec::new(),
+            servo_hz,
+        }
     }
 }

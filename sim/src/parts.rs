@@ -28,6 +28,17 @@ pub enum PartKind {
     },
     /// The cube.
     Cube,
+    /// A half of the scissors.
+    Scissors {
+        /// 0 for the one that the finger moves, 1 for the thumb's.
+        half: usize,
+    },
+    /// The case of the scissors.
+    Case,
+    /// A post that holds the tape.
+    Post,
+    /// A piece of the tape.
+    Tape,
 }
 
 /// A shape in the frame of its body, m.

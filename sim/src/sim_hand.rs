@@ -3,18 +3,17 @@
 use crate::collision::FingerContacts;
 use crate::delay::{CommandDelay, follow_with_play};
 use crate::domain::{Domain, EpisodeDraw};
+use crate::engine::{PHYSICS_HZ, Surroundings, WorldSnapshot};
 use crate::hand::Hand;
-use crate::world::{Cube, PHYSICS_HZ, Surroundings, World, WorldSnapshot};
+use crate::sensors::{disturb, normals};
+use crate::world::{Cube, World};
 use bridge::random::{Rng, stream};
 use bridge::{Body, BodyError, BodySpec, ObjectPose, Percept};
-use rand::Rng as _;
-use rand_distr::StandardNormal;
-use rapier3d::prelude::{Rotation, Vector};
 use std::sync::Arc;
 
 /// Commands per second.
 pub const SERVO_HZ: u32 = 60;
-const STEPS_PER_COMMAND: u32 = PHYSICS_HZ / SERVO_HZ;
+pub(crate) const STEPS_PER_COMMAND: u32 = PHYSICS_HZ / SERVO_HZ;
 
 /// How long the hand takes to close around the cube, s.
 const CLOSE_S: f64 = 0.4;
@@ -190,15 +189,7 @@ impl Body for SimHand {
     }
 
     fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
-        let expected = self.spec.joints.len();
-        if targets_rad.len() != expected {
-            let (body, found) = (self.spec.name.clone(), targets_rad.len());
-            return Err(BodyError::WrongLength { body, quantity: "targets_rad", found, expected });
-        }
-        if let Some(joint) = targets_rad.iter().position(|x| !x.is_finite()) {
-            let (body, quantity) = (self.spec.name.clone(), format!("targets_rad[{joint}]"));
-            return Err(BodyError::NonFinite { body, quantity, value: targets_rad[joint] });
-        }
+        self.spec.check_command("targets_rad", targets_rad)?;
         self.advance(targets_rad)
     }
 }
@@ -254,33 +245,18 @@ impl Episode {
         percept.measured_rad.resize(n_joints, 0.0);
         percept.effort_nm.resize(n_joints, 0.0);
         self.world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
-        let stiffness_nm_rad = (hand.motor.stiffness_nm_rad * self.draw.motor_gain_scale) as f32;
-        let (damping_nm_s_rad, max_effort_nm) = (hand.motor.damping_nm_s_rad as f32, hand.motor.max_effort_nm as f32);
-        for ((effort, &q), &target) in
-            percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad)
-        {
-            let velocity_rad_s = *effort;
-            let wanted_nm = stiffness_nm_rad * (target - q) - damping_nm_s_rad * velocity_rad_s;
-            *effort = wanted_nm.clamp(-max_effort_nm, max_effort_nm);
+        let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad);
+        for ((effort, &q), &target) in efforts {
+            *effort = hand.motor.effort_nm(self.draw.motor_gain_scale, target - q, *effort);
         }
 
-        let noise = &mut self.state.noise;
-        let mut normal = |deviation: f32| deviation * noise.sample::<f32, _>(StandardNormal);
+        let mut normal = normals(&mut self.state.noise);
         for q in &mut percept.measured_rad {
             *q += normal(domain.joint_noise_rad.f32());
         }
         percept.commanded_rad.clone_from(&self.state.commanded_rad);
-
         let mut cube = self.world.cube_pose(percept.time_s);
-        for x in &mut cube.position_m {
-            *x += normal(domain.pose_noise.position_m.f32());
-        }
-        let turn = Vector::from_array(std::array::from_fn(|_| normal(domain.pose_noise.orientation_rad.f32())));
-        cube.orientation =
-            (Rotation::from_scaled_axis(turn) * Rotation::from_array(cube.orientation)).normalize().into();
-        for w in &mut cube.angular_velocity_rad_s {
-            *w += normal(domain.pose_noise.angular_velocity_rad_s.f32());
-        }
+        disturb(&mut cube, &domain.pose_noise, &mut normal);
         percept.objects.clear();
         percept.objects.push(cube);
     }

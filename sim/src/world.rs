@@ -1,39 +1,16 @@
-//! The physics: a palm-down hand, a cube and a floor in Rapier. The world frame is the hand frame.
-//!
-//! Every finger is a multibody of its own on its own fixed root: dense multibody solvers cost n^2..n^3 in the joints of
-//! one tree, and five small trees are 2.5 times as fast as one. The settings below are measured: with Rapier's default of
-//! 4 x 1 iterations a grasped cube slips 16 mm and tilts 51 degrees in 9 s, with 2 x 4 it slips less than 1 mm.
+//! The cube in the hand: a palm-down hand that does not move, a cube and a floor. The world frame is the hand frame.
 
-mod touch;
-
-pub use touch::CubeContact;
-
-use crate::collision::{FingerContacts, Groups};
-use crate::hand::{Finger, Hand};
+use crate::collision::Groups;
+use crate::contact::Contact;
+use crate::engine::{Engine, Mount, Surroundings, WorldSnapshot, vector};
+use crate::hand::Hand;
 use crate::parts::{Part, PartKind, Shape};
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
-use rapier3d::prelude::{
-    BroadPhaseBvh, ColliderBuilder, ColliderSet, FrictionModel, ImpulseJointSet, InteractionGroups, IslandManager,
-    JointAxis, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase, PhysicsWorld, Pose,
-    RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SpringCoefficients, Vector,
-};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use rapier3d::prelude::{ColliderBuilder, Pose, RigidBodyBuilder, RigidBodyHandle, Rotation, Vector};
 
-/// Physics steps per second.
-pub const PHYSICS_HZ: u32 = 240;
-
-/// Substeps. Each one recomputes kinematics and mass matrices: the cost is linear in them. 1 turns the gaits differently.
-const SOLVER_ITERATIONS: usize = 2;
-/// Cheap (+18 % for 1 -> 4), and what keeps a grasp from creeping.
-const PGS_ITERATIONS: usize = 4;
-/// Typical size of an object, m: scales slop and prediction distance, which are made for metre-sized worlds.
-const LENGTH_UNIT_M: f32 = 0.1;
-/// Natural frequency (Hz) and damping ratio of contacts.
-const CONTACT_SOFTNESS: (f32, f32) = (60.0, 5.0);
-const GRAVITY_M_S2: f32 = 9.81;
+/// How far below the hand the floor is, m.
 const FLOOR_DEPTH_M: f32 = 0.30;
-const FLOOR_FRICTION: f32 = 0.8;
 
 /// The cube as it is put into the hand.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,278 +25,98 @@ pub struct Cube {
     pub yaw_rad: f64,
 }
 
-/// What a world is made with, besides its hand and cube.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Surroundings {
-    /// Coulomb friction of hand and cube.
-    pub friction: f64,
-    /// Stiffness of the motors over the hand's.
-    pub motor_gain_scale: f64,
-    /// Which finger parts touch those of other fingers.
-    pub finger_contacts: FingerContacts,
-}
-
 /// A hand with a cube.
 pub struct World {
-    physics: PhysicsWorld,
-    joints: Vec<MultibodyJointHandle>,
+    engine: Engine,
     cube: RigidBodyHandle,
-    parts: Vec<(RigidBodyHandle, Part)>,
-}
-
-/// Everything that changes while a world is stepped.
-#[derive(Clone)]
-pub struct WorldSnapshot {
-    islands: IslandManager,
-    broad_phase: BroadPhaseBvh,
-    narrow_phase: NarrowPhase,
-    bodies: RigidBodySet,
-    colliders: ColliderSet,
-    impulse_joints: ImpulseJointSet,
-    multibody_joints: MultibodyJointSet,
 }
 
 impl World {
     /// Builds the world with the hand at joint positions `q_rad`, which its motors hold.
     #[must_use]
     pub fn new(hand: &Hand, q_rad: &[f32], cube: &Cube, surroundings: &Surroundings) -> Self {
-        let mut world = Self {
-            physics: empty_world(),
-            joints: Vec::with_capacity(hand.n_joints()),
-            cube: RigidBodyHandle::invalid(),
-            parts: Vec::new(),
-        };
-        let groups = Groups::new(surroundings.finger_contacts);
-        let friction = surroundings.friction as f32;
-        world.insert_floor(groups);
-        world.insert_palm(hand, groups, friction);
-        for (index, finger) in hand.fingers.iter().enumerate() {
-            let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
-            world.insert_finger(hand, index, finger, q_rad, groups, surroundings);
-        }
-        world.insert_cube(cube, groups, friction);
+        let engine = Engine::new(hand, q_rad, Mount::Fixed, -FLOOR_DEPTH_M, surroundings);
+        let mut world = Self { engine, cube: RigidBodyHandle::invalid() };
+        world.insert_cube(cube, Groups::new(surroundings.finger_contacts), surroundings.friction as f32);
         world
     }
 
-    /// Lets 1 / [`PHYSICS_HZ`] s pass.
+    /// Lets 1 / [`crate::PHYSICS_HZ`] s pass.
     ///
     /// # Errors
     /// When a body stops being finite: Rapier then panics (in a multibody) or freezes it (any other). The world must be
     /// built anew.
     pub fn step(&mut self) -> Result<(), String> {
-        catch_unwind(AssertUnwindSafe(|| self.physics.step())).map_err(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            format!("the physics solver panicked: {}", text.unwrap_or("no message"))
-        })?;
-        let frozen = self.physics.quarantine();
-        let (n_bodies, n_colliders) = (frozen.bodies().len(), frozen.colliders().len());
-        if n_bodies + n_colliders > 0 {
-            return Err(format!("{n_bodies} bodies and {n_colliders} shapes stopped being finite"));
-        }
-        Ok(())
+        self.engine.step()
     }
 
     /// Sets what the motors hold, rad.
     pub fn set_targets(&mut self, targets_rad: &[f32]) {
-        for (&joint, &target_rad) in self.joints.iter().zip(targets_rad) {
-            if let Some((multibody, link)) = self.physics.multibody_joints.get_mut(joint)
-                && let Some(link) = multibody.link_mut(link)
-            {
-                link.joint.data.motors[JointAxis::AngX as usize].target_pos = target_rad;
-            }
-        }
+        self.engine.set_targets(targets_rad);
     }
 
     /// Reads joint positions (rad) and velocities (rad/s).
     pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
-        let read = positions_rad.iter_mut().zip(velocities_rad_s);
-        for (&joint, (position_rad, velocity_rad_s)) in self.joints.iter().zip(read) {
-            if let Some((multibody, link)) = self.physics.multibody_joints.get(joint)
-                && let Some(link) = multibody.link(link)
-            {
-                *position_rad = link.joint.coords()[JointAxis::AngX as usize];
-                *velocity_rad_s = multibody.joint_velocity(link)[0];
-            }
-        }
+        self.engine.read_joints(positions_rad, velocities_rad_s);
     }
 
     /// Pose and velocity of the cube, at `time_s`.
     #[must_use]
     pub fn cube_pose(&self, time_s: f64) -> ObjectPose {
-        let cube = &self.physics.bodies[self.cube];
-        ObjectPose {
-            time_s,
-            position_m: cube.translation().into(),
-            orientation: (*cube.rotation()).into(),
-            velocity_m_s: cube.linvel().into(),
-            angular_velocity_rad_s: cube.angvel().into(),
-        }
+        self.engine.object_pose(self.cube, time_s)
+    }
+
+    /// Where the cube is touched, and the forces on it in the last substep of the last step.
+    #[must_use]
+    pub fn cube_contacts(&self) -> Vec<Contact> {
+        let mut contacts = Vec::new();
+        self.engine.contacts_on(self.cube, &mut contacts);
+        contacts
+    }
+
+    /// Gives the cube a push through its centre, N s.
+    pub fn push_cube(&mut self, impulse_n_s: [f32; 3]) {
+        self.engine.physics.bodies[self.cube].apply_impulse(Vector::from_array(impulse_n_s), true);
     }
 
     /// Switches the cube's weight on or off: off while the hand closes around it.
     pub fn set_cube_weight(&mut self, on: bool) {
-        self.physics.bodies[self.cube].set_gravity_scale(if on { 1.0 } else { 0.0 }, true);
+        self.engine.physics.bodies[self.cube].set_gravity_scale(if on { 1.0 } else { 0.0 }, true);
     }
 
     /// Whether every body is where a number says.
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        self.physics.bodies.iter().all(|(_, body)| {
-            body.translation().is_finite()
-                && body.rotation().is_finite()
-                && body.linvel().is_finite()
-                && body.angvel().is_finite()
-        })
+        self.engine.is_finite()
     }
 
     /// Shapes of everything, in the order of [`World::part_pose`].
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
-        self.parts.iter().map(|(_, part)| part)
+        self.engine.parts()
     }
 
     /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
     #[must_use]
     pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
-        let body = &self.physics.bodies[self.parts[index].0];
-        (body.translation().into(), (*body.rotation()).into())
+        self.engine.part_pose(index)
     }
 
     /// Number of collider pairs that touch.
     #[must_use]
     pub fn n_contacts(&self) -> usize {
-        self.physics.contact_pairs().filter(|pair| pair.has_any_active_contact()).count()
+        self.engine.n_contacts()
     }
 
     /// Copies everything that changes.
     #[must_use]
     pub fn snapshot(&self) -> WorldSnapshot {
-        let physics = &self.physics;
-        WorldSnapshot {
-            islands: physics.islands.clone(),
-            broad_phase: physics.broad_phase.clone(),
-            narrow_phase: physics.narrow_phase.clone(),
-            bodies: physics.bodies.clone(),
-            colliders: physics.colliders.clone(),
-            impulse_joints: physics.impulse_joints.clone(),
-            multibody_joints: physics.multibody_joints.clone(),
-        }
+        self.engine.snapshot()
     }
 
     /// Goes back to `snapshot`, which was taken of this world or of one built alike: from here on the same targets lead
     /// to the same bits.
     pub fn restore(&mut self, snapshot: &WorldSnapshot) {
-        let physics = &mut self.physics;
-        physics.islands.clone_from(&snapshot.islands);
-        physics.broad_phase.clone_from(&snapshot.broad_phase);
-        physics.narrow_phase.clone_from(&snapshot.narrow_phase);
-        physics.bodies.clone_from(&snapshot.bodies);
-        physics.colliders.clone_from(&snapshot.colliders);
-        physics.impulse_joints.clone_from(&snapshot.impulse_joints);
-        physics.multibody_joints.clone_from(&snapshot.multibody_joints);
-    }
-
-    fn insert_floor(&mut self, groups: Groups) {
-        let half = Vector::new(0.5, 0.5, 0.05);
-        let center = Vector::new(0.0, 0.0, -FLOOR_DEPTH_M - half.z);
-        let collider = ColliderBuilder::cuboid(half.x, half.y, half.z).collision_groups(groups.object());
-        let (floor, _) =
-            self.physics.insert(RigidBodyBuilder::fixed().translation(center), collider.friction(FLOOR_FRICTION));
-        self.parts.push((floor, Part { kind: PartKind::Floor, shape: Shape::cuboid([0.0; 3], half.into()) }));
-    }
-
-    fn insert_palm(&mut self, hand: &Hand, groups: Groups, friction: f32) {
-        let palm = self.physics.insert_body(RigidBodyBuilder::fixed());
-        for part in &hand.palm {
-            let (center, half) = (vector(part.center_m), vector(part.half_extents_m));
-            let collider = ColliderBuilder::cuboid(half.x, half.y, half.z)
-                .translation(center)
-                .collision_groups(groups.palm())
-                .friction(friction);
-            self.physics.insert_collider(collider, Some(palm));
-            self.parts.push((palm, Part { kind: PartKind::Palm, shape: Shape::cuboid(center.into(), half.into()) }));
-        }
-    }
-
-    fn insert_finger(
-        &mut self,
-        hand: &Hand,
-        index: usize,
-        finger: &Finger,
-        q_rad: &[f32],
-        groups: Groups,
-        surroundings: &Surroundings,
-    ) {
-        let friction = surroundings.friction as f32;
-        let motor = &hand.motor;
-        let stiffness_nm_rad = (motor.stiffness_nm_rad * surroundings.motor_gain_scale) as f32;
-        let n_joints = finger.joints.len();
-        let mut parent = self.physics.insert_body(RigidBodyBuilder::fixed());
-        let mut pose = Pose::identity();
-        for (link_index, (joint, &q)) in finger.joints.iter().zip(q_rad).enumerate() {
-            let (axis, offset) = (vector(joint.axis), vector(joint.offset_m));
-            let is_distal = link_index + 1 == n_joints;
-            pose = pose * Pose::from_translation(offset) * Pose::from_rotation(Rotation::from_axis_angle(axis, q));
-            let body = self
-                .physics
-                .insert_body(RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false));
-
-            let link = &joint.link;
-            let (end, radius) = (vector(link.end_m), link.radius_m as f32);
-            let capsule = if link.end_m.length() > 0.0 {
-                ColliderBuilder::capsule_from_endpoints(Vector::ZERO, end, radius)
-            } else {
-                ColliderBuilder::ball(radius)
-            };
-            let link_groups = match (link.collides, is_distal) {
-                (false, _) => InteractionGroups::none(),
-                (true, false) => groups.proximal(index),
-                (true, true) => groups.distal(index),
-            };
-            let capsule = capsule.mass(link.mass_kg as f32).friction(friction).collision_groups(link_groups);
-            self.physics.insert_collider(capsule, Some(body));
-            let shape = Shape::Capsule { start_m: [0.0; 3], end_m: end.into(), radius_m: radius };
-            self.parts.push((body, Part { kind: PartKind::Link { finger: index }, shape }));
-            if is_distal {
-                let (center, radius) = (vector(finger.tip.center_m), finger.tip.radius_m as f32);
-                let tip = ColliderBuilder::ball(radius)
-                    .translation(center)
-                    .mass(finger.tip.mass_kg as f32)
-                    .friction(friction)
-                    .collision_groups(groups.distal(index));
-                self.physics.insert_collider(tip, Some(body));
-                let shape = Shape::Ball { center_m: center.into(), radius_m: radius };
-                self.parts.push((body, Part { kind: PartKind::Tip { finger: index }, shape }));
-            }
-
-            let revolute = RevoluteJointBuilder::new(axis)
-                .local_anchor1(offset)
-                .local_anchor2(Vector::ZERO)
-                .limits([joint.lower_rad as f32, joint.upper_rad as f32])
-                .contacts_enabled(false)
-                .motor_model(MotorModel::ForceBased)
-                .motor_position(q, stiffness_nm_rad, motor.damping_nm_s_rad as f32)
-                .motor_max_force(motor.max_effort_nm as f32);
-            self.joints.extend(self.physics.insert_multibody_joint(parent, body, revolute));
-            parent = body;
-        }
-        self.settle_multibody(hand, q_rad);
-    }
-
-    /// Gives the multibody that was inserted last its joint positions (it starts at zero, wherever its bodies are), and
-    /// its damping and armature (without armature, links of 20 g lose a cube of 80 g; Rapier's own default damping of
-    /// 0.1 N m s/rad would hold a finger like honey).
-    fn settle_multibody(&mut self, hand: &Hand, q_rad: &[f32]) {
-        let Some(&last) = self.joints.last() else { return };
-        let Some((multibody, _)) = self.physics.multibody_joints.get_mut(last) else { return };
-        let bodies = &mut self.physics.bodies;
-        multibody.set_self_contacts_enabled(false);
-        // A fixed root counts six degrees of freedom until the first forward kinematics.
-        multibody.forward_kinematics(bodies, true);
-        multibody.apply_displacements(q_rad);
-        multibody.forward_kinematics(bodies, false);
-        multibody.update_rigid_bodies(bodies, false);
-        multibody.damping_mut().fill(hand.joint_damping_nm_s_rad as f32);
-        multibody.armature_mut().fill(hand.armature_kg_m2 as f32);
+        self.engine.restore(snapshot);
     }
 
     fn insert_cube(&mut self, cube: &Cube, groups: Groups, friction: f32) {
@@ -330,28 +127,43 @@ impl World {
             .mass(cube.mass_kg as f32)
             .friction(friction)
             .collision_groups(groups.object());
-        (self.cube, _) = self.physics.insert(body, collider);
-        self.parts.push((self.cube, Part { kind: PartKind::Cube, shape: Shape::cuboid([0.0; 3], [half; 3]) }));
+        (self.cube, _) = self.engine.physics.insert(body, collider);
+        self.engine.show(self.cube, PartKind::Cube, Shape::cuboid([0.0; 3], [half; 3]));
     }
 }
 
-fn empty_world() -> PhysicsWorld {
-    let mut world = PhysicsWorld::new();
-    world.gravity = Vector::new(0.0, 0.0, -GRAVITY_M_S2);
-    let parameters = &mut world.integration_parameters;
-    parameters.dt = 1.0 / PHYSICS_HZ as f32;
-    parameters.num_solver_iterations = SOLVER_ITERATIONS;
-    parameters.num_internal_pgs_iterations = PGS_ITERATIONS;
-    parameters.length_unit = LENGTH_UNIT_M;
-    parameters.contact_softness = SpringCoefficients::new(CONTACT_SOFTNESS.0, CONTACT_SOFTNESS.1);
-    parameters.static_contact_softness = parameters.contact_softness;
-    // Its distance of 0.05 m is the whole cube: contact points would be stale.
-    parameters.contact_recycling = false;
-    parameters.friction_model = FrictionModel::Coulomb;
-    parameters.max_ccd_substeps = 0;
-    world
-}
+#[cfg(test)]
+mod tests {
+    use crate::{CubeScene, Domain};
+    use bridge::Body;
 
-fn vector(v: DVec3) -> Vector {
-    Vector::new(v.x as f32, v.y as f32, v.z as f32)
+    /// Contract: the forces on a cube that is held still add up to its weight, and a push changes its velocity by impulse
+    /// over mass.
+    #[test]
+    fn forces_carry_the_cube() {
+        let scene = CubeScene::load("orca_v2").unwrap();
+        let mut body = scene.body(Domain::load("exact").unwrap());
+        body.reset(0).unwrap();
+        let holding_rad = scene.start().holding_rad.clone();
+        let n_ticks = 120;
+        let mut mean_n = [0.0; 3];
+        for _ in 0..n_ticks {
+            body.command(&holding_rad).unwrap();
+            for contact in body.world().cube_contacts() {
+                for (mean, force) in mean_n.iter_mut().zip(contact.force_n) {
+                    *mean += force / n_ticks as f32;
+                }
+            }
+        }
+        let mass_kg = scene.start().cube.mass_kg as f32;
+        let weight_n = 9.81 * mass_kg;
+        for (found_n, expected_n) in mean_n.into_iter().zip([0.0, 0.0, weight_n]) {
+            assert!((found_n - expected_n).abs() < 0.1 * weight_n, "{mean_n:?} N, expected {weight_n} N upwards");
+        }
+
+        let before = body.cube_pose().velocity_m_s;
+        body.push_cube([0.0, 0.008, 0.0]);
+        let gained_m_s = body.cube_pose().velocity_m_s[1] - before[1];
+        assert!((gained_m_s - 0.008 / mass_kg).abs() < 1e-4, "{gained_m_s} m/s");
+    }
 }

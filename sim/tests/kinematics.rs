@@ -1,6 +1,7 @@
 //! The hands as data: geometry, kinematics, and what is refused.
 
-use rapier3d::glamx::DVec3;
+use rapier3d::glamx::{DQuat, DVec3};
+use sim::kinematics::Pointing;
 use sim::{Cube, FingerContacts, Hand, PartKind, Surroundings, World};
 
 /// The published table of the ORCA v2 hand (mm, table frame: x to the pinky, y palmar, z to the finger tips).
@@ -114,6 +115,32 @@ fn inverse_kinematics_reaches() {
                 for (&q, joint) in q_rad.iter().zip(&finger.joints) {
                     assert!((joint.lower_rad..=joint.upper_rad).contains(&q), "{}: {q} rad", joint.name);
                 }
+            }
+        }
+    }
+}
+
+/// Contract: a point of the last link reaches its place and the link points as it can, from a posture nearby, in the joint
+/// ranges; a direction that it cannot have does not keep the point from its place.
+#[test]
+fn links_reach_and_point() {
+    let hand = Hand::load("orca_v2").unwrap();
+    for finger in &hand.fingers {
+        let goal_rad: Vec<f64> = finger.joints.iter().map(|j| 0.55 * (j.lower_rad + j.upper_rad)).collect();
+        let (last, along_m) = (finger.joints.len() - 1, 0.015);
+        let bone = finger.joints[last].link.end_m.normalize();
+        let target_m = finger.point_m(&goal_rad, last, bone * along_m);
+        let skew = DQuat::from_rotation_z(0.4);
+        for (direction, most_skew_rad) in [(finger.pointing(&goal_rad), 0.02), (skew * finger.pointing(&goal_rad), 0.6)]
+        {
+            let mut q_rad: Vec<f64> = goal_rad.iter().map(|q| q - 0.15).collect();
+            let miss_m = finger.reach_pointing(&mut q_rad, &Pointing { along_m, target_m, direction });
+            let found_m = (finger.point_m(&q_rad, last, bone * along_m) - target_m).length();
+            assert!((found_m - miss_m).abs() < 1e-12 && miss_m < 5e-4, "{}: {miss_m} m off", finger.name);
+            let skew_rad = finger.pointing(&q_rad).angle_between(direction);
+            assert!(skew_rad < most_skew_rad, "{}: {skew_rad} rad off", finger.name);
+            for (&q, joint) in q_rad.iter().zip(&finger.joints) {
+                assert!((joint.lower_rad..=joint.upper_rad).contains(&q), "{}: {q} rad", joint.name);
             }
         }
     }

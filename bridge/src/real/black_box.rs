@@ -56,17 +56,19 @@ impl BlackBox {
     /// An empty ring for the body of `spec`, with all the memory that it will use.
     #[must_use]
     pub fn new(spec: &BodySpec) -> Self {
-        let n_joints = spec.joints.len();
+        let (n_joints, command_len) = (spec.joints.len(), spec.command_len());
         let row = || FaultRow {
             at_s: 0.0,
-            wanted_rad: Vec::with_capacity(n_joints),
-            applied_rad: Vec::with_capacity(n_joints),
+            wanted_rad: Vec::with_capacity(command_len),
+            applied_rad: Vec::with_capacity(command_len),
             percept: Percept {
                 time_s: 0.0,
                 measured_rad: Vec::with_capacity(n_joints),
                 commanded_rad: Vec::with_capacity(n_joints),
                 effort_nm: Vec::with_capacity(n_joints),
+                tool: None,
                 objects: Vec::with_capacity(spec.objects.len()),
+                signals: Vec::with_capacity(spec.signals.len()),
             },
         };
         Self { rows: std::iter::repeat_with(row).take(N_PAIRS).collect(), next: 0, len: 0 }
@@ -82,7 +84,9 @@ impl BlackBox {
         refill(&mut row.percept.measured_rad, &percept.measured_rad);
         refill(&mut row.percept.commanded_rad, &percept.commanded_rad);
         refill(&mut row.percept.effort_nm, &percept.effort_nm);
+        row.percept.tool = percept.tool;
         refill(&mut row.percept.objects, &percept.objects);
+        refill(&mut row.percept.signals, &percept.signals);
         self.next = (self.next + 1) % N_PAIRS;
         self.len = (self.len + 1).min(N_PAIRS);
     }
@@ -152,7 +156,14 @@ mod tests {
             max_effort_nm: 1.0,
             stiffness_nm_rad: 1.0,
         };
-        let spec = BodySpec { name: "fake".into(), joints: vec![joint], objects: vec![], servo_hz: 100 };
+        let spec = BodySpec {
+            name: "fake".into(),
+            joints: vec![joint],
+            tool: None,
+            objects: vec![],
+            signals: vec![],
+            servo_hz: 100,
+        };
         let mut black_box = BlackBox::new(&spec);
         assert_eq!(black_box.rows().len(), 0);
         for tick in 0..250 {

@@ -179,7 +179,14 @@ mod tests {
             max_effort_nm: 0.3,
             stiffness_nm_rad: 2.0,
         };
-        BodySpec { name: "fake".into(), joints: vec![joint("a"), joint("b")], objects: vec![], servo_hz: 100 }
+        BodySpec {
+            name: "fake".into(),
+            joints: vec![joint("a"), joint("b")],
+            tool: None,
+            objects: vec![],
+            signals: vec![],
+            servo_hz: 100,
+        }
     }
 
     fn bounds(widened: &str) -> Result<Bounds, Box<dyn std::error::Error>> {

@@ -64,7 +64,14 @@ pub fn spec() -> BodySpec {
         max_effort_nm: 0.33,
         stiffness_nm_rad: 3.0,
     });
-    BodySpec { name: "orca_v2".into(), joints: joints.to_vec(), objects: Vec::new(), servo_hz: HZ }
+    BodySpec {
+        name: "orca_v2".into(),
+        joints: joints.to_vec(),
+        tool: None,
+        objects: Vec::new(),
+        signals: Vec::new(),
+        servo_hz: HZ,
+    }
 }
 
 pub fn driver_config() -> Result<HandDriverConfig, Box<dyn Error>> {

@@ -61,7 +61,14 @@ pub fn spec() -> BodySpec {
         max_effort_nm: 0.3,
         stiffness_nm_rad: 3.0,
     };
-    BodySpec { name: "fake".into(), joints: vec![joint("a"), joint("b")], objects: vec!["cube".into()], servo_hz: 100 }
+    BodySpec {
+        name: "fake".into(),
+        joints: vec![joint("a"), joint("b")],
+        tool: None,
+        objects: vec!["cube".into()],
+        signals: vec![],
+        servo_hz: 100,
+    }
 }
 
 fn status() -> HandStatus {

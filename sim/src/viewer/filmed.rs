@@ -4,7 +4,7 @@
 //! instead of inventing what lies between two steps.
 
 use bridge::{Body, BodyError, BodySpec, ObjectPose, Percept};
-use sim::{CubeContact, SimHand};
+use sim::{Contact, SimHand};
 use std::collections::VecDeque;
 
 /// What there is to see after one servo tick.
@@ -13,7 +13,7 @@ pub struct Frame {
     /// Position (m) and unit quaternion (x, y, z, w) of each part of the world.
     pub part_poses: Vec<([f32; 3], [f32; 4])>,
     /// Where the cube is touched.
-    pub contacts: Vec<CubeContact>,
+    pub contacts: Vec<Contact>,
     /// The cube as it really is, without sensor noise.
     pub cube: ObjectPose,
 }

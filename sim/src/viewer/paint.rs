@@ -25,6 +25,11 @@ pub const INK: Color = Color::srgb(0.20, 0.19, 0.18);
 const FLOOR: Color = Color::srgb(0.82, 0.80, 0.775);
 const PALM: Color = Color::srgb(0.50, 0.475, 0.45);
 const LINK: Color = Color::srgb(0.66, 0.635, 0.605);
+/// Handles of the scissors and their blades alike: the finger's half, the thumb's.
+const SCISSORS: [Color; 2] = [Color::srgb(0.72, 0.22, 0.20), Color::srgb(0.60, 0.17, 0.16)];
+const CASE: Color = Color::srgb(0.33, 0.36, 0.40);
+const POST: Color = Color::srgb(0.58, 0.52, 0.44);
+const TAPE: Color = Color::srgb(0.93, 0.87, 0.66);
 /// Silicone of the finger tips, from index to thumb, again from the start where a hand has more fingers.
 const TIPS: [Color; 5] = [
     Color::srgb(0.35, 0.56, 0.67),
@@ -45,5 +50,9 @@ pub fn part_color(kind: PartKind) -> Color {
         PartKind::Link { finger } => LINK.mix(&tip(finger), LINK_TINT),
         PartKind::Tip { finger } => tip(finger),
         PartKind::Cube => CUBE_BODY,
+        PartKind::Scissors { half } => SCISSORS[half % SCISSORS.len()],
+        PartKind::Case => CASE,
+        PartKind::Post => POST,
+        PartKind::Tape => TAPE,
     }
 }

@@ -1,0 +1,260 @@
+//! A simulated hand on an arm, with scissors and tape: one [`Body`]. A command is the tool pose, then the joints.
+
+use super::domain::{Placement, ScissorsDomain, ScissorsDraw};
+use super::parameters::ScissorsParameters;
+use super::world::{ScissorsWorld, ScissorsWorldSnapshot};
+use crate::collision::FingerContacts;
+use crate::delay::{CommandDelay, follow_with_play};
+use crate::engine::PHYSICS_HZ;
+use crate::hand::Hand;
+use crate::sensors::{disturb, normals};
+use crate::sim_hand::{SERVO_HZ, STEPS_PER_COMMAND};
+use bridge::random::{Rng, stream};
+use bridge::{Body, BodyError, BodySpec, Percept, ScissorsObject, TAPE_CUT_SIGNAL, TOOL_POSE_LEN, ToolPose, ToolState};
+use std::sync::Arc;
+
+/// The scissors settle in their case before the episode starts, s.
+const SETTLE_S: f64 = 0.25;
+
+/// What every episode starts from.
+#[derive(Clone, Debug)]
+pub(crate) struct ScissorsStart {
+    pub(crate) parameters: ScissorsParameters,
+    pub(crate) finger_contacts: FingerContacts,
+    pub(crate) placement: Placement,
+    pub(crate) tool: ToolPose,
+    pub(crate) posture_rad: Vec<f32>,
+    /// Pins case and tape, whatever the domain draws.
+    pub(crate) pinned_shift: Option<Placement>,
+}
+
+/// A simulated hand on an arm, with scissors and tape.
+pub struct SimScissors {
+    spec: BodySpec,
+    hand: Arc<Hand>,
+    start: Arc<ScissorsStart>,
+    domain: ScissorsDomain,
+    episode: Episode,
+}
+
+/// Everything that belongs to one episode.
+struct Episode {
+    draw: ScissorsDraw,
+    world: ScissorsWorld,
+    state: State,
+    fault: Option<String>,
+}
+
+/// What changes during an episode, besides the world.
+#[derive(Clone)]
+struct State {
+    step: u64,
+    /// Tool pose and joints.
+    command: Vec<f32>,
+    delay: CommandDelay,
+    /// Targets of the joints, behind delay and play, rad.
+    target_rad: Vec<f32>,
+    tool: ToolState,
+    noise: Rng,
+}
+
+/// A moment of an episode, to return to.
+#[derive(Clone)]
+pub struct ScissorsSnapshot {
+    world: ScissorsWorldSnapshot,
+    state: State,
+}
+
+impl SimScissors {
+    /// The body in `domain`, before its first episode.
+    pub(crate) fn new(hand: Arc<Hand>, start: Arc<ScissorsStart>, domain: ScissorsDomain) -> Self {
+        let objects = ScissorsObject::ALL.map(|object| object.name().to_owned());
+        let spec = BodySpec {
+            tool: Some(start.parameters.wrist.tool),
+            signals: vec![TAPE_CUT_SIGNAL.into()],
+            ..hand.body_spec(objects.into(), SERVO_HZ)
+        };
+        let episode = Episode::new(&hand, &start, &domain, 0);
+        Self { spec, hand, start, domain, episode }
+    }
+
+    /// The hand.
+    #[must_use]
+    pub fn hand(&self) -> &Hand {
+        &self.hand
+    }
+
+    /// The physics, to look at.
+    #[must_use]
+    pub const fn world(&self) -> &ScissorsWorld {
+        &self.episode.world
+    }
+
+    /// The physics, to disturb between commands.
+    pub const fn world_mut(&mut self) -> &mut ScissorsWorld {
+        &mut self.episode.world
+    }
+
+    /// What this episode drew from its domain.
+    #[must_use]
+    pub const fn draw(&self) -> &ScissorsDraw {
+        &self.episode.draw
+    }
+
+    /// Changes the domain, from the next reset on.
+    pub fn set_domain(&mut self, domain: ScissorsDomain) {
+        self.domain = domain;
+    }
+
+    /// Copies the moment.
+    #[must_use]
+    pub fn snapshot(&self) -> ScissorsSnapshot {
+        ScissorsSnapshot { world: self.episode.world.snapshot(), state: self.episode.state.clone() }
+    }
+
+    /// Goes back to `snapshot`, taken in this episode: the same commands then lead to the same bits.
+    pub fn restore(&mut self, snapshot: &ScissorsSnapshot) {
+        self.episode.world.restore(&snapshot.world);
+        self.episode.state.clone_from(&snapshot.state);
+        self.episode.fault = None;
+    }
+
+    fn fault(&self, reason: &str) -> BodyError {
+        BodyError::Fault { body: self.spec.name.clone(), reason: reason.to_owned() }
+    }
+
+    /// Runs one servo period.
+    fn advance(&mut self, command: &[f32]) -> Result<(), BodyError> {
+        if let Some(reason) = &self.episode.fault {
+            return Err(self.fault(&format!("{reason}; a reset comes first")));
+        }
+        if let Err(reason) = self.episode.advance(command, self.domain.backlash_rad.f32()) {
+            let error = self.fault(&reason);
+            self.episode.fault = Some(reason);
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+impl Body for SimScissors {
+    fn spec(&self) -> &BodySpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seed: u64) -> Result<(), BodyError> {
+        self.episode = Episode::new(&self.hand, &self.start, &self.domain, seed);
+        let command = self.episode.state.command.clone();
+        for _ in 0..(SETTLE_S * f64::from(SERVO_HZ)).round() as u32 {
+            self.advance(&command)?;
+        }
+        self.episode.state.step = 0;
+        Ok(())
+    }
+
+    fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
+        if let Some(reason) = &self.episode.fault {
+            return Err(self.fault(reason));
+        }
+        self.episode.read(&self.hand, &self.domain, percept);
+        Ok(())
+    }
+
+    fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
+        self.spec.check_command("targets_rad", targets_rad)?;
+        if targets_rad.first_chunk().and_then(ToolPose::from_values).is_none() {
+            let found = std::array::from_fn(|i| targets_rad[3 + i]);
+            return Err(BodyError::NoRotation { body: self.spec.name.clone(), quantity: "targets_rad", found });
+        }
+        self.advance(targets_rad)
+    }
+}
+
+impl Episode {
+    fn new(hand: &Hand, start: &ScissorsStart, domain: &ScissorsDomain, seed: u64) -> Self {
+        let mut draw = domain.draw(&mut stream(seed, "domain", 0));
+        if let Some(shift) = start.pinned_shift {
+            draw.shift = shift;
+        }
+        let world = ScissorsWorld::new(
+            hand,
+            &start.posture_rad,
+            start.tool,
+            &start.parameters,
+            &start.placement.shifted(&draw.shift),
+            &draw,
+            start.finger_contacts,
+        );
+        let command: Vec<f32> = start.tool.values().iter().chain(&start.posture_rad).copied().collect();
+        let delay_steps = (domain.command_delay_s.get() * f64::from(PHYSICS_HZ)).round() as usize;
+        let state = State {
+            step: 0,
+            delay: CommandDelay::new(delay_steps, &command),
+            command,
+            target_rad: start.posture_rad.clone(),
+            tool: ToolState { measured: start.tool, commanded: start.tool, ..ToolState::default() },
+            noise: stream(seed, "sensor noise", 0),
+        };
+        Self { draw, world, state, fault: None }
+    }
+
+    fn time_s(&self) -> f64 {
+        self.state.step as f64 / f64::from(PHYSICS_HZ)
+    }
+
+    fn advance(&mut self, command: &[f32], backlash_rad: f32) -> Result<(), String> {
+        let state = &mut self.state;
+        state.command.copy_from_slice(command);
+        for _ in 0..STEPS_PER_COMMAND {
+            let (tool, joints_rad) = state.delay.push(command).split_at(TOOL_POSE_LEN);
+            if let Some(target) = tool.first_chunk().and_then(ToolPose::from_values) {
+                self.world.set_tool_target(target);
+            }
+            follow_with_play(&mut state.target_rad, joints_rad, backlash_rad);
+            self.world.set_targets(&state.target_rad);
+            self.world.step()?;
+            state.step += 1;
+        }
+        if !self.world.is_finite() {
+            return Err(format!("the physics stopped being finite {} s after the reset", self.time_s()));
+        }
+        self.state.tool = self.world.look_at_tool();
+        Ok(())
+    }
+
+    fn read(&mut self, hand: &Hand, domain: &ScissorsDomain, percept: &mut Percept) {
+        let Self { state, world, draw, .. } = self;
+        let time_s = state.step as f64 / f64::from(PHYSICS_HZ);
+        let (tool, joints_rad) = state.command.split_at(TOOL_POSE_LEN);
+        percept.time_s = time_s;
+        percept.measured_rad.resize(joints_rad.len(), 0.0);
+        percept.effort_nm.resize(joints_rad.len(), 0.0);
+        world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
+        let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&state.target_rad);
+        for ((effort, &q), &target) in efforts {
+            *effort = hand.motor.effort_nm(draw.motor_gain_scale, target - q, *effort);
+        }
+
+        let mut normal = normals(&mut state.noise);
+        for q in &mut percept.measured_rad {
+            *q += normal(domain.joint_noise_rad.f32());
+        }
+        percept.commanded_rad.clear();
+        percept.commanded_rad.extend_from_slice(joints_rad);
+        let mut tool_state = state.tool;
+        // What was commanded is known; the wrist hears of it later.
+        tool_state.commanded = tool.first_chunk().and_then(ToolPose::from_values).unwrap_or_default();
+        for force in &mut tool_state.force_n {
+            *force += normal(domain.force_noise_n.f32());
+        }
+        percept.tool = Some(tool_state);
+        percept.objects.clear();
+        for object in ScissorsObject::ALL {
+            let mut pose = world.object_pose(object, time_s);
+            disturb(&mut pose, &domain.pose_noise, &mut normal);
+            percept.objects.push(pose);
+        }
+        percept.signals.clear();
+        percept.signals.push(world.is_tape_cut());
+    }
+}

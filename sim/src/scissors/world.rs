@@ -1,0 +1,339 @@
+//! The physics of the scissors task: a hand on a wrist, scissors in a case, a tape between posts, a table.
+
+use super::case::{Case, seat_height_m};
+use super::domain::{Placement, ScissorsDraw};
+use super::parameters::ScissorsParameters;
+use super::shears::Shears;
+use super::tape::{Tape, TapeState};
+use super::wrist::{Wrist, WristState, mount};
+use crate::collision::{FingerContacts, Groups};
+use crate::contact::Contact;
+use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
+use crate::hand::Hand;
+use crate::parts::Part;
+use bridge::{ObjectPose, ScissorsObject, ToolPose, ToolState};
+use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, Vector};
+
+/// A hand on a wrist with scissors and tape.
+pub struct ScissorsWorld {
+    engine: Engine,
+    wrist: Wrist,
+    shears: Shears,
+    case: Case,
+    tape: Tape,
+    state: State,
+}
+
+#[derive(Clone)]
+struct State {
+    wrist: WristState,
+    tape: TapeState,
+}
+
+/// Everything that changes while the world is stepped.
+#[derive(Clone)]
+pub(crate) struct ScissorsWorldSnapshot {
+    engine: WorldSnapshot,
+    state: State,
+}
+
+impl ScissorsWorld {
+    /// Builds the world with the tool at `tool`, the hand at joint positions `q_rad`, case and tape at `placement`.
+    pub(crate) fn new(
+        hand: &Hand,
+        q_rad: &[f32],
+        tool: ToolPose,
+        parameters: &ScissorsParameters,
+        placement: &Placement,
+        draw: &ScissorsDraw,
+        finger_contacts: FingerContacts,
+    ) -> Self {
+        let surroundings =
+            Surroundings { friction: draw.friction, motor_gain_scale: draw.motor_gain_scale, finger_contacts };
+        let groups = Groups::new(finger_contacts);
+        let mut engine = Engine::new(hand, q_rad, mount(&parameters.wrist, &tool), 0.0, &surroundings);
+        let wrist = Wrist::new(&engine, parameters.wrist, draw.wrist_gain_scale);
+        let standing = |[x, y, z]: [f64; 3], yaw_rad: f64| {
+            Pose::from_parts(Vector::new(x as f32, y as f32, z as f32), Rotation::from_rotation_z(yaw_rad as f32))
+        };
+        let [x, y] = placement.case_xy_m;
+        let seat_m = f64::from(seat_height_m(&parameters.case, &parameters.shears));
+        let seat = standing([x, y, seat_m], placement.case_yaw_rad);
+        let case = Case::insert(&mut engine, &parameters.case, seat, draw.detent_scale, groups);
+        let shears = Shears::insert(
+            &mut engine,
+            &parameters.shears,
+            seat,
+            draw.friction as f32,
+            draw.scissors_mass_scale,
+            draw.pivot_friction_scale,
+            groups,
+        );
+        let strip = standing(placement.tape_m, placement.tape_yaw_rad);
+        let (tape, tape_state) = Tape::insert(&mut engine, &parameters.tape, strip, draw.tape_strength_scale, groups);
+        Self { engine, wrist, shears, case, tape, state: State { wrist: WristState::new(tool), tape: tape_state } }
+    }
+
+    /// Lets 1 / [`PHYSICS_HZ`] s pass.
+    ///
+    /// # Errors
+    /// When a body stops being finite. The world must then be built anew.
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        self.wrist.drive(&mut self.engine, &mut self.state.wrist, 1.0 / PHYSICS_HZ as f32);
+        self.case.detain(&mut self.engine, &self.shears);
+        self.tape.meet(&mut self.engine, &self.shears, &mut self.state.tape);
+        self.engine.step()?;
+        self.tape.tear(&mut self.engine, &mut self.state.tape);
+        Ok(())
+    }
+
+    /// Sets where the wrist pulls the tool.
+    pub(crate) fn set_tool_target(&mut self, target: ToolPose) {
+        self.state.wrist.target = target;
+    }
+
+    /// Sets what the motors hold, rad.
+    pub(crate) fn set_targets(&mut self, targets_rad: &[f32]) {
+        self.engine.set_targets(targets_rad);
+    }
+
+    /// Reads joint positions (rad) and velocities (rad/s).
+    pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
+        self.engine.read_joints(positions_rad, velocities_rad_s);
+    }
+
+    /// The tool; its forces are means since this was called last.
+    pub(crate) fn look_at_tool(&mut self) -> ToolState {
+        self.wrist.look(&self.engine, &mut self.state.wrist)
+    }
+
+    /// Pose and velocity of an object, at `time_s`.
+    #[must_use]
+    pub fn object_pose(&self, object: ScissorsObject, time_s: f64) -> ObjectPose {
+        self.engine.object_pose(self.handle(object), time_s)
+    }
+
+    /// Where the scissors are touched, and the forces on them in the last substep of the last step.
+    #[must_use]
+    pub fn scissors_contacts(&self) -> Vec<Contact> {
+        let mut contacts = Vec::new();
+        for half in self.shears.halves {
+            self.engine.contacts_on(half, &mut contacts);
+        }
+        contacts
+    }
+
+    /// How far the scissors are open, rad.
+    #[must_use]
+    pub fn opening_rad(&self) -> f32 {
+        self.shears.opening(&self.engine).0
+    }
+
+    /// Whether the tape was cut through by the blades.
+    #[must_use]
+    pub const fn is_tape_cut(&self) -> bool {
+        self.state.tape.is_cut
+    }
+
+    /// Whether the tape was torn.
+    #[must_use]
+    pub const fn is_tape_torn(&self) -> bool {
+        self.state.tape.is_torn
+    }
+
+    /// Gives an object a push through its origin, N s. What is fixed does not move.
+    pub fn push(&mut self, object: ScissorsObject, impulse_n_s: [f32; 3]) {
+        let body = self.handle(object);
+        self.engine.physics.bodies[body].apply_impulse(Vector::from_array(impulse_n_s), true);
+    }
+
+    /// Whether every body is where a number says.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.engine.is_finite()
+    }
+
+    /// Shapes of everything, in the order of [`ScissorsWorld::part_pose`].
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
+        self.engine.parts()
+    }
+
+    /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
+    #[must_use]
+    pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
+        self.engine.part_pose(index)
+    }
+
+    /// Number of collider pairs that touch.
+    #[must_use]
+    pub fn n_contacts(&self) -> usize {
+        self.engine.n_contacts()
+    }
+
+    pub(crate) fn snapshot(&self) -> ScissorsWorldSnapshot {
+        ScissorsWorldSnapshot { engine: self.engine.snapshot(), state: self.state.clone() }
+    }
+
+    pub(crate) fn restore(&mut self, snapshot: &ScissorsWorldSnapshot) {
+        self.engine.restore(&snapshot.engine);
+        self.state.clone_from(&snapshot.state);
+    }
+
+    fn handle(&self, object: ScissorsObject) -> RigidBodyHandle {
+        match object {
+            ScissorsObject::FingerHalf => self.shears.halves[0],
+            ScissorsObject::ThumbHalf => self.shears.halves[1],
+            ScissorsObject::Case => self.case.body,
+            ScissorsObject::Tape => self.tape.posts(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scissors::{ScissorsDomain, ScissorsScene, SimScissors};
+    use bridge::number::Positive;
+
+    const DT_S: f32 = 1.0 / PHYSICS_HZ as f32;
+
+    fn body(change: impl FnOnce(&mut ScissorsDomain)) -> SimScissors {
+        let mut domain = ScissorsDomain::load("scissors_exact").unwrap();
+        change(&mut domain);
+        ScissorsScene::load("orca_v2").unwrap().body(domain)
+    }
+
+    /// Puts the scissors somewhere, weightless, opened by `opening_rad`.
+    fn float(world: &mut ScissorsWorld, pivot: Vector, opening_rad: f32) {
+        world.engine.physics.gravity = Vector::ZERO;
+        for (half, side) in world.shears.halves.into_iter().zip([0.5, -0.5]) {
+            let pose = Pose::from_parts(pivot, Rotation::from_rotation_x(side * opening_rad));
+            world.engine.physics.bodies[half].set_position(pose, true);
+        }
+    }
+
+    /// Turns the halves against each other for `n_steps`; a positive torque opens.
+    fn twist(world: &mut ScissorsWorld, torque_nm: f32, n_steps: u32) {
+        for _ in 0..n_steps {
+            for (half, side) in world.shears.halves.into_iter().zip([1.0, -1.0]) {
+                let half = &mut world.engine.physics.bodies[half];
+                let axis = *half.rotation() * Vector::X;
+                half.apply_torque_impulse(axis * (side * torque_nm * DT_S), true);
+            }
+            world.step().unwrap();
+        }
+    }
+
+    /// Contract: the detent holds the scissors in their case against their own weight, upside down; without it they leave.
+    #[test]
+    fn the_detent_holds_the_scissors() {
+        for (detent_scale, holds) in [(1.0, true), (1e-3, false)] {
+            let mut body = body(|domain| domain.detent_scale = Positive::try_from(detent_scale).unwrap());
+            let world = body.world_mut();
+            world.engine.physics.gravity = Vector::new(0.0, 0.0, 9.81);
+            let out_m = |world: &ScissorsWorld| {
+                let height_m = |object| world.object_pose(object, 0.0).position_m[2];
+                height_m(ScissorsObject::FingerHalf) - height_m(ScissorsObject::Case)
+            };
+            for _ in 0..PHYSICS_HZ {
+                world.step().unwrap();
+            }
+            assert_eq!(out_m(world) < 0.0015, holds, "detent {detent_scale}: {} m out", out_m(world));
+        }
+    }
+
+    /// Contract: the pivot takes up a torque below its friction; of one that is twice its friction it takes half.
+    #[test]
+    fn the_pivot_has_friction() {
+        let free = Vector::new(0.3, -0.3, 0.4);
+        let opened = |friction_scale: f64, torque_nm: f32, n_steps: u32| {
+            let mut body = body(|domain| domain.pivot_friction_scale = Positive::try_from(friction_scale).unwrap());
+            let world = body.world_mut();
+            float(world, free, 0.1);
+            twist(world, torque_nm, n_steps);
+            world.shears.opening(&world.engine)
+        };
+        let (opening_rad, _) = opened(1.0, 0.004, 60);
+        assert!((opening_rad - 0.1).abs() < 0.025, "crept to {opening_rad} rad in 0.25 s");
+        let (rate_rad_s, frictionless_rad_s) = (opened(1.0, 0.016, 5).1, opened(1e-6, 0.016, 5).1);
+        let share = rate_rad_s / frictionless_rad_s;
+        assert!((share - 0.5).abs() < 0.05, "{rate_rad_s} of {frictionless_rad_s} rad/s, expected half");
+    }
+
+    /// Contract: the tape bears a pull below its strength, and is torn, which is not cut, by one far above it.
+    #[test]
+    fn the_tape_bears_its_strength() {
+        for (pull_n, tears) in [(30.0, false), (200.0, true)] {
+            let mut body = body(|_| ());
+            let world = body.world_mut();
+            let element = world.tape.middle_element();
+            // Slowly: what is pulled all at once swings to twice the pull.
+            for step in 0..PHYSICS_HZ {
+                let share = (step as f32 / (0.5 * PHYSICS_HZ as f32)).min(1.0);
+                let element = &mut world.engine.physics.bodies[element];
+                element.reset_forces(true);
+                element.add_force(Vector::new(pull_n * share, 0.0, 0.0), true);
+                world.step().unwrap();
+            }
+            assert_eq!(world.is_tape_torn(), tears, "{pull_n} N");
+            assert!(!world.is_tape_cut(), "{pull_n} N");
+        }
+    }
+
+    /// Contract: the tape is cut when it is between open blades that are closed with more than the cutting torque, and in no
+    /// other case: not with less, not beside the blades, not by blades that are closed already.
+    #[test]
+    fn the_tape_is_cut_by_the_rule_alone() {
+        // At an opening of 0.235 rad the edges touch the tape: closing blades have no momentum yet.
+        let cases = [
+            ("wide open", 0.2, 0.0, 0.5, true),
+            ("just open", 0.12, 0.0, 0.235, true),
+            ("too little torque", 0.06, 0.0, 0.235, false),
+            ("beside the blades", 0.2, 0.03, 0.5, false),
+            ("closed already", 0.2, 0.0, 0.12, false),
+        ];
+        for (name, torque_nm, aside_m, opening_rad, cuts) in cases {
+            let mut body = body(|_| ());
+            let world = body.world_mut();
+            let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+            float(world, Vector::new(tape[0], tape[1] + aside_m, tape[2] + 0.045), opening_rad);
+            twist(world, -torque_nm, PHYSICS_HZ);
+            assert_eq!(world.is_tape_cut(), cuts, "{name}");
+            assert!(!world.is_tape_torn(), "{name}");
+        }
+    }
+
+    /// Contract: the wrist is where it is told to be, within 1 mm, and its force on what blocks it is that of the clipped
+    /// error, whatever the target.
+    #[test]
+    fn the_wrist_follows_and_yields() {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let start = world.state.wrist.target;
+        let mut target = start;
+        for x in &mut target.position_m {
+            *x += 0.008;
+        }
+        world.set_tool_target(target);
+        for _ in 0..PHYSICS_HZ {
+            world.step().unwrap();
+        }
+        let reached = world.look_at_tool();
+        for (x, wanted) in reached.measured.position_m.into_iter().zip(target.position_m) {
+            assert!((x - wanted).abs() < 1e-3, "{reached:?}, expected {target:?}");
+        }
+        assert!(reached.force_n.iter().all(|force| force.abs() < 1.0), "free in the air: {reached:?}");
+
+        // A block of 500 kg, in the way of a target half a metre down.
+        let palm = world.engine.palm;
+        world.engine.physics.bodies[palm].set_additional_mass(500.0, true);
+        target.position_m[2] -= 0.5;
+        world.set_tool_target(target);
+        for _ in 0..10 {
+            world.step().unwrap();
+        }
+        let speed_m_s = world.engine.physics.bodies[palm].linvel().z;
+        let expected_m_s = -2000.0 * 0.01 / 500.0 * 10.0 * DT_S;
+        assert!((speed_m_s - expected_m_s).abs() < 0.2 * expected_m_s.abs(), "{speed_m_s}, {expected_m_s} m/s");
+    }
+}
