@@ -262,22 +262,23 @@ impl<B: Body> Governor<B> {
     fn read(&mut self) -> Result<(), BodyError> {
         self.body.read(&mut self.percept)?;
         let spec = self.body.spec();
-        if let Some((quantity, value)) = self.percept.find_non_finite() {
-            return Err(BodyError::NonFinite { body: spec.name.clone(), quantity, value });
+        let (found, expected) = (self.percept.measured_rad.len(), spec.joints.len());
+        if found != expected {
+            return Err(BodyError::WrongLength { body: spec.name.clone(), quantity: "measured_rad", found, expected });
         }
         if self.percept.tool.is_some() != spec.tool.is_some() {
             let reason = "it perceives a tool and has none, or has one and does not perceive it".into();
             return Err(BodyError::Fault { body: spec.name.clone(), reason });
         }
-        let (found, expected) = (self.percept.measured_rad.len(), spec.joints.len());
-        if found != expected {
-            return Err(BodyError::WrongLength { body: spec.name.clone(), quantity: "measured_rad", found, expected });
-        }
+        // Before anything is refused: what is not a number is not held either.
         let (tool, joints_rad) = self.measured_rad.split_at_mut(spec.tool_len());
         if let Some(state) = &self.percept.tool {
             tool.copy_from_slice(&state.measured.values());
         }
         joints_rad.copy_from_slice(&self.percept.measured_rad);
-        Ok(())
+        match self.percept.find_non_finite() {
+            None => Ok(()),
+            Some((quantity, value)) => Err(BodyError::NonFinite { body: spec.name.clone(), quantity, value }),
+        }
     }
 }
