@@ -175,6 +175,23 @@ fn grips_reach_the_loops() {
     assert!(miss_m(&found) < 0.5 * miss_m(&start), "{} m from {} m", miss_m(&found), miss_m(&start));
 }
 
+/// Contract: a workspace or a limit of the tool that is nonsense is refused when the scene is read, not when the tool moves.
+#[test]
+fn scenes_with_nonsense_are_refused() {
+    let text = include_str!("../../assets/scenes/scissors_orca_v2.ron");
+    ScissorsScene::parse("scene", text).map(|_| ()).unwrap();
+    for (good, bad) in [
+        ("lower_m: (-0.35", "lower_m: (NaN"),
+        ("lower_m: (-0.35", "lower_m: (0.35"),
+        ("max_error_m: 0.010", "max_error_m: inf"),
+        ("max_rate_rad_s: 1.0", "max_rate_rad_s: -1.0"),
+    ] {
+        assert!(text.contains(good), "{good}");
+        let error = ScissorsScene::parse("scene", &text.replacen(good, bad, 1)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("parameters.wrist.tool"), "{bad}: {error}");
+    }
+}
+
 /// Contract: there are ten configurations of distinct names; the demonstrator cuts the tape in each of them, and each pins
 /// case and tape whatever the seed.
 #[test]

@@ -209,6 +209,15 @@ impl SceneFile {
             let found = self.parameters.tape.n_elements;
             return Err(inconsistent(format!("tape.n_elements: found {found}, expected at least 2")));
         }
+        let tool = &self.parameters.wrist.tool;
+        // Written so that a number that is not finite fits nowhere.
+        let is_box = tool.lower_m.iter().zip(&tool.upper_m).all(|(lower, upper)| (0.0..1e3).contains(&(upper - lower)));
+        let limits = [tool.max_speed_m_s, tool.max_rate_rad_s, tool.max_error_m, tool.max_error_rad];
+        if !is_box || !limits.iter().all(|&limit| limit > 0.0 && limit < 1e3) {
+            return Err(inconsistent(format!(
+                "parameters.wrist.tool: found {tool:?}, expected lower_m below upper_m and finite limits above 0"
+            )));
+        }
         let hand = Hand::load(&self.hand)?;
         let strategies = self.strategies.into_iter().map(|strategy| {
             let config = self.grips.iter().find(|grip| grip.name == strategy.grip).ok_or_else(|| {
