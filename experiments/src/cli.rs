@@ -39,6 +39,15 @@ pub enum Command {
     Compare(CompareArgs),
 }
 
+/// What is demonstrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoTask {
+    /// Turn a cube in a palm-down hand.
+    Cube,
+    /// Take scissors from their case and cut a tape.
+    Scissors,
+}
+
 /// What the body is: the only thing that it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
@@ -68,14 +77,13 @@ pub struct TasksArgs {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// The task.
-    #[arg(value_parser = ["cube"])]
-    pub task: String,
+    pub task: DemoTask,
     /// The hand; `softflow tasks` lists them.
     #[arg(long, default_value = "orca_v2")]
     pub hand: String,
-    /// The domain; `softflow tasks` lists them.
-    #[arg(long, default_value = "nominal")]
-    pub domain: String,
+    /// The domain; `softflow tasks` lists them. The task's nominal one unless given.
+    #[arg(long)]
+    pub domain: Option<String>,
     /// Episodes.
     #[arg(long, default_value_t = 80)]
     pub episodes: usize,

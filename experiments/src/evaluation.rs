@@ -47,6 +47,8 @@ pub struct EvaluationRecord {
 pub enum Statistic {
     /// Mean of a scalar of the outcomes; see [`Outcome::scalar`].
     Mean(String),
+    /// The same over those episodes that have it, e.g. a time until something that did not happen in all of them.
+    MeanWhereGiven(String),
     /// Share of the episodes in which a scalar is above zero, e.g. `succeeded`.
     Share(String),
     /// Sum of a scalar over the minutes of all episodes together.
@@ -59,6 +61,7 @@ impl Statistic {
     pub fn of(&self, outcomes: &[Outcome]) -> Option<Estimate> {
         match self {
             Self::Mean(name) => bootstrap_mean(&scalars(outcomes, name)?, BOOTSTRAP_SEED),
+            Self::MeanWhereGiven(name) => bootstrap_mean(&given(outcomes, name), BOOTSTRAP_SEED),
             Self::Share(name) => wilson(count(&scalars(outcomes, name)?), outcomes.len()),
             Self::PerMinute(name) => bootstrap_ratio(&per_minute(outcomes, name)?, BOOTSTRAP_SEED),
         }
@@ -69,6 +72,7 @@ impl Statistic {
     pub fn value(&self, outcomes: &[Outcome]) -> Option<f64> {
         match self {
             Self::Mean(name) => mean(&scalars(outcomes, name)?),
+            Self::MeanWhereGiven(name) => mean(&given(outcomes, name)),
             Self::Share(name) => pooled_ratio(&[(count(&scalars(outcomes, name)?) as f64, outcomes.len() as f64)]),
             Self::PerMinute(name) => pooled_ratio(&per_minute(outcomes, name)?),
         }
@@ -77,6 +81,10 @@ impl Statistic {
 
 fn scalars(outcomes: &[Outcome], name: &str) -> Option<Vec<f64>> {
     outcomes.iter().map(|outcome| outcome.scalar(name)).collect()
+}
+
+fn given(outcomes: &[Outcome], name: &str) -> Vec<f64> {
+    outcomes.iter().filter_map(|outcome| outcome.scalar(name)).collect()
 }
 
 fn count(values: &[f64]) -> usize {
@@ -122,6 +130,22 @@ impl Column {
             plain("seconds", "alive s", "seconds", 1.0, 1),
             plain("offset_m", "offset mm", "offset_m", 1e3, 1),
             plain("tilt_rad", "tilt rad", "tilt_rad", 1.0, 2),
+        ]
+    }
+
+    /// Those of the scissors task.
+    #[must_use]
+    pub fn of_scissors() -> Vec<Self> {
+        let time = |name: &str, header: &str| Self {
+            digits: 1,
+            ..Self::ranged(name, header, Statistic::MeanWhereGiven(name.into()))
+        };
+        vec![
+            Self::ranged("cut", "cut", Statistic::Share("cut".into())),
+            Self::ranged("grasped", "grasped", Statistic::Share("grasped".into())),
+            Self::ranged("dropped", "dropped", Statistic::Share("dropped".into())),
+            time("time_to_cut_s", "time to cut s"),
+            time("seconds", "lasted s"),
         ]
     }
 

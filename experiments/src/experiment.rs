@@ -8,7 +8,7 @@ use color_eyre::eyre::{Result, ensure};
 use learn::{Acting, LearnConfig, LearnError, play_all};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
-use sim::{CubeScene, Domain};
+use sim::{CubeScene, Domain, ScissorsDomain, ScissorsScene};
 use std::sync::Arc;
 
 /// A training from demonstrations to the online policy.
@@ -46,6 +46,13 @@ pub enum TaskChoice {
         /// The limits that every command passes.
         governor: GovernorConfig,
     },
+    /// Take a pair of scissors from its case and cut a tape; an action is the pose of the wrist, then the joints.
+    Scissors {
+        /// The hand, e.g. `orca_v2`.
+        hand: String,
+        /// The limits that every command passes.
+        governor: GovernorConfig,
+    },
     /// Hit one of two modes with one chunk.
     Bandit(Bandit),
     /// Walk to a reward at the end of a corridor.
@@ -55,8 +62,9 @@ pub enum TaskChoice {
 }
 
 /// The tasks by their names in RON, with a line each.
-pub const TASKS: [(&str, &str); 4] = [
+pub const TASKS: [(&str, &str); 5] = [
     ("Cube", "turn a cube in a palm-down hand and do not drop it"),
+    ("Scissors", "take a pair of scissors from its case and cut a tape"),
     ("Bandit", "toy: hit one of two modes with one chunk"),
     ("Chain", "toy: walk to the reward at the end of a corridor"),
     ("Detour", "toy: pass a wall through one of two gaps, one way being longer"),
@@ -96,6 +104,9 @@ impl TaskChoice {
             Self::Cube { .. } => {
                 Headline { column: column(1), title: "Cube turns in 30 s", y_label: "turns per episode" }
             }
+            Self::Scissors { .. } => {
+                Headline { column: column(0), title: "Tape cut", y_label: "share of the episodes" }
+            }
             Self::Bandit(_) | Self::Chain(_) | Self::Detour(_) => {
                 Headline { column: column(0), title: "Success", y_label: "share of the episodes" }
             }
@@ -107,6 +118,7 @@ impl TaskChoice {
     pub fn columns(&self) -> Vec<Column> {
         match self {
             Self::Cube { .. } => Column::of_cube(),
+            Self::Scissors { .. } => Column::of_scissors(),
             Self::Bandit(_) => Column::of_toy(Bandit::SCALARS),
             Self::Chain(_) => Column::of_toy(Chain::SCALARS),
             Self::Detour(_) => Column::of_toy(Detour::SCALARS),
@@ -127,6 +139,12 @@ enum Place {
         governor: GovernorConfig,
         reward: CubeReward,
     },
+    /// One hand on an arm's wrist, with scissors, case and tape.
+    Wrist {
+        scene: Box<ScissorsScene>,
+        domain: Box<ScissorsDomain>,
+        governor: GovernorConfig,
+    },
     Toy(Arc<dyn AnyToy>),
 }
 
@@ -136,10 +154,22 @@ impl Workcell {
     /// # Errors
     /// When hand or domain are not known; the error lists those that are.
     pub fn new(experiment: &Experiment, domain: &str) -> Result<Self> {
-        let toy: Arc<dyn AnyToy> = match &experiment.task {
+        Self::of(&experiment.task, domain)
+    }
+
+    /// A task in the domain called `domain`.
+    ///
+    /// # Errors
+    /// As [`Workcell::new`].
+    pub fn of(task: &TaskChoice, domain: &str) -> Result<Self> {
+        let toy: Arc<dyn AnyToy> = match task {
             TaskChoice::Cube { hand, reward, governor } => {
                 let (scene, domain) = (Box::new(CubeScene::load(hand)?), Box::new(Domain::load(domain)?));
                 return Ok(Self(Place::Hand { scene, domain, governor: *governor, reward: *reward }));
+            }
+            TaskChoice::Scissors { hand, governor } => {
+                let (scene, domain) = (Box::new(ScissorsScene::load(hand)?), Box::new(ScissorsDomain::load(domain)?));
+                return Ok(Self(Place::Wrist { scene, domain, governor: *governor }));
             }
             TaskChoice::Bandit(toy) => Arc::new(toy.clone()),
             TaskChoice::Chain(toy) => Arc::new(toy.clone()),
@@ -158,6 +188,9 @@ impl Workcell {
             Place::Hand { scene, domain, governor, reward } => {
                 Box::new(scene.environment(Domain::clone(domain), *governor, *reward)?)
             }
+            Place::Wrist { scene, domain, governor } => {
+                Box::new(scene.environment(ScissorsDomain::clone(domain), *governor)?)
+            }
             Place::Toy(toy) => toy.environment(),
         })
     }
@@ -170,6 +203,9 @@ impl Workcell {
         match &self.0 {
             Place::Hand { scene, domain, governor, reward } => {
                 Ok(sim::collect(scene, domain, *governor, *reward, n, seed, n_threads)?)
+            }
+            Place::Wrist { scene, domain, governor } => {
+                Ok(sim::collect_scissors(scene, domain, *governor, n, seed, n_threads, |_| ())?)
             }
             Place::Toy(toy) => {
                 let seed_of = |index| stream(seed, "demonstration", index).next_u64();
@@ -188,6 +224,10 @@ impl Workcell {
             Place::Hand { scene, domain, governor, reward } => {
                 let scene = CubeScene::clone(scene).with_exact_gaits()?;
                 Ok(sim::collect(&scene, domain, *governor, *reward, n, first_seed, n_threads)?)
+            }
+            Place::Wrist { scene, domain, governor } => {
+                let scene = ScissorsScene::clone(scene).with_exact_strategies()?;
+                Ok(sim::collect_scissors(&scene, domain, *governor, n, first_seed, n_threads, |_| ())?)
             }
             Place::Toy(toy) => play_demonstrator(toy.as_ref(), &(first_seed..).take(n).collect::<Vec<_>>(), n_threads),
         }

@@ -165,6 +165,35 @@ fn demonstrations_are_recorded_and_used() -> TestResult {
     Ok(())
 }
 
+/// Contract: the scissors are demonstrated, trained on and evaluated like the cube, with the metrics of their own.
+#[test]
+fn scissors_go_the_same_way() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let [data, run] = ["data", "run"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    let output = softflow(&["demo", "scissors", "--episodes", "4", "--out", &data])?;
+    assert_success(&output);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for word in ["cut", "grasped", "time to cut", "index_one_stroke", "middle_one_stroke"] {
+        assert!(table.contains(word), "{word} is missing in\n{table}");
+    }
+    let changes = [
+        "task=Scissors(hand: \"orca_v2\", governor: (rate_share: 1.0, windup: 3.0))",
+        "demonstrations.domain=scissors_nominal",
+        "online_domain=scissors_shifted",
+        "evaluation.domains=[]",
+        "evaluation.online_episodes=1",
+        "learn.online.iterations=1",
+    ];
+    let mut training = tiny_training(Path::new(&run));
+    training.args(changes.iter().flat_map(|change| ["--set", change])).args(["--demos", &data]);
+    assert_success(&training.output()?);
+    let output = softflow(&["eval", &run, "--policy", "imitation", "--episodes", "1", "--json"])?;
+    assert_success(&output);
+    let row: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert!(row["cut"]["value"].is_number() && row["time_to_cut_s"].is_null(), "{row}");
+    Ok(())
+}
+
 /// Contract: bad input ends with exit code 2 (the command line) or 1 (what it names), and says what was wrong, what is
 /// allowed, and where.
 #[test]

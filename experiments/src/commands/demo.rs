@@ -1,13 +1,13 @@
 //! `softflow demo`: scripted demonstrations into a dataset.
 
 use super::{Ended, n_threads};
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, DemoTask};
 use crate::dataset::{Dataset, DatasetHeader};
-use crate::evaluation::{Column, EvaluationRecord, json_lines, table};
-use bridge::{CubeReward, Environment, Episode, GovernorConfig};
+use crate::evaluation::{EvaluationRecord, json_lines, table};
+use crate::experiment::{TaskChoice, Workcell};
+use bridge::{CubeReward, Episode, GovernorConfig};
 use color_eyre::eyre::{Result, ensure};
 use learn::Choice;
-use sim::{CubeScene, Domain};
 use std::collections::BTreeMap;
 
 /// Records demonstrations.
@@ -15,22 +15,21 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When hand or domain are not known, or the dataset exists already.
 pub fn demo(args: &DemoArgs) -> Result<Ended> {
-    let scene = CubeScene::load(&args.hand)?;
-    let domain = Domain::load(&args.domain)?;
-    let governor = GovernorConfig::usual()?;
-    let reward = CubeReward::Dense;
-    let environment = scene.environment(domain.clone(), governor, reward)?;
+    let (hand, governor) = (args.hand.clone(), GovernorConfig::usual()?);
+    let (task, usual_domain) = match args.task {
+        DemoTask::Cube => (TaskChoice::Cube { hand, reward: CubeReward::Dense, governor }, "nominal"),
+        DemoTask::Scissors => (TaskChoice::Scissors { hand, governor }, "scissors_nominal"),
+    };
+    let domain = args.domain.as_deref().unwrap_or(usual_domain);
+    let cell = Workcell::of(&task, domain)?;
     let header =
-        DatasetHeader { environment: environment.spec().clone(), domain: args.domain.clone(), seed: args.seed };
+        DatasetHeader { environment: cell.environment()?.spec().clone(), domain: domain.to_owned(), seed: args.seed };
     let mut dataset = Dataset::open(&args.out, &header)?;
     ensure!(dataset.n_episodes() == 0, "dataset {}: it exists already, expected a new folder", args.out.display());
 
-    let n_threads = n_threads(args.threads);
-    let episodes = sim::collect(&scene, &domain, governor, reward, args.episodes, args.seed, n_threads)?;
-    for episode in &episodes {
-        dataset.append(episode)?;
-    }
-    let (columns, records) = (Column::of_cube(), by_actor(&episodes, &args.domain, args.seed));
+    let episodes = cell.demonstrations(args.episodes, args.seed, n_threads(args.threads))?;
+    dataset.append_all(&episodes)?;
+    let (columns, records) = (task.columns(), by_actor(&episodes, domain, args.seed));
     if args.json {
         print!("{}", json_lines(&columns, &records)?);
     } else {
@@ -40,7 +39,7 @@ pub fn demo(args: &DemoArgs) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// One record per gait, and one of all episodes together.
+/// One record per gait or strategy, and one of all episodes together.
 pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<EvaluationRecord> {
     let mut actors: BTreeMap<&str, Vec<&Episode>> = BTreeMap::new();
     for episode in episodes {

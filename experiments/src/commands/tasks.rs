@@ -4,7 +4,7 @@ use super::Ended;
 use crate::cli::TasksArgs;
 use crate::experiment::TASKS;
 use color_eyre::eyre::Result;
-use sim::{CubeScene, Domain, Gait};
+use sim::{CubeScene, Domain, Gait, ScissorsDomain};
 
 /// The policies by their names in RON, with a line each.
 const POLICIES: [(&str, &str); 6] = [
@@ -62,7 +62,7 @@ pub fn tasks(args: &TasksArgs) -> Result<Ended> {
     let lists: [(&str, Vec<(&str, &str)>); 8] = [
         ("tasks", TASKS.to_vec()),
         ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
-        ("domains", Domain::names().map(|name| (name, "")).collect()),
+        ("domains", Domain::names().chain(ScissorsDomain::names()).map(|name| (name, "")).collect()),
         ("gaits", Gait::names().map(|name| (name, "")).collect()),
         ("policies", POLICIES.to_vec()),
         ("flows", FLOWS.to_vec()),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 const MAX_MISS_M: f64 = 0.006;
 
 /// The scissors task in simulation.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ScissorsScene {
     name: String,
     hand: Arc<Hand>,
