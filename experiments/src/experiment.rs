@@ -179,6 +179,17 @@ impl Workcell {
         Ok(Self(Place::Toy(toy)))
     }
 
+    /// The same for evaluations: case and tape of the scissors task are where the scene's named configurations have them, the
+    /// seeds going through them in turn.
+    #[must_use]
+    pub fn for_evaluation(mut self) -> Self {
+        if let Place::Wrist { scene, .. } = &mut self.0 {
+            let pinned = ScissorsScene::clone(scene).pinned_to(scene.configurations());
+            **scene = pinned;
+        }
+        self
+    }
+
     /// A fresh environment.
     ///
     /// # Errors

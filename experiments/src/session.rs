@@ -265,6 +265,7 @@ impl Session {
             let seeds: Vec<u64> = (first_seed..).take(n_episodes).collect();
             let label = format!("evaluate {}", stage.name());
             let mut progress = self.narration.start(&label, "episodes", n_episodes as u64);
+            let cell = cell.clone().for_evaluation();
             Ok(play_all(&|| cell.environment(), policy, &seeds, self.n_threads, |_| progress.advance(1))?)
         })
     }
@@ -288,7 +289,9 @@ impl Session {
             first_seed: FIRST_SEED,
             outcomes: Vec::new(),
         };
-        self.recorded(blank, n_episodes, || cell.exact_demonstrations(n_episodes, FIRST_SEED, self.n_threads))
+        self.recorded(blank, n_episodes, || {
+            cell.clone().for_evaluation().exact_demonstrations(n_episodes, FIRST_SEED, self.n_threads)
+        })
     }
 
     /// The record in the log that differs from `blank` by its outcomes alone. Else a new one: of the outcomes that the

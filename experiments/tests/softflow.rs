@@ -31,13 +31,17 @@ fn softflow(arguments: &[&str]) -> std::io::Result<Output> {
     Command::new(env!("CARGO_BIN_EXE_softflow")).args(arguments).output()
 }
 
-fn smoke_config() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron").to_string_lossy().into_owned()
+fn shipped(experiment: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(experiment).to_string_lossy().into_owned()
 }
 
 fn tiny_training(out: &Path) -> Command {
+    tiny_training_of("cube_smoke.ron", out)
+}
+
+fn tiny_training_of(experiment: &str, out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_softflow"));
-    command.args(["train", &smoke_config(), "--out"]).arg(out);
+    command.args(["train", &shipped(experiment), "--out"]).arg(out);
     for change in TINY {
         command.args(["--set", change]);
     }
@@ -176,15 +180,8 @@ fn scissors_go_the_same_way() -> TestResult {
     for word in ["cut", "grasped", "time to cut", "index_one_stroke", "middle_one_stroke"] {
         assert!(table.contains(word), "{word} is missing in\n{table}");
     }
-    let changes = [
-        "task=Scissors(hand: \"orca_v2\", governor: (rate_share: 1.0, windup: 3.0))",
-        "demonstrations.domain=scissors_nominal",
-        "online_domain=scissors_shifted",
-        "evaluation.domains=[]",
-        "evaluation.online_episodes=1",
-        "learn.online.iterations=1",
-    ];
-    let mut training = tiny_training(Path::new(&run));
+    let changes = ["evaluation.domains=[]", "evaluation.online_episodes=1", "learn.online.iterations=1"];
+    let mut training = tiny_training_of("scissors.ron", Path::new(&run));
     training.args(changes.iter().flat_map(|change| ["--set", change])).args(["--demos", &data]);
     assert_success(&training.output()?);
     let output = softflow(&["eval", &run, "--policy", "imitation", "--episodes", "1", "--json"])?;
@@ -200,7 +197,7 @@ fn scissors_go_the_same_way() -> TestResult {
 fn bad_input_is_a_clear_error() -> TestResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run").to_string_lossy().into_owned();
-    let smoke = smoke_config();
+    let smoke = shipped("cube_smoke.ron");
     let cases: [(&[&str], i32, &[&str]); 9] = [
         (&["fly"], 2, &["fly"]),
         (&["train"], 2, &["EXPERIMENT"]),

@@ -17,7 +17,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     let run = RunFolder::open(&args.run)?;
     let experiment: Experiment = run.config()?;
     let domain = args.domain.as_ref().unwrap_or(&experiment.online_domain);
-    let cell = Workcell::new(&experiment, domain)?;
+    let cell = Workcell::new(&experiment, domain)?.for_evaluation();
     let (policy, stage, step) = load_policy(&run, &args.policy)?;
     let (own, choice) = (policy.header().acting, policy.header().choice);
     let policy = policy.acting(Acting {

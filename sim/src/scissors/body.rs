@@ -24,8 +24,9 @@ pub(crate) struct ScissorsStart {
     pub(crate) placement: Placement,
     pub(crate) tool: ToolPose,
     pub(crate) posture_rad: Vec<f32>,
-    /// Pins case and tape, whatever the domain draws.
-    pub(crate) pinned_shift: Option<Placement>,
+    /// Where case and tape are pinned, whatever the domain draws: the episode's seed goes through them in turn. None leaves
+    /// them to the domain.
+    pub(crate) pinned_shifts: Vec<Placement>,
 }
 
 /// A simulated hand on an arm, with scissors and tape.
@@ -173,8 +174,9 @@ impl Body for SimScissors {
 impl Episode {
     fn new(hand: &Hand, start: &ScissorsStart, domain: &ScissorsDomain, seed: u64) -> Self {
         let mut draw = domain.draw(&mut stream(seed, "domain", 0));
-        if let Some(shift) = start.pinned_shift {
-            draw.shift = shift;
+        let n_pinned = start.pinned_shifts.len() as u64;
+        if n_pinned > 0 {
+            draw.shift = start.pinned_shifts[(seed % n_pinned) as usize];
         }
         let world = ScissorsWorld::new(
             hand,

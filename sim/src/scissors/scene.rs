@@ -47,6 +47,17 @@ pub struct Configuration {
     pub tape_yaw_rad: Finite,
 }
 
+impl Configuration {
+    fn shift(&self) -> Placement {
+        Placement {
+            case_xy_m: self.case_xy_m.map(Finite::get),
+            case_yaw_rad: self.case_yaw_rad.get(),
+            tape_m: self.tape_m.map(Finite::get),
+            tape_yaw_rad: self.tape_yaw_rad.get(),
+        }
+    }
+}
+
 /// See `assets/scenes/`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,16 +146,12 @@ impl ScissorsScene {
         self.start.tool.values().iter().chain(&self.start.posture_rad).copied().collect()
     }
 
-    /// The same scene with case and tape where `configuration` has them, whatever the domain draws.
+    /// The same scene with case and tape where `configurations` have them, whatever the domain draws: the seed of an episode
+    /// goes through them in turn.
     #[must_use]
-    pub fn with_configuration(mut self, configuration: &Configuration) -> Self {
-        let shift = Placement {
-            case_xy_m: configuration.case_xy_m.map(Finite::get),
-            case_yaw_rad: configuration.case_yaw_rad.get(),
-            tape_m: configuration.tape_m.map(Finite::get),
-            tape_yaw_rad: configuration.tape_yaw_rad.get(),
-        };
-        self.start = Arc::new(ScissorsStart { pinned_shift: Some(shift), ..ScissorsStart::clone(&self.start) });
+    pub fn pinned_to(mut self, configurations: &[Configuration]) -> Self {
+        let pinned_shifts = configurations.iter().map(Configuration::shift).collect();
+        self.start = Arc::new(ScissorsStart { pinned_shifts, ..ScissorsStart::clone(&self.start) });
         self
     }
 
@@ -261,7 +268,7 @@ impl SceneFile {
             posture_rad: posture_rad.iter().map(|&q| q as f32).collect(),
             parameters: self.parameters,
             finger_contacts: self.finger_contacts,
-            pinned_shift: None,
+            pinned_shifts: Vec::new(),
         };
         Ok(ScissorsScene {
             name,
