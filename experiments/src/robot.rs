@@ -13,13 +13,15 @@ mod human;
 mod log;
 mod play;
 mod setup;
+mod soak;
 
 pub use cell::Cell;
-pub use doctor::{Check, Examination, Verdict, examine, examine_machine};
+pub use doctor::{Check, Examination, Verdict, examine, examine_machine, open_tracker};
 pub use emulation::{Emulation, Served};
 pub use human::Human;
-pub use play::{RobotSession, domain_of};
+pub use play::RobotSession;
 pub use setup::{Kind, Setup};
+pub use soak::soak;
 
 use crate::cli::RobotArgs;
 use bridge::config;

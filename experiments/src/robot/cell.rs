@@ -5,9 +5,7 @@ use bridge::random::{Rng, stream};
 use bridge::real::black_box::BlackBox;
 use bridge::real::cause::Cause;
 use bridge::real::clock::{Clock, MachineClock};
-use bridge::real::control_loop::{
-    ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request,
-};
+use bridge::real::control_loop::{ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request};
 use bridge::real::emulator::EmulatorClock;
 use bridge::real::hand_driver::{Finding, HandDriver};
 use bridge::real::hand_robot::HandRobot;

@@ -41,7 +41,13 @@ impl Emulation {
     ///
     /// # Errors
     /// When the hand has no motors, or a baud rate that servos do not have.
-    pub fn new(scene: &CubeScene, domain: Domain, robot: &RobotConfig, script: &FaultScript, seed: u64) -> Result<Self> {
+    pub fn new(
+        scene: &CubeScene,
+        domain: Domain,
+        robot: &RobotConfig,
+        script: &FaultScript,
+        seed: u64,
+    ) -> Result<Self> {
         let plant = CubePlant::new(scene, domain, seed, robot.emulated.tracker_hz)?;
         let calibration = CubePlant::calibration(scene)?;
         let sight = plant.sight();
@@ -220,6 +226,9 @@ impl ObjectSource for EmulatedTracker {
 pub fn motors(scene: &CubeScene) -> Result<&MotorTable> {
     let hand = scene.hand();
     hand.motors.as_ref().ok_or_else(|| {
-        eyre!("hand {}: its description has no motors, so there is nothing to emulate or drive; `orca_v2` has", hand.name)
+        eyre!(
+            "hand {}: its description has no motors, so there is nothing to emulate or drive; `orca_v2` has",
+            hand.name
+        )
     })
 }

@@ -59,6 +59,16 @@ impl Human {
         Self::StandIn { wait_s, asked: None }
     }
 
+    /// What is said next, however long it takes; whoever stands in says yes.
+    pub fn wait(&mut self) -> Said {
+        match self {
+            Self::AtKeyboard(lines) => {
+                lines.recv().map_or(Said::Answer(Answer::Quit), |line| understand(Stage::Connect, &line))
+            }
+            Self::StandIn { .. } => Said::Answer(Answer::Yes),
+        }
+    }
+
     /// What is said at `now_s` to somebody who waits in `stage`, if anything.
     pub fn hear(&mut self, stage: Stage, now_s: f64) -> Option<Said> {
         match self {

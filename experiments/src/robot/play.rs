@@ -7,12 +7,13 @@
 //!              cut/              what was recorded of episodes that a fault cut off; nothing learns from it
 //! ```
 
+use super::RobotConfig;
 use super::cell::Cell;
 use super::human::{Human, KEYS, Said};
 use super::log::{Log, describe};
 use super::setup::{Kind, Setup};
-use crate::dataset::{Dataset, DatasetHeader};
 use crate::Narration;
+use crate::dataset::{Dataset, DatasetHeader};
 use bridge::real::control_loop::{Event, FaultReport, Posture};
 use bridge::real::labels::Button;
 use bridge::real::machine::State;
@@ -71,23 +72,23 @@ impl RobotSession {
         Ok(session)
     }
 
-    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` gets each of them as it is judged.
+    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` sees each of them as it is judged.
     ///
     /// # Errors
-    /// When the human quits, the hand cannot be used any more, or `on_kept` fails.
-    pub fn play(
-        &mut self,
-        policy: &Policy,
-        seeds: &[u64],
-        mut on_kept: impl FnMut(Episode) -> Result<()>,
-    ) -> Result<()> {
+    /// When the human quits, or the hand cannot be used any more.
+    pub fn play(&mut self, policy: &Policy, seeds: &[u64], mut on_kept: impl FnMut(&Episode)) -> Result<Vec<Episode>> {
         let position = self.begin(seeds.len() as u64)?;
         let mut operator = Operator::new(position, true);
         let mut waiting: Vec<Recorded> = Vec::new();
         let mut missing = seeds.iter();
+        let mut kept = Vec::with_capacity(seeds.len());
         let mut progress = Progress { last_s: 0.0, n_stops: 0 };
         self.cell()?.publish(policy.deep_clone()?);
         while operator.position().stage != Stage::Done {
+            if self.cell.is_none() {
+                self.reconnect(&mut operator, policy)?;
+                continue;
+            }
             let mut replies = self.enter(&mut operator)?;
             let cell = self.cell()?;
             cell.turn()?;
@@ -95,7 +96,6 @@ impl RobotSession {
             waiting.extend(cell.records());
             let (events, faults): (Vec<Event>, Vec<FaultReport>) = (cell.events().collect(), cell.faults().collect());
             for event in &events {
-                self.tell(event)?;
                 progress.note(event);
                 replies.push(operator.hear(Heard::Loop(*event)));
                 if operator.position().stage == Stage::Label && waiting.is_empty() {
@@ -109,6 +109,9 @@ impl RobotSession {
             for report in faults {
                 self.write_fault(&report)?;
             }
+            for event in &events {
+                self.tell(event)?;
+            }
             if let Some(said) = self.human.hear(operator.position().stage, now_s) {
                 replies.extend(self.obey(said, &mut operator)?);
             }
@@ -117,7 +120,8 @@ impl RobotSession {
                 match reply.judged {
                     Some(Judged::Keep(verdict)) => {
                         if let (Some(episode), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
-                            on_kept(named(episode, policy, seed))?;
+                            kept.push(named(episode, policy, seed));
+                            kept.last().into_iter().for_each(&mut on_kept);
                         }
                         progress = Progress { last_s: now_s, n_stops: 0 };
                     }
@@ -133,7 +137,7 @@ impl RobotSession {
         }
         // The last order is still under way: torque off.
         for _ in 0..4 {
-            self.cell()?.turn()?;
+            self.cell.as_mut().map_or(Ok(()), Cell::turn)?;
         }
         let n_missing = missing.count();
         ensure!(
@@ -142,7 +146,22 @@ impl RobotSession {
             seeds.len() - n_missing,
             seeds.len()
         );
-        Ok(())
+        Ok(kept)
+    }
+
+    /// The robot.
+    #[must_use]
+    pub const fn config(&self) -> &RobotConfig {
+        &self.setup.robot
+    }
+
+    /// What records call the domain of its episodes.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        match &self.setup.kind {
+            Kind::Real => "real".into(),
+            Kind::Emulated { name, .. } => format!("{name}, emulated"),
+        }
     }
 
     /// Ends the session, torque off. How well the loop kept its period.
@@ -181,11 +200,6 @@ impl RobotSession {
     }
 
     fn connect(&mut self) -> Result<()> {
-        // The port has to be free before it is opened again.
-        if let Some(cell) = self.cell.take() {
-            // It is already known that it does not work.
-            drop(cell.end());
-        }
         let (cell, findings) = self.setup.connect()?;
         for finding in &findings {
             self.log.say(&format!("found: {finding}"))?;
@@ -198,6 +212,28 @@ impl RobotSession {
             self.narration.say(|| format!("{}\n{KEYS}", cell.limits()));
         }
         self.cell = Some(cell);
+        Ok(())
+    }
+
+    /// Connects a hand that was lost, once somebody has seen to it.
+    fn reconnect(&mut self, operator: &mut Operator, policy: &Policy) -> Result<()> {
+        if self.setup.is_attended() {
+            self.ask(operator)?;
+            match self.human.wait() {
+                Said::Answer(Answer::Yes) => {}
+                Said::Answer(Answer::Quit) => {
+                    operator.hear(Heard::Human(Answer::Quit));
+                    return Ok(());
+                }
+                _ => return self.say(KEYS),
+            }
+            if let Err(error) = self.connect() {
+                return self.say(&format!("{error:#}"));
+            }
+        } else {
+            self.connect()?;
+        }
+        self.cell()?.publish(policy.deep_clone()?);
         Ok(())
     }
 
@@ -234,14 +270,14 @@ impl RobotSession {
     }
 
     fn forward(&mut self, reply: &Reply) -> Result<()> {
-        let cell = self.cell()?;
+        let Some(cell) = &self.cell else { return Ok(()) };
         for request in reply.requests.into_iter().flatten() {
             cell.request(request);
         }
         Ok(())
     }
 
-    /// Logs an event, and reconnects where the hand is gone and somebody has seen to it.
+    /// Logs an event, and lets go of a hand that is gone.
     fn tell(&mut self, event: &Event) -> Result<()> {
         self.log.note(event)?;
         match event {
@@ -249,7 +285,8 @@ impl RobotSession {
             Event::Reached { posture: Posture::Start, .. } if self.setup.is_attended() => {
                 self.narration.say(|| "closed: let go".into());
             }
-            Event::State { to: State::Disconnected, .. } => self.connect()?,
+            // The port has to be free before it is opened again; that this one does not work is known.
+            Event::State { to: State::Disconnected, .. } => drop(self.cell.take().map(Cell::end)),
             _ if self.setup.is_attended() => self.narration.say(|| describe(event)),
             Event::State { cause: Some(_), .. } => self.narration.say(|| describe(event)),
             _ => {}
@@ -349,13 +386,4 @@ fn named(mut episode: Episode, policy: &Policy, seed: u64) -> Episode {
         policy.header().name.clone_into(&mut episode.label.actor);
     }
     episode
-}
-
-/// What a run's records call the domain of a robot.
-#[must_use]
-pub fn domain_of(kind: &Kind, domain: &str) -> String {
-    match kind {
-        Kind::Real => "real".into(),
-        Kind::Emulated { .. } => format!("{domain}, emulated"),
-    }
 }

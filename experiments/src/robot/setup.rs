@@ -27,6 +27,8 @@ pub enum Kind {
     Emulated {
         /// The domain of the hand behind them.
         domain: Box<Domain>,
+        /// Its name.
+        name: String,
         /// What goes wrong.
         script: FaultScript,
         /// Seed of the cubes and of the sensors' noise.
@@ -93,7 +95,10 @@ impl Setup {
         match &self.kind {
             Kind::Real => {
                 let calibration = Calibration::load(&robot.calibration).wrap_err_with(|| {
-                    format!("no calibration of the hand in {}; `softflow calibrate` makes one", robot.calibration.display())
+                    format!(
+                        "no calibration of the hand in {}; `softflow calibrate` makes one",
+                        robot.calibration.display()
+                    )
                 })?;
                 let clock = MachineClock::start();
                 let listen = robot.tracker.listen;
@@ -105,7 +110,7 @@ impl Setup {
                 let buttons = robot.buttons.map(open).transpose()?;
                 self.connect_by_wire(&robot.port, &calibration, tracker, buttons, clock, None)
             }
-            Kind::Emulated { domain, script, seed, is_real_time } => {
+            Kind::Emulated { domain, script, seed, is_real_time, .. } => {
                 let emulation = Emulation::new(&self.scene, Domain::clone(domain), robot, script, *seed)?;
                 if !is_real_time {
                     let port = emulation.emulator().open(motors(&self.scene)?.baud);
@@ -130,6 +135,12 @@ impl Setup {
     pub fn driver<P: Port>(&self, port: P, calibration: Option<&Calibration>) -> Result<HandDriver<P>> {
         let table = motors(&self.scene)?.clone();
         Ok(HandDriver::new(port, self.body_spec(), table, calibration, self.robot.driver.clone())?)
+    }
+
+    /// Baud rate of the hand's bus.
+    #[must_use]
+    pub fn baud(&self) -> u32 {
+        self.scene.hand().motors.as_ref().map_or(0, |table| table.baud)
     }
 
     /// The scene.
