@@ -100,7 +100,7 @@ pub struct EmulatedConfig {
     pub tracker_latency_s: NonNegative,
     /// How long whoever stands in for the human takes to answer, s.
     pub answer_s: Positive,
-    /// Faults in a row, without an episode that is kept, after which it does not reset any more.
+    /// Faults and episodes cut off, in a row without one that is kept, after which it gives up.
     pub give_up_after: u32,
 }
 

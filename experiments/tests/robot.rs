@@ -168,7 +168,8 @@ fn a_robot_that_is_not_there() -> TestResult {
 fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
     let folder = tempfile::tempdir()?;
     let examine = |more: &[&str]| -> Result<serde_json::Value, Box<dyn Error>> {
-        let output = softflow().args(["doctor", "--backend", "emulated", "--seconds", "1", "--json"]).args(more).output()?;
+        let output =
+            softflow().args(["doctor", "--backend", "emulated", "--seconds", "1", "--json"]).args(more).output()?;
         Ok(serde_json::from_slice(&output.stdout)?)
     };
     let verdicts = |examination: &serde_json::Value, name: &str| -> Vec<(String, String)> {
@@ -216,7 +217,15 @@ fn the_emulated_hand_is_calibrated() -> TestResult {
     for (found, truth) in found.joints.iter().zip(&truth.joints) {
         let off = (found.lower_ticks - truth.lower_ticks).abs().max((found.upper_ticks - truth.upper_ticks).abs());
         // 2 degrees: soft stops of a simulated joint.
-        assert!(off < 23, "{}: {} to {} ticks, expected {} to {}", found.joint, found.lower_ticks, found.upper_ticks, truth.lower_ticks, truth.upper_ticks);
+        assert!(
+            off < 23,
+            "{}: {} to {} ticks, expected {} to {}",
+            found.joint,
+            found.lower_ticks,
+            found.upper_ticks,
+            truth.lower_ticks,
+            truth.upper_ticks
+        );
     }
     let again = command.output()?;
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));

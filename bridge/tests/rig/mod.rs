@@ -270,6 +270,15 @@ pub struct Sides<C: Clock> {
 }
 
 pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Option<u32>) -> Rig<C> {
+    rig_of(config(), clock, record_capacity, ends_after)
+}
+
+pub fn rig_of<C: Clock + Clone>(
+    config: LoopConfig,
+    clock: C,
+    record_capacity: usize,
+    ends_after: Option<u32>,
+) -> Rig<C> {
     let servos = Servos {
         status: healthy(N_JOINTS as u8),
         q_rad: vec![0.1; N_JOINTS],
@@ -301,7 +310,7 @@ pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Optio
     let n_dropped = Arc::new(AtomicU64::new(0));
     let outbox = Outbox { records, events, faults, n_dropped: Arc::clone(&n_dropped) };
     let (control, worker) =
-        ControlLoop::new(config(), hand, task, labels, FakePlanner::default(), policy_inbox, inbox, outbox, 7).unwrap();
+        ControlLoop::new(config, hand, task, labels, FakePlanner::default(), policy_inbox, inbox, outbox, 7).unwrap();
     let sides = Sides {
         worker: Some(worker),
         due_s: clock.now_s(),

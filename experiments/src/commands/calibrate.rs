@@ -7,7 +7,8 @@ use crate::robot::{Emulation, Kind, RobotConfig, Setup};
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use bridge::{CubeReward, GovernorConfig};
-use color_eyre::eyre::{Result, WrapErr, ensure};
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use sim::FingerContacts;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Calibrates.
@@ -16,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What stood in a joint's way; torque is then off and no file is written.
 pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     let Some(kind) = kind_of(args.backend, &args.robot, "exact", 1)? else {
-        color_eyre::eyre::bail!("a simulated hand has no servos to calibrate: --backend real or emulated");
+        bail!("a simulated hand has no servos to calibrate: --backend real or emulated");
     };
     let task =
         TaskChoice::Cube { hand: args.hand.clone(), reward: CubeReward::Dense, governor: GovernorConfig::usual()? };
@@ -25,7 +26,8 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     ensure!(!args.out.exists(), "{}: it exists already; move the old calibration away first", args.out.display());
     if !args.yes {
         eprintln!(
-            "every joint of the hand moves over all of its range: take everything out of it, keep clear. Begin? (y)"
+            "every joint of the hand moves over all of its range: take everything out of it, put the thumb aside, keep clear. \
+                   Begin? (y)"
         );
         let mut line = String::new();
         std::io::stdin().read_line(&mut line)?;
@@ -38,7 +40,9 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
             find_stops(&setup, line, &args.serial)?
         }
         Kind::Emulated { domain, script, seed, .. } => {
-            let emulation = Emulation::new(setup.scene(), (**domain).clone(), &setup.robot, script, *seed)?;
+            // As on a real hand, whose thumb is put aside before: nothing is in the way of a finger but its stops.
+            let scene = setup.scene().clone().with_finger_contacts(FingerContacts::Off);
+            let emulation = Emulation::new(&scene, (**domain).clone(), &setup.robot, script, *seed)?;
             find_stops(&setup, emulation.emulator().open(setup.baud()), &args.serial)?
         }
     };

@@ -73,7 +73,7 @@ impl Cell {
 
     /// Asks for something; a queue that is full loses it, as any order may be refused.
     pub fn request(&self, request: Request) {
-        drop(self.ends.requests.try_send(request));
+        self.ends.requests.try_send(request).ok();
     }
 
     /// Presses a button.
@@ -81,7 +81,7 @@ impl Cell {
         if button == Button::EStop {
             self.ends.e_stop.press();
         } else {
-            drop(self.ends.buttons.try_send(button));
+            self.ends.buttons.try_send(button).ok();
         }
     }
 

@@ -10,7 +10,7 @@ use bridge::Percept;
 use bridge::number::Positive;
 use bridge::real::calibration::Calibration;
 use bridge::real::clock::{Clock as _, MachineClock};
-use bridge::real::hand_driver::{HandDriver, Severity};
+use bridge::real::hand_driver::{Finding, HandDriver, Severity};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::pace::Pace;
 use bridge::real::port::{Port, PortError, SerialLine};
@@ -174,8 +174,9 @@ pub fn examine(
     if verify(&mut driver, &mut examination)
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
+        let before = n_poses(listener.as_mut());
         rate(&mut hand, setup, listener.as_mut(), seconds, clock, &mut examination);
-        report_tracker(listener.as_ref(), seconds, &mut examination);
+        report_tracker(listener.as_ref(), before, seconds, &mut examination);
         if may_move {
             motion::examine(hand, setup, &mut examination);
         }
@@ -194,18 +195,7 @@ fn verify<P: Port>(driver: &mut HandDriver<P>, examination: &mut Examination) ->
             return false;
         }
     };
-    for finding in &findings {
-        let verdict = match finding.severity {
-            Severity::Note => Verdict::Note,
-            Severity::Warning => Verdict::Warning,
-            Severity::NeedsCalibration | Severity::Refusal => Verdict::Bad,
-        };
-        let place = match finding.id {
-            Some(id) => format!("servo {id} ({}): {}", finding.place, finding.what),
-            None => format!("{}: {}", finding.place, finding.what),
-        };
-        examination.note("servos", verdict, place, finding.advice.clone());
-    }
+    note_findings(&findings, examination);
     let servos = &driver.status().servos;
     let known: Vec<_> = servos.iter().filter(|servo| servo.voltage_v.is_finite()).collect();
     let range = |values: &mut dyn Iterator<Item = f64>| {
@@ -223,6 +213,36 @@ fn verify<P: Port>(driver: &mut HandDriver<P>, examination: &mut Examination) ->
         examination.good("servos", found);
     }
     findings.iter().all(|finding| finding.severity < Severity::NeedsCalibration)
+}
+
+/// Findings of verification; those that several servos share are one.
+fn note_findings(findings: &[Finding], examination: &mut Examination) {
+    let mut shared: Vec<(&Finding, Vec<String>)> = Vec::new();
+    for finding in findings {
+        let place = match finding.id {
+            Some(id) => format!("servo {id} ({})", finding.place),
+            None => finding.place.clone(),
+        };
+        let is_same = |other: &&Finding| {
+            (other.severity, &other.what, &other.advice) == (finding.severity, &finding.what, &finding.advice)
+        };
+        match shared.iter_mut().find(|(other, _)| is_same(other)) {
+            Some((_, places)) => places.push(place),
+            None => shared.push((finding, vec![place])),
+        }
+    }
+    for (finding, places) in shared {
+        let verdict = match finding.severity {
+            Severity::Note => Verdict::Note,
+            Severity::Warning => Verdict::Warning,
+            Severity::NeedsCalibration | Severity::Refusal => Verdict::Bad,
+        };
+        let place = match places.as_slice() {
+            [place] => place.clone(),
+            several => format!("{} servos", several.len()),
+        };
+        examination.note("servos", verdict, format!("{place}: {}", finding.what), finding.advice.clone());
+    }
 }
 
 fn connect<P: Port>(driver: HandDriver<P>, setup: &Setup, examination: &mut Examination) -> Option<HandRobot<P>> {
@@ -302,16 +322,24 @@ fn listen(
     examination: &mut Examination,
 ) {
     let Some(listener) = listener else { return };
-    let end_s = clock.now_s() + seconds.get().min(2.0);
-    let listened = Positive::try_from(seconds.get().min(2.0)).unwrap_or(seconds);
+    let before = n_poses(Some(&mut *listener));
+    let end_s = clock.now_s() + seconds.get();
     while clock.now_s() < end_s {
         listener.poll();
         clock.wait_until(clock.now_s() + 0.01);
     }
-    report_tracker(Some(listener), listened, examination);
+    report_tracker(Some(listener), before, seconds, examination);
 }
 
-/// Rate and age of the poses that came.
+/// Poses that have come by now.
+fn n_poses(listener: Option<&mut UdpTracker<MachineClock>>) -> u64 {
+    listener.map_or(0, |listener| {
+        listener.poll();
+        listener.reception().0.n_accepted
+    })
+}
+
+/// Rate and age of the poses that came in `seconds`, after the first `n_before`.
 fn report_tracker(listener: Option<&UdpTracker<MachineClock>>, seconds: Positive, examination: &mut Examination) {
     let Some(listener) = listener else { return };
     let (reception, n_lost) = listener.reception();
@@ -320,13 +348,14 @@ fn report_tracker(listener: Option<&UdpTracker<MachineClock>>, seconds: Positive
         let found = format!("{} datagrams on {address} were refused, the last one: {error}", reception.n_refused);
         examination.note("tracker", Verdict::Warning, found, "the layout is in docs/examples/object_tracker.py");
     }
-    if reception.n_accepted == 0 {
+    let n_new = reception.n_accepted.saturating_sub(n_before);
+    if n_new == 0 {
         let advice =
             "start the tracker and let it send to this machine and port; docs/examples/object_tracker.py shows how";
         examination.note("tracker", Verdict::Bad, format!("no pose came on {address}"), advice);
         return;
     }
-    let hz = reception.n_accepted as f64 / seconds.get();
+    let hz = n_new as f64 / seconds.get();
     let age_ms = listener.newest(0).map_or(f64::NAN, |(_, age_s)| 1e3 * age_s);
     let found = format!("{hz:.0} poses a second on {address}, {n_lost} lost, the newest is {age_ms:.0} ms old");
     if hz >= 40.0 {

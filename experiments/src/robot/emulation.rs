@@ -210,7 +210,7 @@ impl ObjectSource for EmulatedTracker {
     fn poll(&mut self) {
         while let Some(arrival_s) = self.camera.next_frame(&mut self.frame) {
             // What is refused is not used; a tracker that is silent is seen by its age.
-            drop(self.intake.take(&self.frame, arrival_s));
+            self.intake.take(&self.frame, arrival_s).ok();
         }
     }
 

@@ -79,6 +79,7 @@ impl RobotSession {
     pub fn play(&mut self, policy: &Policy, seeds: &[u64], mut on_kept: impl FnMut(&Episode)) -> Result<Vec<Episode>> {
         let position = self.begin(seeds.len() as u64)?;
         let mut operator = Operator::new(position, true);
+        let mut saved = position;
         let mut waiting: Vec<Recorded> = Vec::new();
         let mut missing = seeds.iter();
         let mut kept = Vec::with_capacity(seeds.len());
@@ -129,7 +130,10 @@ impl RobotSession {
                     None => {}
                 }
             }
-            operator.position().save(&self.position_path())?;
+            if operator.position() != saved {
+                saved = operator.position();
+                saved.save(&self.position_path())?;
+            }
             self.ask(&operator)?;
             if !self.setup.is_attended() {
                 progress.check(now_s, self.setup.robot.emulated.give_up_after, &operator)?;
@@ -341,7 +345,9 @@ impl Progress {
     fn note(&mut self, event: &Event) {
         match event {
             Event::EpisodeBegun { at_s, .. } => self.last_s = *at_s,
-            Event::State { to: State::Fault | State::EStop, .. } => self.n_stops += 1,
+            Event::State { to: State::Fault | State::EStop, .. } | Event::EpisodeEnded { cause: Some(_), .. } => {
+                self.n_stops += 1;
+            }
             Event::State { to: State::Disconnected, .. } => self.last_s = 0.0,
             _ => {}
         }
@@ -350,7 +356,7 @@ impl Progress {
     fn check(&self, now_s: f64, most_stops: u32, operator: &Operator) -> Result<()> {
         ensure!(
             self.n_stops <= most_stops,
-            "the emulated hand was stopped {} times without an episode that was kept: {}",
+            "the emulated hand was stopped, or its episode cut off, {} times without one that was kept: {}",
             self.n_stops,
             operator.prompt()
         );

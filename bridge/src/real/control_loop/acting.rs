@@ -93,6 +93,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         if self.recorder.is_recording() {
             self.recorder.end(acting.outcome(&self.task), cause, acting.verdict);
         }
+        // What came to its own end, or was judged, is whole, whatever the failsafe made of it.
+        let cause = cause.filter(|_| !acting.is_over && acting.verdict.is_none());
         self.emit(Event::EpisodeEnded { seed: acting.seed, n_steps: acting.step, cause, at_s: now_s });
     }
 
