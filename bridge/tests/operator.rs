@@ -147,7 +147,8 @@ fn interrupted_sessions_go_on() {
     assert!(Position::load(&path).is_err());
 }
 
-/// Contract: unattended, opening, placing and labelling are taken as done; arming, and what comes after a fault, are not.
+/// Contract: unattended, opening, placing and labelling are taken as done; arming, and what comes after a fault, are
+/// not.
 #[test]
 fn unattended_sessions() {
     let mut operator = Operator::new(Position::new(1, 0), false);

@@ -1,5 +1,5 @@
-//! Contract: the loop goes to its two postures at their rates and says when it is there; an episode begins in its start posture, and what
-//! comes to its own end is not cut off.
+//! Contract: the loop goes to its two postures at their rates and says when it is there; an episode begins in its start
+//! posture, and what comes to its own end is not cut off.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -52,7 +52,8 @@ fn parking_is_told() {
     assert_eq!(reached(&rig, Posture::Park).len(), 1);
 }
 
-/// Contract: an episode goes to its start posture at its rate, waits, and only then is observed, asked for a chunk and recorded.
+/// Contract: an episode goes to its start posture at its rate, waits, and only then is observed, asked for a chunk and
+/// recorded.
 #[test]
 fn episodes_begin_in_their_posture() {
     let mut rig = rig_of(with_start(vec![START_RAD; N_JOINTS]), VirtualClock::default(), 16, None);
@@ -81,7 +82,8 @@ fn episodes_begin_in_their_posture() {
     assert!(start < at(|event| matches!(event, Event::EpisodeBegun { .. })));
 }
 
-/// Contract: a joint that is blocked on its way, as fingers around an object are, is as far as it can be: the episode begins.
+/// Contract: a joint that is blocked on its way, as fingers around an object are, is as far as it can be: the episode
+/// begins.
 #[test]
 fn a_blocked_joint_is_there() {
     let mut rig = rig_of(with_start(vec![0.9; N_JOINTS]), VirtualClock::default(), 16, None);
@@ -92,8 +94,8 @@ fn a_blocked_joint_is_there() {
     assert!(rig.events().iter().any(|event| matches!(event, Event::EpisodeBegun { .. })));
 }
 
-/// Contract: an object that is lost ends its episode, which is whole; so is one that a human calls unsafe. Only what is stopped in between
-/// is cut off.
+/// Contract: an object that is lost ends its episode, which is whole; so is one that a human calls unsafe. Only what is
+/// stopped in between is cut off.
 #[test]
 fn what_ends_by_itself_is_not_cut_off() {
     let ended = |rig: &Rig<VirtualClock>| {

@@ -106,8 +106,8 @@ pub struct RobotArgs {
     /// What goes wrong with the emulated hand, in RON.
     #[arg(long)]
     pub faults: Option<PathBuf>,
-    /// Run the emulated hand in real time behind a pseudo-terminal, the loop on threads of its own; else as fast as the machine can, the
-    /// same every time.
+    /// Run the emulated hand in real time behind a pseudo-terminal, the loop on threads of its own; else as fast as the
+    /// machine can, the same every time.
     #[arg(long)]
     pub real_time: bool,
 }
@@ -200,7 +200,8 @@ pub struct EvalArgs {
     /// Candidates, instead of the policy's own number.
     #[arg(long)]
     pub candidates: Option<usize>,
-    /// What chooses among them, instead of the policy's own way: of an imitation policy likelihood, of all others value.
+    /// What chooses among them, instead of the policy's own way: of an imitation policy likelihood, of all others
+    /// value.
     #[arg(long, value_enum)]
     pub choose: Option<Choose>,
     /// Scale of the base noise, instead of the policy's own.
@@ -321,7 +322,8 @@ pub struct CompareArgs {
     /// Folder of the study; `runs/<study>` unless given.
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Go on with the study in its folder: finished runs are taken as they are, others go on from their last checkpoint.
+    /// Go on with the study in its folder: finished runs are taken as they are, others go on from their last
+    /// checkpoint.
     #[arg(long)]
     pub resume: bool,
     /// Runs that are trained side by side; the result does not depend on their number.

@@ -4,7 +4,8 @@
 //! RobotSession -- policy --> Cell (control loop, failsafe, governor, hand driver) -- bytes --> servos | emulated servos
 //!      ^  operator's way, human or stand-in       <-- episodes, events, faults      poses <-- tracker | camera of the plant
 //! ```
-//! Both backends are the same code from the policy to the bytes. They differ in what is behind the port and in the clock.
+//! Both backends are the same code from the policy to the bytes. They differ in what is behind the port and in the
+//! clock.
 
 mod cell;
 mod doctor;
@@ -70,7 +71,8 @@ pub struct ControlConfig {
     pub failsafe: FailsafeConfig,
     /// One line for every limit that is wider than the hand's own; usually empty.
     pub widened: Vec<Widening>,
-    /// Steps of the policy that the planning of a chunk may take; 1 to the chunk's length - 1. A chunk is carried out from there on.
+    /// Steps of the policy that the planning of a chunk may take; 1 to the chunk's length - 1. A chunk is carried out
+    /// from there on.
     pub lead: usize,
     /// Time that the first chunk of an episode may take, s.
     pub first_chunk_s: NonNegative,
@@ -105,7 +107,8 @@ pub struct EmulatedConfig {
 }
 
 impl RobotConfig {
-    /// The robot of `args`, or else the one in `saved`, or else the one that comes with `hand`; with what `args` changes of it.
+    /// The robot of `args`, or else the one in `saved`, or else the one that comes with `hand`; with what `args`
+    /// changes of it.
     ///
     /// # Errors
     /// When there is none, or a file is not one.
@@ -147,7 +150,8 @@ impl RobotConfig {
 mod tests {
     use super::*;
 
-    /// Contract: every robot that comes along is one, for the hand that it is listed under, and has the usual deadlines.
+    /// Contract: every robot that comes along is one, for the hand that it is listed under, and has the usual
+    /// deadlines.
     #[test]
     fn robots_are_valid() {
         for (hand, _) in ROBOTS {

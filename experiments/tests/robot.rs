@@ -1,5 +1,6 @@
-//! Contract: the commands that concern robots do what their help says, on emulated servos: bytes of the real protocol, from the command
-//! line to the registers of the servos. A robot that is not there is a clear error; a process that is killed leaves a hand that stops.
+//! Contract: the commands that concern robots do what their help says, on emulated servos: bytes of the real protocol,
+//! from the command line to the registers of the servos. A robot that is not there is a clear error; a process that is
+//! killed leaves a hand that stops.
 
 use bridge::number::{NonNegative, Positive};
 use bridge::real::bus::{Bus, BusTiming};
@@ -65,7 +66,8 @@ fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }
 
-/// Contract: the online stage collects through the servos, the same every time; run and evaluation say so; what happened is in the log.
+/// Contract: the online stage collects through the servos, the same every time; run and evaluation say so; what
+/// happened is in the log.
 #[test]
 fn training_on_the_emulated_hand() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -99,8 +101,8 @@ fn training_on_the_emulated_hand() -> TestResult {
     Ok(())
 }
 
-/// Contract: faults that a robot recovers from cost episodes, and are in the log by their causes; the evaluation still gets what it asked
-/// for. One that latches is reset and leaves the ticks before it in a file.
+/// Contract: faults that a robot recovers from cost episodes, and are in the log by their causes; the evaluation still
+/// gets what it asked for. One that latches is reset and leaves the ticks before it in a file.
 #[test]
 fn episodes_go_on_after_faults() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -129,8 +131,8 @@ fn episodes_go_on_after_faults() -> TestResult {
     Ok(())
 }
 
-/// Contract: a robot that is not there is an error that says what was tried and what to do, and leaves no run; flags of one backend are
-/// refused with another.
+/// Contract: a robot that is not there is an error that says what was tried and what to do, and leaves no run; flags of
+/// one backend are refused with another.
 #[test]
 fn a_robot_that_is_not_there() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -243,7 +245,8 @@ impl Drop for Killed {
     }
 }
 
-/// Contract: `emulate` says where its hand is; any program can open it, all servos answer, and poses come as a tracker's do.
+/// Contract: `emulate` says where its hand is; any program can open it, all servos answer, and poses come as a
+/// tracker's do.
 #[test]
 fn an_emulated_hand_is_open_to_anybody() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -270,8 +273,9 @@ fn an_emulated_hand_is_open_to_anybody() -> TestResult {
     Ok(())
 }
 
-/// Contract, row 13 from the command line: while `softflow` drives a hand it is killed; within the time of the watchdog, on the servos'
-/// own clock, every servo has stopped. The way there is that of a human: every torque was allowed.
+/// Contract, row 13 from the command line: while `softflow` drives a hand it is killed; within the time of the
+/// watchdog, on the servos' own clock, every servo has stopped. The way there is that of a human: every torque was
+/// allowed.
 #[test]
 fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
     const WATCHDOG_S: f64 = 0.5;
@@ -362,8 +366,8 @@ fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
     Ok(())
 }
 
-/// Contract: in real time, behind a pseudo-terminal and on threads of its own, the same evaluation runs to its end and says how well the
-/// loop kept its rate. How well that is, is for a report, not for a test.
+/// Contract: in real time, behind a pseudo-terminal and on threads of its own, the same evaluation runs to its end and
+/// says how well the loop kept its rate. How well that is, is for a report, not for a test.
 #[test]
 fn the_emulated_hand_in_real_time() -> TestResult {
     let folder = tempfile::tempdir()?;

@@ -1,5 +1,5 @@
-//! Contract: emulated servos turn a simulated hand as its own motors would: within their current, in the calibration's units, the
-//! same every time; whoever opens the hand is given a new cube and keeps it by closing.
+//! Contract: emulated servos turn a simulated hand as its own motors would: within their current, in the calibration's
+//! units, the same every time; whoever opens the hand is given a new cube and keeps it by closing.
 
 use bridge::real::calibration::{Calibration, JointMap};
 use bridge::real::dynamixel::control_table::RAD_PER_TICK;
@@ -88,8 +88,8 @@ fn largest(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Contract: joints follow their goals in the calibration's units; a cube is given to the open hand, and kept by the closed one;
-/// without torque, or with a fiftieth of the current, it falls.
+/// Contract: joints follow their goals in the calibration's units; a cube is given to the open hand, and kept by the
+/// closed one; without torque, or with a fiftieth of the current, it falls.
 #[test]
 fn a_cube_is_kept_by_torque() -> TestResult {
     let mut rig = Rig::new("exact")?;

@@ -17,7 +17,8 @@ use color_eyre::eyre::Result;
 /// When hand or robot are not known.
 pub fn doctor(args: &DoctorArgs) -> Result<Ended> {
     let mut examination = examine_machine()?;
-    // The servos of the emulated hand are behind a pseudo-terminal here, whatever else: it is the way to a real one that is looked at.
+    // The servos of the emulated hand are behind a pseudo-terminal here, whatever else: it is the way to a real one
+    // that is looked at.
     let robot = RobotArgs { real_time: false, ..args.robot.clone() };
     if let Some(kind) = kind_of(args.backend, &robot, "nominal", 1)? {
         let of_robot = examine_robot(args, kind)?;

@@ -45,7 +45,8 @@ pub fn train(args: &TrainArgs) -> Result<Ended> {
     Ok(if session.lost_data() { Ended::DataLost } else { Ended::Well })
 }
 
-/// The run's folder and what is trained in it: as the arguments say, or as the run that is to be resumed was configured.
+/// The run's folder and what is trained in it: as the arguments say, or as the run that is to be resumed was
+/// configured.
 fn resolve(args: &TrainArgs) -> Result<(PathBuf, Experiment)> {
     let Some(path) = &args.experiment else {
         let out = args.out.as_deref().unwrap_or(Path::new("."));
@@ -73,7 +74,8 @@ fn resolve(args: &TrainArgs) -> Result<(PathBuf, Experiment)> {
     Ok((out, experiment))
 }
 
-/// Connects the robot that the online stage collects on, if it is one. What is wrong with it is known before anything is trained.
+/// Connects the robot that the online stage collects on, if it is one. What is wrong with it is known before anything
+/// is trained.
 fn open_robot(args: &TrainArgs, out: &Path, experiment: &Experiment) -> Result<Option<RobotSession>> {
     let kind = kind_of(args.backend, &args.robot, &experiment.online_domain, experiment.seed)?;
     let Some(kind) = kind else { return Ok(None) };

@@ -56,8 +56,8 @@ impl Cell {
         &self.ends.limits
     }
 
-    /// Lets the loop go on a little: by one tick, where it runs in step, else by some milliseconds of the clock. It is also the
-    /// learner's sign of life.
+    /// Lets the loop go on a little: by one tick, where it runs in step, else by some milliseconds of the clock. It is
+    /// also the learner's sign of life.
     ///
     /// # Errors
     /// When one of its threads has ended.

@@ -1,8 +1,11 @@
-//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, and by small motions whether
-//! every servo turns its own joint. Every finding says what to do.
+//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, and by small
+//! motions whether every servo turns its own joint. Every finding says what to do.
 
 mod adapter;
 mod motion;
+mod poses;
+
+pub use poses::open_tracker;
 
 use super::setup::Setup;
 use bridge::Body as _;
@@ -15,7 +18,7 @@ use bridge::real::hand_robot::HandRobot;
 use bridge::real::pace::Pace;
 use bridge::real::port::{Port, PortError, SerialLine};
 use bridge::real::robot::ObjectSource as _;
-use bridge::real::tracker::{TrackerConfig, UdpTracker};
+use bridge::real::tracker::UdpTracker;
 use color_eyre::eyre::Result;
 use serde::Serialize;
 use sim::{CubeScene, Domain};
@@ -130,22 +133,8 @@ pub fn examine_machine() -> Result<Examination> {
     Ok(examination)
 }
 
-/// Begins to listen for poses, with the time of `clock`.
-pub fn open_tracker(
-    config: &TrackerConfig,
-    clock: MachineClock,
-    examination: &mut Examination,
-) -> Option<UdpTracker<MachineClock>> {
-    let opened = UdpTracker::open(config, 1, clock);
-    if let Err(error) = &opened {
-        let advice = "another program listens there (another softflow?), or the address is not this machine's: end it, or give --tracker";
-        examination.note("tracker", Verdict::Bad, format!("{}: {error}", config.listen), advice);
-    }
-    opened.ok()
-}
-
-/// Looks at the robot of `setup` on `port`, for `seconds` at the loop's rate. With `may_move` every joint is moved a little; the hand has to
-/// be free for it.
+/// Looks at the robot of `setup` on `port`, for `seconds` at the loop's rate. With `may_move` every joint is moved a
+/// little; the hand has to be free for it.
 ///
 /// # Errors
 /// When the robot's description does not fit the hand. What is wrong with the robot itself is a finding.
@@ -165,7 +154,7 @@ pub fn examine(
         Ok(line) => line,
         Err(error) => {
             examination.note("port", Verdict::Bad, error.to_string(), adapter::advice(port, &error));
-            listen(listener.as_mut(), seconds, clock, &mut examination);
+            poses::listen(listener.as_mut(), seconds, clock, &mut examination);
             return Ok(examination);
         }
     };
@@ -174,14 +163,14 @@ pub fn examine(
     if verify(&mut driver, &mut examination)
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
-        let before = n_poses(listener.as_mut());
+        let before = poses::n_poses(listener.as_mut());
         rate(&mut hand, setup, listener.as_mut(), seconds, clock, &mut examination);
-        report_tracker(listener.as_ref(), before, seconds, &mut examination);
+        poses::report(listener.as_ref(), before, seconds, &mut examination);
         if may_move {
             motion::examine(hand, setup, &mut examination);
         }
     } else {
-        listen(listener.as_mut(), seconds, clock, &mut examination);
+        poses::listen(listener.as_mut(), seconds, clock, &mut examination);
     }
     Ok(examination)
 }
@@ -312,58 +301,6 @@ fn rate<P: Port>(
         (Verdict::Good, "")
     };
     examination.note("loop", verdict, found, advice);
-}
-
-/// Listens alone, where there are no servos to read meanwhile.
-fn listen(
-    listener: Option<&mut UdpTracker<MachineClock>>,
-    seconds: Positive,
-    clock: MachineClock,
-    examination: &mut Examination,
-) {
-    let Some(listener) = listener else { return };
-    let before = n_poses(Some(&mut *listener));
-    let end_s = clock.now_s() + seconds.get();
-    while clock.now_s() < end_s {
-        listener.poll();
-        clock.wait_until(clock.now_s() + 0.01);
-    }
-    report_tracker(Some(listener), before, seconds, examination);
-}
-
-/// Poses that have come by now.
-fn n_poses(listener: Option<&mut UdpTracker<MachineClock>>) -> u64 {
-    listener.map_or(0, |listener| {
-        listener.poll();
-        listener.reception().0.n_accepted
-    })
-}
-
-/// Rate and age of the poses that came in `seconds`, after the first `n_before`.
-fn report_tracker(listener: Option<&UdpTracker<MachineClock>>, seconds: Positive, examination: &mut Examination) {
-    let Some(listener) = listener else { return };
-    let (reception, n_lost) = listener.reception();
-    let address = listener.address().map_or_else(|error| error.to_string(), |address| address.to_string());
-    if let Some(error) = reception.last_error {
-        let found = format!("{} datagrams on {address} were refused, the last one: {error}", reception.n_refused);
-        examination.note("tracker", Verdict::Warning, found, "the layout is in docs/examples/object_tracker.py");
-    }
-    let n_new = reception.n_accepted.saturating_sub(n_before);
-    if n_new == 0 {
-        let advice =
-            "start the tracker and let it send to this machine and port; docs/examples/object_tracker.py shows how";
-        examination.note("tracker", Verdict::Bad, format!("no pose came on {address}"), advice);
-        return;
-    }
-    let hz = n_new as f64 / seconds.get();
-    let age_ms = listener.newest(0).map_or(f64::NAN, |(_, age_s)| 1e3 * age_s);
-    let found = format!("{hz:.0} poses a second on {address}, {n_lost} lost, the newest is {age_ms:.0} ms old");
-    if hz >= 40.0 {
-        examination.good("tracker", found);
-    } else {
-        let advice = "a pose that is older than a step of 50 ms is not acted on: 40 a second and more are needed, 60 and more are good";
-        examination.note("tracker", if hz >= 20.0 { Verdict::Warning } else { Verdict::Bad }, found, advice);
-    }
 }
 
 /// Whether an error of the port is one of permissions.

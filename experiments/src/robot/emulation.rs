@@ -1,7 +1,7 @@
 //! The hand that stands for a real one: emulated servos whose shafts are a simulated hand with its cube, and a camera.
 //!
-//! In the emulator's own time everything happens on the caller's thread, the same every time. Served, the servos are behind a
-//! pseudo-terminal and the poses leave by UDP, as many times as fast as the clock as is wanted.
+//! In the emulator's own time everything happens on the caller's thread, the same every time. Served, the servos are
+//! behind a pseudo-terminal and the poses leave by UDP, as many times as fast as the clock as is wanted.
 
 use super::RobotConfig;
 use bridge::ObjectPose;

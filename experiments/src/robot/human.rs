@@ -127,7 +127,8 @@ fn understand(stage: Stage, line: &str) -> Said {
 mod tests {
     use super::*;
 
-    /// Contract: a verdict is a button while the episode runs and a label after it; an empty line stops what runs, and nothing else.
+    /// Contract: a verdict is a button while the episode runs and a label after it; an empty line stops what runs, and
+    /// nothing else.
     #[test]
     fn lines_are_understood() {
         assert_eq!(understand(Stage::Episode, "\n"), Said::Button(Button::EStop));
@@ -138,8 +139,8 @@ mod tests {
         assert_eq!(understand(Stage::Arm, "yy"), Said::Nonsense);
     }
 
-    /// Contract: a stand-in takes its time with every question, says yes, asks again when nothing came of it, and keeps silent while
-    /// an episode runs.
+    /// Contract: a stand-in takes its time with every question, says yes, asks again when nothing came of it, and keeps
+    /// silent while an episode runs.
     #[test]
     fn a_stand_in_says_yes() {
         let mut human = Human::stand_in(1.0);

@@ -1,5 +1,5 @@
-//! What happened to a robot, a line an event: `robot/log` of a run. Times are s on the loop's clock, which starts with every
-//! connection.
+//! What happened to a robot, a line an event: `robot/log` of a run. Times are s on the loop's clock, which starts with
+//! every connection.
 
 use bridge::real::control_loop::Event;
 use std::fs::{File, OpenOptions};

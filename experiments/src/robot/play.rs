@@ -43,8 +43,8 @@ pub struct RobotSession {
 }
 
 impl RobotSession {
-    /// Connects the robot: opens the port, verifies the hand, starts the loop. Torque stays off. What is worth keeping of the session
-    /// besides its episodes goes to `folder`.
+    /// Connects the robot: opens the port, verifies the hand, starts the loop. Torque stays off. What is worth keeping
+    /// of the session besides its episodes goes to `folder`.
     ///
     /// # Errors
     /// What stands in the way, and what to do.

@@ -33,8 +33,8 @@ pub enum Kind {
         script: FaultScript,
         /// Seed of the cubes and of the sensors' noise.
         seed: u64,
-        /// Whether it runs in real time behind a pseudo-terminal and UDP, with the loop on threads of its own; else in the emulator's
-        /// time on one thread, the same every time.
+        /// Whether it runs in real time behind a pseudo-terminal and UDP, with the loop on threads of its own; else in
+        /// the emulator's time on one thread, the same every time.
         is_real_time: bool,
     },
     /// A serial port.

@@ -1,4 +1,5 @@
-//! The adapter between this machine and the bus: whether it is there, whether it may be used, and how long it keeps what it receives.
+//! The adapter between this machine and the bus: whether it is there, whether it may be used, and how long it keeps
+//! what it receives.
 
 use super::{Examination, Verdict, is_permission};
 use bridge::real::port::PortError;

@@ -1,7 +1,7 @@
 //! Small motions, one joint after the other: whether its servo moves it, and it alone.
 //!
-//! A servo's encoder is in the servo: which finger moves, and which way, only a human sees. The joint's name is said before it moves; a
-//! positive angle flexes, or moves to the pinky.
+//! A servo's encoder is in the servo: which finger moves, and which way, only a human sees. The joint's name is said
+//! before it moves; a positive angle flexes, or moves to the pinky.
 
 use super::{Examination, Verdict};
 use crate::robot::Setup;
