@@ -21,6 +21,8 @@ type TestResult = Result<(), Box<dyn Error>>;
 const TORQUE: u16 = 64;
 const WATCHDOG: u16 = 98;
 const TRIPPED: u32 = 0xFF;
+/// Of a patient robot.
+const WATCHDOG_S: f64 = 0.5;
 
 /// A training of seconds on the hand that has motors.
 const TINY: [&str; 16] = [
@@ -64,6 +66,33 @@ fn success(output: &Output) -> Result<String, Box<dyn Error>> {
 
 fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
+}
+
+/// A robot for a machine that may be busy, in its file: a slow loop whose own deadlines are far away, so that what a test finds is not the
+/// scheduler.
+fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
+    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
+    robot.servo_hz = 20;
+    robot.buttons = None;
+    (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
+    robot.driver.patience_s = 0.5.try_into()?;
+    let failsafe = &mut robot.control.failsafe;
+    let far: Positive = 60.0.try_into()?;
+    for deadline in [
+        &mut failsafe.joint_stale_s,
+        &mut failsafe.joint_lost_s,
+        &mut failsafe.observation_stale_s,
+        &mut failsafe.observation_lost_s,
+        &mut failsafe.chunk_late_s,
+        &mut failsafe.learner_lost_s,
+        &mut failsafe.command_stale_s,
+        &mut failsafe.overrun_factor,
+    ] {
+        *deadline = far;
+    }
+    failsafe.bad_cycles = 51;
+    std::fs::write(file, ron::to_string(&robot)?)?;
+    Ok(robot)
 }
 
 /// Contract: the online stage collects through the servos, the same every time; run and evaluation say so; what
@@ -169,9 +198,13 @@ fn a_robot_that_is_not_there() -> TestResult {
 #[test]
 fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
     let folder = tempfile::tempdir()?;
+    let robot_file = path(&folder, "robot.ron");
+    patient_robot(&robot_file)?;
+    let robot_file = robot_file.to_string_lossy();
     let examine = |more: &[&str]| -> Result<serde_json::Value, Box<dyn Error>> {
+        let more = [&["--robot", &robot_file], more].concat();
         let output =
-            softflow().args(["doctor", "--backend", "emulated", "--seconds", "1", "--json"]).args(more).output()?;
+            softflow().args(["doctor", "--backend", "emulated", "--seconds", "1", "--json"]).args(&more).output()?;
         Ok(serde_json::from_slice(&output.stdout)?)
     };
     let verdicts = |examination: &serde_json::Value, name: &str| -> Vec<(String, String)> {
@@ -278,31 +311,10 @@ fn an_emulated_hand_is_open_to_anybody() -> TestResult {
 /// allowed.
 #[test]
 fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
-    const WATCHDOG_S: f64 = 0.5;
     let folder = tempfile::tempdir()?;
     let (run, calibration, robot_file) = (path(&folder, "run"), path(&folder, "hand.ron"), path(&folder, "robot.ron"));
     success(&tiny_training(&run).output()?)?;
-    // The machine may be busy: what is tested is the servos' watchdog, so every deadline of ours is far away.
-    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
-    robot.servo_hz = 20;
-    robot.buttons = None;
-    (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
-    let failsafe = &mut robot.control.failsafe;
-    let far: Positive = 60.0.try_into()?;
-    for deadline in [
-        &mut failsafe.joint_stale_s,
-        &mut failsafe.joint_lost_s,
-        &mut failsafe.observation_stale_s,
-        &mut failsafe.observation_lost_s,
-        &mut failsafe.chunk_late_s,
-        &mut failsafe.learner_lost_s,
-        &mut failsafe.command_stale_s,
-        &mut failsafe.overrun_factor,
-    ] {
-        *deadline = far;
-    }
-    failsafe.bad_cycles = 51;
-    std::fs::write(&robot_file, ron::to_string(&robot)?)?;
+    let robot = patient_robot(&robot_file)?;
 
     let scene = CubeScene::load("orca_v2")?;
     let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
@@ -373,8 +385,10 @@ fn the_emulated_hand_in_real_time() -> TestResult {
     let folder = tempfile::tempdir()?;
     let run = path(&folder, "run");
     success(&tiny_training(&run).output()?)?;
-    let arguments = ["--backend", "emulated", "--real-time", "--episodes", "2", "--json"];
-    let output = softflow().arg("eval").arg(&run).args(arguments).output()?;
+    let robot_file = path(&folder, "robot.ron");
+    patient_robot(&robot_file)?;
+    let arguments = ["--backend", "emulated", "--real-time", "--episodes", "2", "--json", "--robot"];
+    let output = softflow().arg("eval").arg(&run).args(arguments).arg(&robot_file).output()?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     println!("{error}");
     assert!(success(&output)?.contains("\"episodes\":2"), "{error}");

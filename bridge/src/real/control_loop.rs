@@ -30,9 +30,8 @@ use super::pace::Pace;
 use super::planner::{Planner, PlannerWorker, Plans, Snapshot};
 use super::recorder::Recorder;
 use super::robot::Robot;
-use crate::number::Finite;
 use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Task};
-use acting::Acting;
+use acting::{Acting, approach, is_unlike};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the body does when no policy acts.
@@ -391,19 +390,4 @@ impl<R: Robot, T: Task, L: LabelSource> Drop for ControlLoop<R, T, L> {
     fn drop(&mut self) {
         drop(self.governor.body_mut().torque_off());
     }
-}
-
-/// Moves `wanted_rad` by at most `step_rad` a value to `posture_rad`; whether it is there.
-fn approach(wanted_rad: &mut [f32], posture_rad: &[Finite], step_rad: f32) -> bool {
-    let mut is_there = true;
-    for (wanted, posture) in wanted_rad.iter_mut().zip(posture_rad) {
-        let rest_rad = posture.f32() - *wanted;
-        is_there &= rest_rad.abs() <= step_rad;
-        *wanted += rest_rad.clamp(-step_rad, step_rad);
-    }
-    is_there
-}
-
-fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
-    wanted_rad.iter().zip(applied_rad).any(|(wanted, applied)| (wanted - applied).abs() > 1e-5)
 }

@@ -228,6 +228,15 @@ impl<P: Port> HandDriver<P> {
         self.spec.servo_hz
     }
 
+    /// Does what no tick waits for.
+    pub(super) fn patiently<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let patience = Duration::from_secs_f64(self.config.patience_s.get());
+        let margin = std::mem::replace(&mut self.bus.timing_mut().margin, patience);
+        let done = work(self);
+        self.bus.timing_mut().margin = margin;
+        done
+    }
+
     fn refuse_disarmed(&self, what: &str) -> Result<(), BodyError> {
         if self.is_armed { Ok(()) } else { Err(self.fault(format!("cannot {what} while torque is off; arm it first"))) }
     }

@@ -77,6 +77,7 @@ pub fn driver_config() -> Result<HandDriverConfig, Box<dyn Error>> {
     Ok(HandDriverConfig {
         watchdog_s: 0.1.try_into()?,
         margin_s: 0.001.try_into()?,
+        patience_s: 0.001.try_into()?,
         gains: Gains { p: 600, i: 10, d: 200 },
         hold_effort_share: 0.5.try_into()?,
         shutdown_mask: 0x35,

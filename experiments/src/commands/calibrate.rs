@@ -8,7 +8,6 @@ use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use bridge::{CubeReward, GovernorConfig};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
-use sim::FingerContacts;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Calibrates.
@@ -39,10 +38,8 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
                 .wrap_err("`softflow doctor --backend real --port PORT` says what is wrong and what to do")?;
             find_stops(&setup, line, &args.serial)?
         }
-        Kind::Emulated { domain, script, seed, .. } => {
-            // As on a real hand, whose thumb is put aside before: nothing is in the way of a finger but its stops.
-            let scene = setup.scene().clone().with_finger_contacts(FingerContacts::Off);
-            let emulation = Emulation::new(&scene, (**domain).clone(), &setup.robot, script, *seed)?;
+        Kind::Emulated { script, .. } => {
+            let emulation = Emulation::of_bare_hand(setup.scene(), &setup.robot, script)?;
             find_stops(&setup, emulation.emulator().open(setup.baud()), &args.serial)?
         }
     };

@@ -8,7 +8,10 @@ use bridge::ObjectPose;
 use bridge::number::Positive;
 use bridge::real::calibration::Calibration;
 use bridge::real::datagram::{Header, Kind};
-use bridge::real::emulator::{Emulator, FaultScript, PseudoTerminal, ServoConfig, SharedEmulator};
+use bridge::real::dynamixel::control_table::RAD_PER_TICK;
+use bridge::real::emulator::{
+    Emulator, FaultScript, FirstOrderPlant, FirstOrderShaft, Plant, PseudoTerminal, ServoConfig, SharedEmulator,
+};
 use bridge::real::motors::{Motor, MotorTable};
 use bridge::real::robot::ObjectSource;
 use bridge::real::tracker::{Intake, TrackerConfig, encode_pose};
@@ -49,8 +52,34 @@ impl Emulation {
         seed: u64,
     ) -> Result<Self> {
         let plant = CubePlant::new(scene, domain, seed, robot.emulated.tracker_hz)?;
-        let calibration = CubePlant::calibration(scene)?;
         let sight = plant.sight();
+        Self::of(scene, Box::new(plant), sight, robot, script, (seed as u32) | 1)
+    }
+
+    /// The same servos with nothing at their shafts but the stops: a hand whose fingers touch nothing.
+    ///
+    /// # Errors
+    /// As [`Emulation::new`].
+    pub fn of_bare_hand(scene: &CubeScene, robot: &RobotConfig, script: &FaultScript) -> Result<Self> {
+        let shafts = CubePlant::calibration(scene)?.joints.into_iter().map(|joint| {
+            let [one_rad, other_rad] =
+                [joint.lower_ticks, joint.upper_ticks].map(|ticks| f64::from(ticks) * RAD_PER_TICK);
+            let (lower_rad, upper_rad) = (one_rad.min(other_rad), one_rad.max(other_rad));
+            FirstOrderShaft { position_rad: 0.5 * (lower_rad + upper_rad), lower_rad, upper_rad }
+        });
+        let plant = FirstOrderPlant::new(shafts.collect());
+        Self::of(scene, Box::new(plant), Sight::default(), robot, script, 1)
+    }
+
+    fn of(
+        scene: &CubeScene,
+        plant: Box<dyn Plant>,
+        sight: Sight,
+        robot: &RobotConfig,
+        script: &FaultScript,
+        session: u32,
+    ) -> Result<Self> {
+        let calibration = CubePlant::calibration(scene)?;
         let table = motors(scene)?;
         let known = || BAUD_CODES.map(|(baud, _)| baud.to_string()).join(", ");
         let &(_, baud_code) = BAUD_CODES
@@ -65,9 +94,9 @@ impl Emulation {
             supply_v: robot.emulated.supply_v.get(),
         };
         let servos: Vec<ServoConfig> = table.motors.iter().map(servo).collect();
-        let emulator = SharedEmulator::new(Emulator::new(&servos, Box::new(plant), script));
+        let emulator = SharedEmulator::new(Emulator::new(&servos, plant, script));
         let latency_s = robot.emulated.tracker_latency_s.get();
-        Ok(Self { emulator, sight, calibration, latency_s, session: (seed as u32) | 1 })
+        Ok(Self { emulator, sight, calibration, latency_s, session })
     }
 
     /// The servos.

@@ -5,7 +5,8 @@ use super::super::labels::{Button, LabelSource};
 use super::super::machine::{Decision, Order};
 use super::super::recorder::StepRecord;
 use super::super::robot::Robot;
-use super::{ControlLoop, Event, Posture, approach, is_unlike};
+use super::{ControlLoop, Event, Posture};
+use crate::number::Finite;
 use crate::{Outcome, Task};
 
 /// The episode that runs.
@@ -261,4 +262,20 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         }
         is_finite
     }
+}
+
+/// Moves `wanted_rad` by at most `step_rad` a value to `posture_rad`; whether it is there.
+pub(super) fn approach(wanted_rad: &mut [f32], posture_rad: &[Finite], step_rad: f32) -> bool {
+    let mut is_there = true;
+    for (wanted, posture) in wanted_rad.iter_mut().zip(posture_rad) {
+        let rest_rad = posture.f32() - *wanted;
+        is_there &= rest_rad.abs() <= step_rad;
+        *wanted += rest_rad.clamp(-step_rad, step_rad);
+    }
+    is_there
+}
+
+/// Whether two commands differ by more than rounding.
+pub(super) fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
+    wanted_rad.iter().zip(applied_rad).any(|(wanted, applied)| (wanted - applied).abs() > 1e-5)
 }

@@ -16,6 +16,9 @@ pub struct HandDriverConfig {
     /// What adapter, driver and scheduler may add to a transaction, s; a USB adapter with a latency timer of 1 ms needs
     /// about 0.002.
     pub margin_s: Positive,
+    /// The same for what no tick waits for - verification, arming, torque off - s. It is waited for only where nobody answers:
+    /// 0.05 outlasts a busy scheduler.
+    pub patience_s: Positive,
     /// Gains of the servos' position loops, in the servos' units.
     pub gains: Gains,
     /// Share of every motor's limit with which a hold holds.
@@ -60,6 +63,7 @@ impl HandDriverConfig {
         let CalibrationConfig { speed_rad_s, lead_rad, stable_rad, timeout_s, .. } = self.calibration;
         let bounds = [
             ("margin_s", self.margin_s, 1.0),
+            ("patience_s", self.patience_s, 1.0),
             ("calibration.speed_rad_s", speed_rad_s, 10.0),
             ("calibration.lead_rad", lead_rad, 3.0),
             ("calibration.stable_rad", stable_rad, 1.0),

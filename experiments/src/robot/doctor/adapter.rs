@@ -45,7 +45,9 @@ pub(super) fn advice(port: &Path, error: &PortError) -> String {
     }
     match candidates(Path::new("/dev")) {
         found if found.is_empty() => {
-            "plug the adapter in, look at `dmesg`; this machine has no serial port now. Without a hand: --backend emulated".into()
+            "plug the adapter in, look at `dmesg`; this machine has no serial port now. It has one under another name? \
+             Give it with --port. Without a hand: --backend emulated"
+                .into()
         }
         found => format!("this machine has {}; give the hand's with --port", found.join(", ")),
     }
