@@ -2,41 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod healthy;
+
 use bridge::real::cause::{Cause, Causes};
 use bridge::real::failsafe::{ArmFacts, Facts, Failsafe, FailsafeConfig};
 use bridge::real::machine::{Action, Decision, Order, Refusal, State};
-use bridge::real::status::{HandStatus, HardwareError, Recovery, ServoStatus, TransportLost};
+use bridge::real::status::{HandStatus, HardwareError, TransportLost};
+use healthy::healthy;
 
-const N_SERVOS: usize = 17;
+const N_SERVOS: u8 = 17;
 const PERIOD_S: f64 = 0.01;
-
-fn healthy() -> HandStatus {
-    let servo = |id| ServoStatus {
-        id,
-        stale_s: 0.0,
-        is_alert: false,
-        hardware_error: HardwareError(0),
-        temperature_c: 40.0,
-        temperature_limit_c: 70.0,
-        voltage_v: 11.1,
-        is_torque_enabled: None,
-        is_watchdog_tripped: false,
-        n_position_jumps: 0,
-        recovery: Recovery::Idle,
-    };
-    HandStatus {
-        time_s: 0.0,
-        last_complete_read_s: Some(0.0),
-        stale_s: vec![0.0; N_SERVOS],
-        servos: (1..=N_SERVOS as u8).map(servo).collect(),
-        n_cycles: 1,
-        n_bad_cycles: 0,
-        n_recent_bad_cycles: 0,
-        n_overruns: 0,
-        period_s: PERIOD_S,
-        transport_lost: None,
-    }
-}
 
 /// All that can be reported of a robot with arm, objects and learner.
 #[derive(Clone)]
@@ -54,7 +29,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            hand: healthy(),
+            hand: healthy(N_SERVOS),
             observation_age_s: 0.02,
             chunk_late_s: None,
             learner_silence_s: 0.02,
@@ -83,7 +58,7 @@ impl World {
 type Change = fn(&mut World);
 
 fn failsafe() -> Failsafe {
-    Failsafe::new(FailsafeConfig::usual(20).unwrap(), N_SERVOS, PERIOD_S)
+    Failsafe::new(FailsafeConfig::usual(20).unwrap(), N_SERVOS.into(), PERIOD_S)
 }
 
 /// A failsafe whose robot runs, all well, at 10 s.
@@ -333,7 +308,7 @@ fn unfit_hands_are_not_armed() {
     let unfit: [(Change, Cause); 7] = [
         (|world| world.hand.last_complete_read_s = None, Cause::Unverified),
         (|world| world.hand.servos[0].temperature_c = f64::NAN, Cause::Unverified),
-        (|world| world.hand.servos.truncate(N_SERVOS - 1), Cause::Unverified),
+        (|world| world.hand.servos.truncate(usize::from(N_SERVOS) - 1), Cause::Unverified),
         (|world| world.arm.age_s = None, Cause::Unverified),
         (|world| world.events = Causes::NONE.with(Cause::PortTaken), Cause::PortTaken),
         (|world| world.hand.servos[0].stale_s = 0.2, Cause::JointStale),

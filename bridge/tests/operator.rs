@@ -2,13 +2,17 @@
 //! and torque is asked for only after a human said yes.
 
 use bridge::real::cause::Cause;
-use bridge::real::control_loop::{Event, Request};
+use bridge::real::control_loop::{Event, Posture, Request};
 use bridge::real::labels::Button;
 use bridge::real::machine::{Order, Refusal, State};
 use bridge::real::operator::{Answer, Heard, Judged, Operator, Position, Reply, Stage};
 
 fn state(from: State, to: State, cause: Option<Cause>) -> Heard {
     Heard::Loop(Event::State { from, to, cause, at_s: 0.0 })
+}
+
+fn parked() -> Heard {
+    Heard::Loop(Event::Reached { posture: Posture::Park, at_s: 0.0 })
 }
 
 fn ended(seed: u64, cause: Option<Cause>) -> Heard {
@@ -31,9 +35,12 @@ fn running() -> Operator {
         (Heard::Checked(false), vec![], Stage::Check),
         (Heard::Checked(true), vec![], Stage::Arm),
         (Heard::Human(Answer::Yes), vec![Order::Arm], Stage::Arm),
-        (state(State::Connected, State::Hold, None), vec![], Stage::Place),
+        (state(State::Connected, State::Hold, None), vec![], Stage::Open),
+        (Heard::Human(Answer::Yes), vec![Order::SceneReady, Order::Park], Stage::Open),
+        (state(State::Hold, State::Park, None), vec![], Stage::Open),
+        (parked(), vec![], Stage::Place),
         (Heard::Human(Answer::Yes), vec![Order::SceneReady, Order::Start], Stage::Place),
-        (state(State::Hold, State::Run, None), vec![], Stage::Episode),
+        (state(State::Park, State::Run, None), vec![], Stage::Episode),
     ];
     for (heard, expected, stage) in stages {
         assert_eq!(orders(operator.hear(heard)), expected, "{heard:?}");
@@ -50,10 +57,12 @@ fn the_plain_way() {
     assert_eq!(operator.position().stage, Stage::Label);
     let reply = operator.hear(Heard::Human(Answer::Keep(Some(Button::Success))));
     assert_eq!(reply.judged, Some(Judged::Keep(Some(Button::Success))));
-    assert_eq!((operator.position().stage, operator.position().next_seed), (Stage::Place, 8));
+    assert_eq!((operator.position().stage, operator.position().next_seed), (Stage::Open, 8));
     for (seed, answer, judged) in [(8, Answer::Discard, Judged::Discard), (9, Answer::Keep(None), Judged::Keep(None))] {
+        assert_eq!(orders(operator.hear(Heard::Human(Answer::Yes))), [Order::SceneReady, Order::Park]);
+        operator.hear(parked());
         operator.hear(Heard::Human(Answer::Yes));
-        operator.hear(state(State::Hold, State::Run, None));
+        operator.hear(state(State::Park, State::Run, None));
         operator.hear(ended(seed, None));
         let reply = operator.hear(Heard::Human(answer));
         assert_eq!(reply.judged, Some(judged));
@@ -83,13 +92,13 @@ fn faults_need_a_human() {
     assert_eq!(orders(operator.hear(Heard::Human(Answer::Yes))), [Order::Arm]);
 }
 
-/// Contract: a hold cuts the episode off and leads to placing the object again; a pause switches torque off.
+/// Contract: a hold cuts the episode off and leads to opening for the object again; a pause switches torque off.
 #[test]
 fn holds_and_pauses() {
     let mut operator = running();
     operator.hear(state(State::Run, State::Hold, Some(Cause::ChunkLate)));
     operator.hear(ended(7, Some(Cause::ChunkLate)));
-    assert_eq!((operator.position().stage, operator.position().n_cut), (Stage::Place, 1));
+    assert_eq!((operator.position().stage, operator.position().n_cut), (Stage::Open, 1));
     assert!(operator.prompt().contains(Cause::ChunkLate.text()), "{}", operator.prompt());
     assert_eq!(orders(operator.hear(Heard::Human(Answer::Pause))), [Order::Disarm]);
     operator.hear(state(State::Hold, State::Connected, None));
@@ -115,6 +124,7 @@ fn interrupted_sessions_go_on() {
         Stage::Connect,
         Stage::Check,
         Stage::Arm,
+        Stage::Open,
         Stage::Place,
         Stage::Episode,
         Stage::Label,
@@ -137,7 +147,8 @@ fn interrupted_sessions_go_on() {
     assert!(Position::load(&path).is_err());
 }
 
-/// Contract: unattended, placing and labelling are taken as done; arming, and what comes after a fault, are not.
+/// Contract: unattended, opening, placing and labelling are taken as done; arming, and what comes after a fault, are
+/// not.
 #[test]
 fn unattended_sessions() {
     let mut operator = Operator::new(Position::new(1, 0), false);
@@ -145,10 +156,12 @@ fn unattended_sessions() {
     assert_eq!(orders(operator.hear(Heard::Checked(true))), []);
     operator.hear(Heard::Human(Answer::Yes));
     let reply = operator.hear(state(State::Connected, State::Hold, None));
-    assert_eq!(orders(reply), [Order::SceneReady, Order::Start]);
-    operator.hear(state(State::Hold, State::Run, None));
-    assert_eq!(orders(operator.hear(ended(0, Some(Cause::BadCycles)))), [Order::SceneReady, Order::Start]);
-    operator.hear(state(State::Hold, State::Run, None));
+    assert_eq!(orders(reply), [Order::SceneReady, Order::Park]);
+    assert_eq!(orders(operator.hear(parked())), [Order::SceneReady, Order::Start]);
+    operator.hear(state(State::Park, State::Run, None));
+    assert_eq!(orders(operator.hear(ended(0, Some(Cause::BadCycles)))), [Order::SceneReady, Order::Park]);
+    assert_eq!(orders(operator.hear(parked())), [Order::SceneReady, Order::Start]);
+    operator.hear(state(State::Park, State::Run, None));
     let reply = operator.hear(ended(1, None));
     assert_eq!(reply.judged, Some(Judged::Keep(None)));
     assert_eq!((operator.position().stage, orders(reply)), (Stage::Done, vec![Order::Disarm]));

@@ -18,6 +18,7 @@ pub mod commands;
 pub mod dataset;
 pub mod evaluation;
 pub mod experiment;
+pub mod robot;
 mod session;
 pub mod toys;
 

@@ -1,4 +1,4 @@
-//! `softflow`: demonstrations, training, evaluation.
+//! `softflow`: demonstrations, training, evaluation; robots.
 
 use clap::Parser;
 use experiments::cli::{Cli, Command};
@@ -13,6 +13,9 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train(args),
         Command::Eval(args) => commands::eval(args),
         Command::Compare(args) => commands::compare(args),
+        Command::Doctor(args) => commands::doctor(args),
+        Command::Calibrate(args) => commands::calibrate(args),
+        Command::Emulate(args) => commands::emulate(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! runs/X/config.ron            the resolved configuration; written last, it says that X is a run
+//!        robot.ron  robot/     the robot, where there is one, and what happened to it
 //!        manifest.ron          seed, and for every session commit, version, host, backend, start
 //!        metrics.jsonl         every logged scalar; tensorboard/ holds the same
 //!        evals.jsonl           every evaluation
@@ -22,6 +23,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The robot that a run collects on, where there is one.
+pub const ROBOT_FILE: &str = "robot.ron";
 
 /// A run could not be created, opened or written.
 #[derive(Debug, Error)]
@@ -140,6 +144,14 @@ impl RunFolder {
     /// When it is not a valid `C`.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C, ConfigError> {
         config::load(&self.path.join("config.ron"))
+    }
+
+    /// Writes the robot as it was resolved.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn write_robot<C: Serialize>(&self, robot: &C) -> Result<(), RunError> {
+        write_ron(&self.path, ROBOT_FILE, robot)
     }
 
     /// Folder of the checkpoints.

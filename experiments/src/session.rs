@@ -4,8 +4,9 @@ use crate::commands::read_demonstrations;
 use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
 use crate::experiment::{Experiment, Workcell};
+use crate::robot::RobotSession;
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
-use bridge::{EnvironmentSpec, Episode};
+use bridge::{EnvironmentSpec, Episode, Outcome};
 use color_eyre::eyre::{Result, ensure};
 use learn::{
     Boundary, Checkpoint, Choice, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all,
@@ -29,6 +30,8 @@ pub struct Session {
     own: Dataset,
     own_by_seed: BTreeMap<u64, Episode>,
     online_cell: Workcell,
+    /// What the online stage collects on, where that is no simulation.
+    robot: Option<RobotSession>,
     metrics: MetricsLog,
     averages: Averages,
     started: Instant,
@@ -37,7 +40,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Records or reads the demonstrations and makes the trainer, or goes on from the last checkpoint.
+    /// Records or reads the demonstrations and makes the trainer, or goes on from the last checkpoint. The online stage collects on
+    /// `robot`, where there is one.
     ///
     /// # Errors
     /// When something that the experiment names does not exist, or a file cannot be used.
@@ -47,6 +51,7 @@ impl Session {
         demos: Option<&Path>,
         n_threads: usize,
         narration: Narration,
+        robot: Option<RobotSession>,
     ) -> Result<Self> {
         let demo_cell = Workcell::new(&experiment, &experiment.demonstrations.domain)?;
         let online_cell = Workcell::new(&experiment, &experiment.online_domain)?;
@@ -70,7 +75,8 @@ impl Session {
             narration,
         )?;
         let own_folder = run.replay().join("own");
-        let own = Dataset::open(&own_folder, &header(&experiment.online_domain))?;
+        let online_domain = robot.as_ref().map_or_else(|| experiment.online_domain.clone(), RobotSession::domain);
+        let own = Dataset::open(&own_folder, &header(&online_domain))?;
         let own_by_seed: BTreeMap<u64, Episode> =
             dataset::read_or_empty(&own_folder)?.into_iter().map(|episode| (episode.label.seed, episode)).collect();
 
@@ -110,6 +116,7 @@ impl Session {
             own,
             own_by_seed,
             online_cell,
+            robot,
             averages: Averages::default(),
             started: Instant::now(),
             spent_before_s,
@@ -140,7 +147,12 @@ impl Session {
     pub fn run_to_the_end(&mut self) -> Result<()> {
         loop {
             match self.trainer.work() {
-                Work::Finished => return Ok(()),
+                Work::Finished => {
+                    if let Some(robot) = self.robot.take() {
+                        robot.end()?;
+                    }
+                    return Ok(());
+                }
                 Work::Learn => self.learn_until_boundary()?,
                 Work::Collect { iteration, seeds } => self.collect(iteration, &seeds)?,
             }
@@ -201,11 +213,20 @@ impl Session {
             }
         };
         let cell = &self.online_cell;
-        let played = play_all(&|| cell.environment(), self.trainer.acting()?, &missing, self.n_threads, on_done)?;
+        let policy = self.trainer.acting()?;
+        let played = match &mut self.robot {
+            None => play_all(&|| cell.environment(), policy, &missing, self.n_threads, on_done)?,
+            Some(robot) => robot.play(policy, &missing, on_done)?,
+        };
         logged?;
         self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
+        if self.robot.is_some() {
+            let outcomes: Vec<Outcome> = episodes.iter().map(|episode| episode.label.outcome.clone()).collect();
+            let shown = summary(&self.experiment.task.columns(), &outcomes);
+            self.narration.say(|| format!("online iteration {}: collected on the robot: {shown}", iteration + 1));
+        }
         if let Some(trial) = self.trainer.accept(&episodes)? {
             self.narration.say(|| format!("online iteration {}: {trial}", iteration + 1));
         }

@@ -7,7 +7,10 @@ use experiments::experiment::Experiment;
 use std::path::{Path, PathBuf};
 
 fn shipped() -> Vec<(PathBuf, String)> {
-    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap().map(|entry| entry.unwrap().path());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [folder.to_owned(), folder.join("real")];
+    let files = folders.into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
     let experiments = files.filter(|path| path.extension().is_some_and(|extension| extension == "ron"));
     experiments.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
 }

@@ -198,10 +198,11 @@ fn bad_input_is_a_clear_error() -> TestResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run").to_string_lossy().into_owned();
     let smoke = shipped("cube_smoke.ron");
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 10] = [
         (&["fly"], 2, &["fly"]),
         (&["train"], 2, &["EXPERIMENT"]),
-        (&["train", &smoke, "--backend", "real"], 2, &["real", "sim"]),
+        (&["train", &smoke, "--backend", "hologram"], 2, &["hologram", "emulated"]),
+        (&["train", &smoke, "--out", &out, "--backend", "real"], 1, &["reference16", "orca_v2"]),
         (&["train", "nowhere.ron"], 1, &["nowhere.ron"]),
         (&["train", &smoke, "--out", &out, "--set", "learn.polyak=NaN"], 1, &["learn.polyak", "NaN", "0 to 1"]),
         (&["train", &smoke, "--out", &out, "--set", "learn.tau=0.1"], 1, &["tau", "polyak"]),

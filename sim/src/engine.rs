@@ -130,6 +130,18 @@ impl Engine {
         }
     }
 
+    /// Sets what one joint's motor does: the position that it holds (rad), its stiffness (N m/rad; 0 for a motor without
+    /// torque, whose damping stays) and its highest torque (N m).
+    pub(crate) fn set_motor(&mut self, joint: usize, target_rad: f32, stiffness_nm_rad: f32, max_nm: f32) {
+        if let Some(&joint) = self.joints.get(joint)
+            && let Some((multibody, link)) = self.physics.multibody_joints.get_mut(joint)
+            && let Some(link) = multibody.link_mut(link)
+        {
+            let motor = &mut link.joint.data.motors[JointAxis::AngX as usize];
+            (motor.target_pos, motor.stiffness, motor.max_force) = (target_rad, stiffness_nm_rad, max_nm);
+        }
+    }
+
     /// Reads joint positions (rad) and velocities (rad/s).
     pub(crate) fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
         let read = positions_rad.iter_mut().zip(velocities_rad_s);

@@ -5,6 +5,8 @@
 //! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
 //! [`search_gait`] finds new ones.
 //!
+//! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot.
+//!
 //! The scissors task has the same hand on an arm: a [`ScissorsWorld`], a [`SimScissors`] in a [`ScissorsDomain`], a
 //! [`ScissorsScene`]. A [`Strategy`] says how to take the scissors with a [`Grip`] and how to cut; a [`Cutter`] plays it,
 //! [`collect_scissors`] records it and [`search_grip`] finds grips.
@@ -30,6 +32,7 @@ mod gait_table;
 mod hand;
 mod hand_file;
 mod parts;
+mod plant;
 mod scene;
 mod schedule;
 mod scissors;
@@ -48,6 +51,7 @@ pub use gait::{FingerGait, Gait};
 pub use gait_table::{GaitTable, N_SAMPLES};
 pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
 pub use parts::{Part, PartKind, Shape};
+pub use plant::{CubePlant, Sight, Sighting};
 pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
 pub use scissors::{
     CaseParameters, Configuration, Cutter, Grip, GripConfig, Phase, Placement, Scatter, ScissorsDomain, ScissorsDraw,

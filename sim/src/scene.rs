@@ -103,6 +103,14 @@ impl CubeScene {
         &self.hand
     }
 
+    pub(crate) fn shared_hand(&self) -> Arc<Hand> {
+        Arc::clone(&self.hand)
+    }
+
+    pub(crate) fn shared_start(&self) -> Arc<Start> {
+        Arc::clone(&self.start)
+    }
+
     /// How episodes start.
     #[must_use]
     pub fn start(&self) -> &Start {

@@ -55,6 +55,12 @@ impl World {
         self.engine.set_targets(targets_rad);
     }
 
+    /// Sets what one joint's motor does: the position that it holds (rad), its stiffness (N m/rad) and its highest torque
+    /// (N m).
+    pub(crate) fn set_motor(&mut self, joint: usize, target_rad: f32, stiffness_nm_rad: f32, max_nm: f32) {
+        self.engine.set_motor(joint, target_rad, stiffness_nm_rad, max_nm);
+    }
+
     /// Reads joint positions (rad) and velocities (rad/s).
     pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
         self.engine.read_joints(positions_rad, velocities_rad_s);

@@ -14,7 +14,9 @@
 mod acting;
 mod wiring;
 
-pub use wiring::{EmergencyStop, Event, FaultReport, Inbox, LoopConfig, LoopError, Outbox, Request};
+pub use wiring::{
+    EmergencyStop, Event, FaultReport, Inbox, LoopConfig, LoopError, Outbox, Posture, Request, StartPosture,
+};
 
 use super::black_box::BlackBox;
 use super::bounds::Bounds;
@@ -29,7 +31,7 @@ use super::planner::{Planner, PlannerWorker, Plans, Snapshot};
 use super::recorder::Recorder;
 use super::robot::Robot;
 use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Task};
-use acting::Acting;
+use acting::{Acting, approach, is_unlike};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the body does when no policy acts.
@@ -63,6 +65,7 @@ pub struct ControlLoop<R: Robot, T: Task, L: LabelSource> {
     next_seed: u64,
     state: State,
     goal: Goal,
+    is_parked: bool,
     acting: Option<Acting>,
     events: Causes,
     own_order: Option<Order>,
@@ -97,8 +100,11 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         let bounds = Bounds::new(robot.spec(), config.bounds.clone())?;
         let spec = EnvironmentSpec::of(bounds.spec(), task.spec())?;
         let (n_joints, servo_hz) = (spec.action_len, bounds.spec().servo_hz);
-        if config.park_rad.len() != n_joints {
-            return Err(LoopError::ParkPosture { found: config.park_rad.len(), expected: n_joints });
+        let start = config.start.as_ref().map(|start| ("start.posture_rad", start.posture_rad.len()));
+        for (field, found) in [("park_rad", config.park_rad.len())].into_iter().chain(start) {
+            if found != n_joints {
+                return Err(LoopError::PostureLength { field, found, expected: n_joints });
+            }
         }
         let slack_rad = config.range_slack_rad.f32();
         let joints = bounds.spec().joints.iter();
@@ -117,6 +123,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             next_seed: first_seed,
             state: State::Disconnected,
             goal: Goal::HoldMeasured,
+            is_parked: false,
             acting: None,
             events: Causes::NONE,
             own_order: None,
@@ -290,6 +297,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 Ok(())
             }
             Action::HoldAtMeasured | Action::HoldLastGoal | Action::Park => {
+                self.is_parked = false;
                 self.goal = match action {
                     Action::HoldAtMeasured => Goal::HoldMeasured,
                     Action::Park => Goal::Park,
@@ -324,8 +332,10 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             self.follow_those_down();
         } else if self.goal == Goal::Park {
             let step_rad = self.config.park_rate_rad_s.f32() / self.bounds.spec().servo_hz as f32;
-            for (wanted, park) in self.wanted_rad.iter_mut().zip(&self.config.park_rad) {
-                *wanted += (park.f32() - *wanted).clamp(-step_rad, step_rad);
+            let is_there = approach(&mut self.wanted_rad, &self.config.park_rad, step_rad);
+            if is_there && !self.is_parked {
+                self.is_parked = true;
+                self.emit(Event::Reached { posture: Posture::Park, at_s: now_s });
             }
         }
         self.sent_rad.copy_from_slice(&self.wanted_rad);
@@ -354,7 +364,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     fn follow_those_down(&mut self) {
         let Some(status) = self.governor.body().status() else { return };
         let measured_rad = &self.governor.percept().measured_rad;
-        for ((wanted, &measured), servo) in self.wanted_rad.iter_mut().zip(measured_rad).zip(&status.servos) {
+        let joints_rad = &mut self.wanted_rad[self.bounds.spec().tool_len()..];
+        for ((wanted, &measured), servo) in joints_rad.iter_mut().zip(measured_rad).zip(&status.servos) {
             if servo.is_down() {
                 *wanted = measured;
             }
@@ -379,8 +390,4 @@ impl<R: Robot, T: Task, L: LabelSource> Drop for ControlLoop<R, T, L> {
     fn drop(&mut self) {
         drop(self.governor.body_mut().torque_off());
     }
-}
-
-fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
-    wanted_rad.iter().zip(applied_rad).any(|(wanted, applied)| (wanted - applied).abs() > 1e-5)
 }

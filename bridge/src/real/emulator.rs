@@ -16,7 +16,7 @@ mod terminal;
 mod wire;
 
 pub use faults::{Fault, FaultScript, Servos, TimedFault};
-pub use memory_port::{MemoryPort, SharedEmulator};
+pub use memory_port::{EmulatorClock, MemoryPort, SharedEmulator};
 pub use plant::{Drive, FirstOrderPlant, FirstOrderShaft, Plant, Shaft};
 pub use servo::ServoConfig;
 pub use terminal::{PseudoTerminal, TerminalError};
@@ -185,6 +185,12 @@ impl Emulator {
         self.servos.iter().position(|servo| servo.id() == id).map(|index| self.shafts[index].position_rad)
     }
 
+    /// Whether the tracker that looks at the hand is silent, by script.
+    #[must_use]
+    pub fn is_tracker_silent(&self) -> bool {
+        self.faults.is_tracker_silent()
+    }
+
     /// The physics behind the shafts.
     pub fn plant_mut(&mut self) -> &mut dyn Plant {
         self.plant.as_mut()
@@ -273,7 +279,7 @@ impl Emulator {
             }
             // These last for a while: they are asked for when they matter.
             Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } | Fault::Silent { .. } => {}
-            Fault::Voltage { .. } => {}
+            Fault::Voltage { .. } | Fault::TrackerSilent { .. } => {}
         }
     }
 

@@ -16,8 +16,8 @@ mod tick;
 mod verify;
 
 pub use arming::ArmError;
-pub use config::{Gains, HandDriverConfig};
-pub use recovery::{RebootPolicy, RebootRefused};
+pub use config::{Gains, HandDriverConfig, RebootConfig};
+pub use recovery::RebootRefused;
 pub use verify::{Finding, Severity};
 
 use super::bus::{Bus, BusCounters, BusError, BusTiming, SyncBlocks};
@@ -204,27 +204,6 @@ impl<P: Port> HandDriver<P> {
         self.apply_effort_share(1.0)
     }
 
-    /// One tick of the way to the park posture; whether all targets are there. Reads and waits as a command does.
-    ///
-    /// # Errors
-    /// When the port is lost, or torque is off.
-    pub fn park(&mut self) -> Result<bool, BodyError> {
-        self.refuse_disarmed("park")?;
-        let step_rad = self.config.park_rate_rad_s.get() / f64::from(self.spec.servo_hz);
-        let mut is_there = true;
-        for (servo, park_rad) in self.servos.iter_mut().zip(&self.config.park_rad) {
-            let Some(map) = servo.map else { continue };
-            let from_rad = map.angle_rad(servo.goal_ticks);
-            let to_rad = from_rad + (park_rad.get() - from_rad).clamp(-step_rad, step_rad);
-            let goal_ticks = map.ticks(to_rad).unwrap_or(servo.goal_ticks);
-            is_there &= goal_ticks == servo.goal_ticks;
-            servo.goal_ticks = goal_ticks;
-        }
-        self.send_goals()?;
-        self.wait_for_tick();
-        Ok(is_there)
-    }
-
     pub(super) fn servos(&self) -> &[Servo] {
         &self.servos
     }
@@ -247,6 +226,15 @@ impl<P: Port> HandDriver<P> {
 
     pub(super) const fn servo_hz(&self) -> u32 {
         self.spec.servo_hz
+    }
+
+    /// Does what no tick waits for.
+    pub(super) fn patiently<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let patience = Duration::from_secs_f64(self.config.patience_s.get());
+        let margin = std::mem::replace(&mut self.bus.timing_mut().margin, patience);
+        let done = work(self);
+        self.bus.timing_mut().margin = margin;
+        done
     }
 
     fn refuse_disarmed(&self, what: &str) -> Result<(), BodyError> {

@@ -44,6 +44,11 @@ impl<P: Port> HandRobot<P> {
         &self.driver
     }
 
+    /// Returns when the next tick is due, on the clock of the port: for whoever commands the hand without a control loop.
+    pub fn wait_for_tick(&mut self) {
+        self.driver.wait_for_tick();
+    }
+
     fn fault(&self, reason: &impl ToString) -> BodyError {
         BodyError::Fault { body: self.driver.spec().name.clone(), reason: reason.to_string() }
     }

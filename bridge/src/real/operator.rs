@@ -1,7 +1,7 @@
 //! The human's way through a session with a real robot, as a pure state machine that a command line drives.
 //!
 //! ```text
-//! connect -> check -> arm -> place -> episode -> label -> place ... -> done
+//! connect -> check -> arm -> open -> place -> episode -> label -> open ... -> done
 //!            fault, e-stop: -> stopped -> arm;   pause: -> paused -> arm
 //! ```
 //! It hears what the loop reports and what the human answers, and says what to request and what to ask next. Its
@@ -10,7 +10,7 @@
 //! without a label when the process died is not stored; it is counted as lost.
 
 use super::cause::Cause;
-use super::control_loop::{Event, Request};
+use super::control_loop::{Event, Posture, Request};
 use super::labels::Button;
 use super::machine::{Order, Refusal, State};
 use crate::config::{self, ConfigError};
@@ -28,6 +28,8 @@ pub enum Stage {
     Check,
     /// A human has to allow torque.
     Arm,
+    /// A human has to keep clear: the hand goes to its park posture, open for the object.
+    Open,
     /// A human has to put the object in its place.
     Place,
     /// The policy acts.
@@ -149,8 +151,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// A session that is new, or goes on from where it was saved. Unattended, placing and labelling count as done at once
-    /// (the scene resets itself); arming and what comes after a fault are always a human's.
+    /// A session that is new, or goes on from where it was saved. Unattended, opening, placing and labelling count as done
+    /// at once (the scene resets itself); arming and what comes after a fault are always a human's.
     #[must_use]
     pub const fn new(saved: Position, is_attended: bool) -> Self {
         let mut position = saved;
@@ -182,6 +184,7 @@ impl Operator {
             Stage::Connect => "connect the hand and switch its supply on",
             Stage::Check => "the hand is being checked; see to what was found, then check again",
             Stage::Arm => "stand clear: the hand will hold where it is. Arm it?",
+            Stage::Open => "keep clear: the hand opens slowly. May it?",
             Stage::Place => "put the object in its place. Ready?",
             Stage::Episode => "running: +1, success, failure, unsafe, take over, hand back, pause or quit",
             Stage::Label => "what came of it: keep, success, failure, unsafe or discard?",
@@ -210,7 +213,7 @@ impl Operator {
         };
         if !self.is_attended && self.position.stage != before {
             match self.position.stage {
-                Stage::Place => reply.requests = self.hear_human(Answer::Yes).requests,
+                Stage::Open | Stage::Place => reply.requests = self.hear_human(Answer::Yes).requests,
                 Stage::Label => reply = self.hear(Heard::Human(Answer::Keep(None))),
                 _ => {}
             }
@@ -229,10 +232,11 @@ impl Operator {
                 }
                 self.go(Stage::Stopped)
             }
-            Event::State { to: State::Hold, .. } if stage == Stage::Arm => self.go(Stage::Place),
+            Event::State { to: State::Hold, .. } if stage == Stage::Arm => self.go(Stage::Open),
+            Event::Reached { posture: Posture::Park, .. } if stage == Stage::Open => self.go(Stage::Place),
             Event::State { to: State::Run, .. } if stage == Stage::Place => self.go(Stage::Episode),
             Event::State { to: State::Connected, .. } if stage == Stage::Stopped => self.go(Stage::Arm),
-            Event::State { to: State::Connected, .. } if matches!(stage, Stage::Place | Stage::Label) => {
+            Event::State { to: State::Connected, .. } if matches!(stage, Stage::Open | Stage::Place | Stage::Label) => {
                 self.go(Stage::Arm)
             }
             Event::State { to: State::Disconnected, .. } if stage != Stage::Done => self.go(Stage::Connect),
@@ -244,7 +248,7 @@ impl Operator {
                 }
                 self.position.n_cut += 1;
                 if stage == Stage::Episode {
-                    let reply = self.go(Stage::Place);
+                    let reply = self.go(Stage::Open);
                     self.cause = cause;
                     return reply;
                 }
@@ -269,8 +273,8 @@ impl Operator {
         self.refusal = None;
         match (stage, answer) {
             (Stage::Done, _) => Reply { is_misplaced: true, ..Reply::default() },
-            (Stage::Label, Answer::Keep(verdict)) => self.judge(Judged::Keep(verdict), Stage::Place),
-            (Stage::Label, Answer::Discard) => self.judge(Judged::Discard, Stage::Place),
+            (Stage::Label, Answer::Keep(verdict)) => self.judge(Judged::Keep(verdict), Stage::Open),
+            (Stage::Label, Answer::Discard) => self.judge(Judged::Discard, Stage::Open),
             (_, Answer::Quit) => {
                 let judged = (stage == Stage::Label).then_some(Judged::Discard);
                 self.position.n_lost += u64::from(judged.is_some());
@@ -278,12 +282,15 @@ impl Operator {
                 Reply { judged, ..order(Order::Disarm) }
             }
             (Stage::Arm, Answer::Yes) => order(Order::Arm),
+            (Stage::Open, Answer::Yes) => {
+                ask([Some(Request::Order(Order::SceneReady)), Some(Request::Order(Order::Park))])
+            }
             (Stage::Place, Answer::Yes) => {
                 ask([Some(Request::Order(Order::SceneReady)), Some(Request::Order(Order::Start))])
             }
             (Stage::Stopped, Answer::Yes) => order(Order::Reset),
             (Stage::Paused, Answer::Yes) => self.go(Stage::Arm),
-            (Stage::Place | Stage::Episode | Stage::Arm, Answer::Pause) => {
+            (Stage::Open | Stage::Place | Stage::Episode | Stage::Arm, Answer::Pause) => {
                 self.go(Stage::Paused);
                 order(Order::Disarm)
             }

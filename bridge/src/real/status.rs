@@ -71,8 +71,6 @@ pub enum Recovery {
     Applying,
     /// Mode, limits, gains are applied and goal is present; torque is as it was wanted.
     Done,
-    /// The reboots that the policy allows are used up.
-    GaveUp,
 }
 
 /// The port is gone.

@@ -42,6 +42,19 @@ pub struct TrackerConfig {
     pub offset_window_s: Positive,
 }
 
+/// Writes the datagram of a pose with its velocities, as a tracker sends it, into `frame`.
+pub fn encode_pose(header: Header, object_idx: u32, pose: &ObjectPose, frame: &mut Vec<u8>) {
+    let mut payload = [0; PAYLOAD_BYTES];
+    payload[..4].copy_from_slice(&object_idx.to_le_bytes());
+    payload[4..8].copy_from_slice(&HAS_VELOCITY.to_le_bytes());
+    let numbers = pose.position_m.iter().chain(&pose.orientation).chain(&pose.velocity_m_s);
+    let numbers = numbers.chain(&pose.angular_velocity_rad_s);
+    for (place, &number) in payload[8..].chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&f64::from(number).to_le_bytes());
+    }
+    datagram::encode(header, &payload, frame);
+}
+
 /// Listens to one tracker.
 #[derive(Debug)]
 pub struct UdpTracker<C> {

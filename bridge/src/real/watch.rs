@@ -181,7 +181,7 @@ impl ServoWatch {
         } else if now_s - self.ill_s > config.reboots_forgotten_s.get() {
             self.n_reboots = 0;
         }
-        let is_given_up = servo.recovery == Recovery::GaveUp || (is_curable && self.n_reboots >= config.max_reboots);
+        let is_given_up = is_curable && self.n_reboots >= config.max_reboots;
         *causes = causes
             .with_if(is_electrical || is_voltage_off, Cause::Electrical)
             .with_if(has_jumped || is_without_torque, Cause::PowerCycled)

@@ -4,7 +4,6 @@
 use crate::rig::{
     BAUD, TestResult, connected, driver_config, driver_on, emulator, milliseconds, motors, pass, register, spec,
 };
-use bridge::number::Finite;
 use bridge::real::bus::BusError;
 use bridge::real::dynamixel::Model;
 use bridge::real::emulator::{MemoryPort, ServoConfig};
@@ -208,34 +207,6 @@ fn holding_takes_the_measured_posture_at_low_current() -> TestResult {
 }
 
 #[test]
-fn parking_goes_to_the_park_posture_at_its_rate() -> TestResult {
-    let (_emulator, mut driver) = connected()?;
-    driver.arm()?;
-    driver.reset(0)?;
-    let mut percept = Percept::default();
-    driver.read(&mut percept)?;
-    let farthest = percept.commanded_rad.iter().map(|angle| (angle - 0.2).abs()).fold(0.0, f32::max);
-    let mut n_ticks = 0;
-    loop {
-        n_ticks += 1;
-        let before = percept.commanded_rad.clone();
-        let is_there = driver.park()?;
-        driver.read(&mut percept)?;
-        for (now, before) in percept.commanded_rad.iter().zip(before) {
-            // 1 rad/s at 100 Hz, and a tick of rounding.
-            assert!((now - before).abs() < 0.0115, "{before} to {now}");
-        }
-        if is_there {
-            break;
-        }
-        assert!(n_ticks < 1000, "it never arrives");
-    }
-    assert!((n_ticks as f32 - farthest * 100.0).abs() < 20.0, "{n_ticks} ticks for {farthest} rad");
-    assert!(percept.commanded_rad.iter().all(|angle| (angle - 0.2).abs() < AT_REST_RAD));
-    Ok(())
-}
-
-#[test]
 fn torque_goes_off_on_demand_and_when_the_driver_goes() -> TestResult {
     let (emulator, mut driver) = connected()?;
     driver.arm()?;
@@ -330,10 +301,6 @@ fn the_governor_drives_it() -> TestResult {
 #[test]
 fn a_wrong_configuration_is_refused() -> TestResult {
     let emulator = emulator()?;
-    let mut config = driver_config()?;
-    config.park_rad[3] = Finite::try_from(9.0)?;
-    let error = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config);
-    assert!(matches!(error, Err(HandError::Config { field: "park_rad", .. })));
     let mut config = driver_config()?;
     config.margin_s = 1e300.try_into()?;
     let error = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config);

@@ -1,13 +1,12 @@
 //! The hand that the tests drive: the motors of `assets/hands/orca_v2.ron` on an emulated bus with first-order shafts.
 
 use bridge::config;
-use bridge::number::Finite;
 use bridge::real::calibration::{Calibration, CalibrationConfig, JointCalibration};
 use bridge::real::dynamixel::control_table::RAD_PER_TICK;
 use bridge::real::emulator::{
     Emulator, Fault, FaultScript, FirstOrderPlant, FirstOrderShaft, MemoryPort, ServoConfig, SharedEmulator, TimedFault,
 };
-use bridge::real::hand_driver::{Gains, HandDriver, HandDriverConfig, RebootPolicy};
+use bridge::real::hand_driver::{Gains, HandDriver, HandDriverConfig, RebootConfig};
 use bridge::real::motors::{Motor, MotorTable, Turns};
 use bridge::real::port::Port;
 use bridge::{BodySpec, JointSpec};
@@ -78,17 +77,11 @@ pub fn driver_config() -> Result<HandDriverConfig, Box<dyn Error>> {
     Ok(HandDriverConfig {
         watchdog_s: 0.1.try_into()?,
         margin_s: 0.001.try_into()?,
+        patience_s: 0.001.try_into()?,
         gains: Gains { p: 600, i: 10, d: 200 },
         hold_effort_share: 0.5.try_into()?,
-        park_rad: vec![Finite::try_from(0.2)?; 16],
-        park_rate_rad_s: 1.0.try_into()?,
         shutdown_mask: 0x35,
-        reboot: RebootPolicy {
-            give_up_after: 5,
-            interval_s: 2.0.try_into()?,
-            return_s: 1.0.try_into()?,
-            cool_by_c: 10.0.try_into()?,
-        },
+        reboot: RebootConfig { return_s: 1.0.try_into()?, cool_by_c: 10.0.try_into()? },
         calibration: calibration_config()?,
     })
 }

@@ -19,7 +19,7 @@ const VICTIM: &str = "SOFTFLOW_TEST_TERMINAL";
 fn slow_driver(terminal: &Path, watchdog_s: f64) -> Result<HandDriver<SerialLine>, Box<dyn Error>> {
     let mut config = driver_config()?;
     // The thread that serves the terminal shares its processor with everything else.
-    config.margin_s = 0.05.try_into()?;
+    (config.margin_s, config.patience_s) = (0.05.try_into()?, 0.05.try_into()?);
     config.watchdog_s = watchdog_s.try_into()?;
     let mut spec = spec();
     spec.servo_hz = 10;

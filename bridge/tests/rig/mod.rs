@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../healthy/mod.rs"]
+mod healthy;
+
 use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
 use bridge::real::bounds::BoundsConfig;
 use bridge::real::clock::{Clock, VirtualClock};
@@ -13,11 +16,12 @@ use bridge::real::newest::{Publisher, Pulse, newest, pulse};
 use bridge::real::planner::{ChunkConfig, PlanError, Planner, PlannerWorker, Snapshot};
 use bridge::real::recorder::Recorded;
 use bridge::real::robot::Robot;
-use bridge::real::status::{HandStatus, HardwareError, Recovery, ServoStatus};
+use bridge::real::status::HandStatus;
 use bridge::{
     Body, BodyError, BodySpec, GovernorConfig, JointSpec, Judgement, ObjectPose, Outcome, Percept, Task, TaskSpec,
 };
 use crossbeam::channel::{Receiver, Sender, bounded};
+use healthy::healthy;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,34 +72,6 @@ pub fn spec() -> BodySpec {
         objects: vec!["cube".into()],
         signals: vec![],
         servo_hz: 100,
-    }
-}
-
-fn status() -> HandStatus {
-    let servo = |id| ServoStatus {
-        id,
-        stale_s: 0.0,
-        is_alert: false,
-        hardware_error: HardwareError(0),
-        temperature_c: 40.0,
-        temperature_limit_c: 70.0,
-        voltage_v: 11.1,
-        is_torque_enabled: None,
-        is_watchdog_tripped: false,
-        n_position_jumps: 0,
-        recovery: Recovery::Idle,
-    };
-    HandStatus {
-        time_s: 0.0,
-        last_complete_read_s: Some(0.0),
-        stale_s: vec![0.0; N_JOINTS],
-        servos: vec![servo(1), servo(2)],
-        n_cycles: 1,
-        n_bad_cycles: 0,
-        n_recent_bad_cycles: 0,
-        n_overruns: 0,
-        period_s: 0.01,
-        transport_lost: None,
     }
 }
 
@@ -264,6 +240,7 @@ pub fn config() -> LoopConfig {
         n_spoilt_steps: 2,
         park_rad: vec![Finite::try_from(-0.5).unwrap(); N_JOINTS],
         park_rate_rad_s: Positive::try_from(0.5).unwrap(),
+        start: None,
     }
 }
 
@@ -293,8 +270,17 @@ pub struct Sides<C: Clock> {
 }
 
 pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Option<u32>) -> Rig<C> {
+    rig_of(config(), clock, record_capacity, ends_after)
+}
+
+pub fn rig_of<C: Clock + Clone>(
+    config: LoopConfig,
+    clock: C,
+    record_capacity: usize,
+    ends_after: Option<u32>,
+) -> Rig<C> {
     let servos = Servos {
-        status: status(),
+        status: healthy(N_JOINTS as u8),
         q_rad: vec![0.1; N_JOINTS],
         goal_rad: vec![0.0; N_JOINTS],
         has_torque: false,
@@ -307,7 +293,8 @@ pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Optio
         sag_rad: None,
     };
     let servos = Arc::new(Mutex::new(servos));
-    let hand = FakeHand { spec: spec(), clock: clock.clone(), servos: Arc::clone(&servos), status: status() };
+    let hand =
+        FakeHand { spec: spec(), clock: clock.clone(), servos: Arc::clone(&servos), status: healthy(N_JOINTS as u8) };
     let task_spec = TaskSpec { name: "steps".into(), observation_len: N_JOINTS + 1, control_hz: 20, horizon_s: 1.0 };
     let task = Steps { spec: task_spec, n_steps: 0, ends_after };
     let (requests, request_inbox) = bounded(16);
@@ -323,7 +310,7 @@ pub fn rig<C: Clock + Clone>(clock: C, record_capacity: usize, ends_after: Optio
     let n_dropped = Arc::new(AtomicU64::new(0));
     let outbox = Outbox { records, events, faults, n_dropped: Arc::clone(&n_dropped) };
     let (control, worker) =
-        ControlLoop::new(config(), hand, task, labels, FakePlanner::default(), policy_inbox, inbox, outbox, 7).unwrap();
+        ControlLoop::new(config, hand, task, labels, FakePlanner::default(), policy_inbox, inbox, outbox, 7).unwrap();
     let sides = Sides {
         worker: Some(worker),
         due_s: clock.now_s(),

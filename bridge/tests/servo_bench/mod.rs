@@ -10,7 +10,7 @@ use bridge::real::bounds::BoundsConfig;
 use bridge::real::cause::Cause;
 use bridge::real::clock::Clock;
 use bridge::real::control_loop::{ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request};
-use bridge::real::emulator::{MemoryPort, SharedEmulator};
+use bridge::real::emulator::{EmulatorClock, MemoryPort, SharedEmulator};
 use bridge::real::failsafe::FailsafeConfig;
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::labels::NoLabels;
@@ -22,7 +22,6 @@ use bridge::{GovernorConfig, Judgement, Outcome, Percept, Task, TaskSpec};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use hand_rig::{BAUD, TestResult, driver_on, register};
 use std::error::Error;
-use std::time::Duration;
 
 pub const N_JOINTS: usize = 16;
 pub const TORQUE: u16 = 64;
@@ -32,20 +31,6 @@ pub const GOAL: u16 = 116;
 pub const POSITION: u16 = 132;
 pub const TICK_S: f64 = 0.01;
 const PARK_RAD: f64 = 0.2;
-
-/// The emulator's time.
-#[derive(Clone)]
-pub struct BusClock(SharedEmulator);
-
-impl Clock for BusClock {
-    fn now_s(&self) -> f64 {
-        self.0.lock().now().as_secs_f64()
-    }
-
-    fn wait_until(&self, at_s: f64) {
-        self.0.lock().advance_to(Duration::from_secs_f64(at_s));
-    }
-}
 
 pub struct Count {
     spec: TaskSpec,
@@ -97,7 +82,7 @@ impl Planner for Wave {
 
 pub struct Bench {
     pub emulator: SharedEmulator,
-    pub clock: BusClock,
+    pub clock: EmulatorClock,
     pub control: ControlLoop<HandRobot<MemoryPort>, Count, NoLabels>,
     pub worker: PlannerWorker<Wave>,
     pub is_planning: bool,
@@ -105,7 +90,7 @@ pub struct Bench {
     pub requests: Sender<Request>,
     pub e_stop: EmergencyStop,
     pub policies: Publisher<Snapshot<f32>>,
-    pub pulse: Option<Pulse<BusClock>>,
+    pub pulse: Option<Pulse<EmulatorClock>>,
     pub events: Receiver<Event>,
     pub faults: Receiver<FaultReport>,
     pub records: Receiver<Recorded>,
@@ -124,13 +109,14 @@ fn config() -> Result<LoopConfig, Box<dyn Error>> {
         n_spoilt_steps: 2,
         park_rad: vec![Finite::try_from(PARK_RAD)?; N_JOINTS],
         park_rate_rad_s: Positive::try_from(0.5)?,
+        start: None,
     })
 }
 
 impl Bench {
     pub fn on(emulator: SharedEmulator) -> Result<Self, Box<dyn Error>> {
         let (hand, _) = HandRobot::connect(driver_on(emulator.open(BAUD))?, UnitInterval::try_from(0.5)?)?;
-        let clock = BusClock(emulator.clone());
+        let clock = emulator.clock();
         let spec = TaskSpec { name: "count".into(), observation_len: 1, control_hz: 20, horizon_s: 60.0 };
         let (requests, request_inbox) = bounded(16);
         let (record_outbox, records) = bounded(64);

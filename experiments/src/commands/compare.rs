@@ -129,7 +129,7 @@ fn run<'a>(
             take_over(folder, &cell.experiment, others)?;
             RunFolder::create(folder, &cell.experiment, cell.experiment.seed, backend)?
         };
-        let mut session = Session::begin(run, cell.experiment.clone(), None, 1, narration)?;
+        let mut session = Session::begin(run, cell.experiment.clone(), None, 1, narration, None)?;
         session.run_to_the_end()?;
         let values = measure::measure(&session, quantities)?;
         Ok(done(values, true, session.lost_data()))

@@ -1,11 +1,13 @@
 //! `softflow eval`: a trained policy on fixed episodes.
 
 use super::train::load_policy;
-use super::{Ended, n_threads};
+use super::{Ended, kind_of, n_threads};
 use crate::cli::EvalArgs;
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::{Experiment, Workcell};
-use crate::{Progress, RunFolder};
+use crate::robot::{RobotConfig, RobotSession, Setup};
+use crate::run_folder::ROBOT_FILE;
+use crate::{Narration, Progress, RunFolder};
 use color_eyre::eyre::Result;
 use learn::{Acting, play_all};
 
@@ -30,13 +32,30 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     let seeds: Vec<u64> = (args.seed..).take(args.episodes).collect();
     let mut progress = Progress::start("evaluate", "episodes", args.episodes as u64);
     let n_threads = n_threads(args.threads);
-    let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads, |_| progress.advance(1))?;
+    let kind = kind_of(args.backend, &args.robot, domain, args.seed)?;
+    let (episodes, domain) = match kind {
+        None => {
+            let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads, |_| progress.advance(1))?;
+            (episodes, domain.clone())
+        }
+        Some(kind) => {
+            let robot =
+                RobotConfig::resolve(&args.robot, Some(&run.path().join(ROBOT_FILE)), Setup::hand(&experiment.task)?)?;
+            let setup = Setup::new(&experiment.task, robot, kind, policy.header().chunk_len, args.seed)?;
+            let environment = &policy.header().environment;
+            let mut robot = RobotSession::open(setup, environment, &run.path().join("robot"), Narration::Told)?;
+            let episodes = robot.play(&policy, &seeds, |_| progress.advance(1))?;
+            let domain = robot.domain();
+            robot.end()?;
+            (episodes, domain)
+        }
+    };
     let record = EvaluationRecord {
         stage: stage.name().into(),
         step,
         policy: args.policy.clone(),
         snapshot: policy.header().name.clone(),
-        domain: domain.clone(),
+        domain,
         own_episodes: 0,
         n_candidates: policy.header().acting.n_candidates,
         choice: policy.header().choice,

@@ -1,11 +1,13 @@
 //! `softflow train`: demonstrations, four stages, evaluation.
 
-use super::{Ended, n_threads};
+use super::{Ended, kind_of, n_threads};
 use crate::cli::TrainArgs;
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, json_lines, learning_curve, table};
 use crate::experiment::{Experiment, Workcell};
+use crate::robot::{RobotConfig, RobotSession, Setup};
+use crate::run_folder::ROBOT_FILE;
 use crate::session::Session;
-use crate::{JsonLines, Narration, RunFolder, dataset, overrides};
+use crate::{JsonLines, Narration, RunError, RunFolder, dataset, overrides};
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use learn::{Checkpoint, Policy, Stage};
@@ -17,9 +19,19 @@ use std::path::{Path, PathBuf};
 /// When the experiment is not valid, a run is in the way, or a stage fails.
 pub fn train(args: &TrainArgs) -> Result<Ended> {
     let n_threads = n_threads(args.threads);
-    let (run, experiment) = open_run(args)?;
+    let (out, experiment) = resolve(args)?;
+    // Before the run exists: a robot that is not there leaves none.
+    let robot = open_robot(args, &out, &experiment)?;
+    let backend = args.backend.name();
+    let run = match args.resume {
+        true => RunFolder::resume(&out, backend)?,
+        false => RunFolder::create(&out, &experiment, experiment.seed, backend)?,
+    };
     eprintln!("run {}", run.path().display());
-    let mut session = Session::begin(run, experiment, args.demos.as_deref(), n_threads, Narration::Told)?;
+    if let Some(robot) = &robot {
+        run.write_robot(robot.config())?;
+    }
+    let mut session = Session::begin(run, experiment, args.demos.as_deref(), n_threads, Narration::Told, robot)?;
     session.run_to_the_end()?;
 
     let rows = final_rows(&session)?;
@@ -33,25 +45,45 @@ pub fn train(args: &TrainArgs) -> Result<Ended> {
     Ok(if session.lost_data() { Ended::DataLost } else { Ended::Well })
 }
 
-/// Creates the run, or opens the one that is to be resumed.
-fn open_run(args: &TrainArgs) -> Result<(RunFolder, Experiment)> {
+/// The run's folder and what is trained in it: as the arguments say, or as the run that is to be resumed was
+/// configured.
+fn resolve(args: &TrainArgs) -> Result<(PathBuf, Experiment)> {
     let Some(path) = &args.experiment else {
         let out = args.out.as_deref().unwrap_or(Path::new("."));
         ensure!(
             args.overrides.is_empty() && args.seed.is_none() && args.demos.is_none(),
             "--resume goes on with the run as it was configured: --set, --seed and --demos cannot change it"
         );
-        let run = RunFolder::resume(out, args.backend.name())?;
-        let experiment = run.config()?;
-        return Ok((run, experiment));
+        let run = RunFolder::open(out)?;
+        let begun_on = run.manifest().sessions.first().map_or("", |session| session.backend.as_str());
+        ensure!(
+            begun_on == args.backend.name(),
+            "run {}: it was begun with --backend {begun_on}, and goes on with that alone",
+            out.display()
+        );
+        return Ok((out.to_owned(), run.config()?));
     };
     let mut experiment: Experiment = overrides::load(path, &args.overrides)?;
     if let Some(seed) = args.seed {
         experiment.seed = seed;
     }
     let out = args.out.clone().unwrap_or_else(|| default_out(path, experiment.seed));
-    let run = RunFolder::create(&out, &experiment, experiment.seed, args.backend.name())?;
-    Ok((run, experiment))
+    if RunFolder::open(&out).is_ok() {
+        return Err(RunError::Exists { path: out }.into());
+    }
+    Ok((out, experiment))
+}
+
+/// Connects the robot that the online stage collects on, if it is one. What is wrong with it is known before anything
+/// is trained.
+fn open_robot(args: &TrainArgs, out: &Path, experiment: &Experiment) -> Result<Option<RobotSession>> {
+    let kind = kind_of(args.backend, &args.robot, &experiment.online_domain, experiment.seed)?;
+    let Some(kind) = kind else { return Ok(None) };
+    let robot = RobotConfig::resolve(&args.robot, Some(&out.join(ROBOT_FILE)), Setup::hand(&experiment.task)?)?;
+    let setup = Setup::new(&experiment.task, robot, kind, experiment.learn.chunk_len, experiment.seed)?;
+    let cell = Workcell::new(experiment, &experiment.online_domain)?;
+    let environment = cell.environment()?.spec().clone();
+    Ok(Some(RobotSession::open(setup, &environment, &out.join("robot"), Narration::Told)?))
 }
 
 /// `runs/<experiment>-<seed>`.

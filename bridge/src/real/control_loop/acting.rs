@@ -5,13 +5,15 @@ use super::super::labels::{Button, LabelSource};
 use super::super::machine::{Decision, Order};
 use super::super::recorder::StepRecord;
 use super::super::robot::Robot;
-use super::{ControlLoop, Event};
+use super::{ControlLoop, Event, Posture};
+use crate::number::Finite;
 use crate::{Outcome, Task};
 
 /// The episode that runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Acting {
     seed: u64,
+    way: Way,
     /// The first chunk came, or a human acts.
     is_begun: bool,
     /// It has ended, and the failsafe has not taken note yet.
@@ -30,10 +32,19 @@ pub(super) struct Acting {
     verdict: Option<Button>,
 }
 
+/// The way to the posture in which the episode begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Moving { has_begun: bool },
+    Settling { since_s: f64 },
+    Done,
+}
+
 impl Acting {
-    const fn new(seed: u64, late_since_s: f64) -> Self {
+    const fn new(seed: u64) -> Self {
         Self {
             seed,
+            way: Way::Moving { has_begun: false },
             is_begun: false,
             is_over: false,
             is_human: false,
@@ -41,7 +52,7 @@ impl Acting {
             tick: 0,
             is_fit: false,
             is_human_step: false,
-            late_since_s: Some(late_since_s),
+            late_since_s: None,
             waiting_reward: 0.0,
             labelled_reward: 0.0,
             verdict: None,
@@ -70,9 +81,12 @@ impl Acting {
 
 impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub(super) fn begin_episode(&mut self, now_s: f64) {
-        self.acting = Some(Acting::new(self.next_seed, now_s + self.config.first_chunk_s.get()));
+        let mut acting = Acting::new(self.next_seed);
         self.next_seed += 1;
-        self.action_rad.copy_from_slice(self.governor.applied_rad());
+        if self.config.start.is_none() {
+            self.arrive(&mut acting, now_s);
+        }
+        self.acting = Some(acting);
     }
 
     pub(super) fn end_episode(&mut self, cause: Option<Cause>, now_s: f64) {
@@ -80,6 +94,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         if self.recorder.is_recording() {
             self.recorder.end(acting.outcome(&self.task), cause, acting.verdict);
         }
+        // What came to its own end, or was judged, is whole, whatever the failsafe made of it.
+        let cause = cause.filter(|_| !acting.is_over && acting.verdict.is_none());
         self.emit(Event::EpisodeEnded { seed: acting.seed, n_steps: acting.step, cause, at_s: now_s });
     }
 
@@ -111,7 +127,9 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         if acting.is_begun && acting.tick == self.ticks_per_step {
             self.finish_step(&mut acting, decision);
         }
-        if !acting.is_begun && !acting.is_over {
+        if acting.way != Way::Done {
+            self.go_to_start(&mut acting, now_s);
+        } else if !acting.is_begun && !acting.is_over {
             self.await_first_chunk(&mut acting, decision, now_s);
         }
         if acting.is_begun && !acting.is_over {
@@ -128,6 +146,33 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             }
         }
         self.acting = Some(acting);
+    }
+
+    /// One tick of the way to the start posture. What is blocked on it, as fingers around an object, counts as there.
+    fn go_to_start(&mut self, acting: &mut Acting, now_s: f64) {
+        let Some(start) = &self.config.start else { return };
+        match acting.way {
+            Way::Moving { has_begun } => {
+                let step_rad = start.rate_rad_s.f32() / self.bounds.spec().servo_hz as f32;
+                let is_there = approach(&mut self.wanted_rad, &start.posture_rad, step_rad);
+                let is_blocked = has_begun && !is_unlike(&self.start_rad, self.governor.applied_rad());
+                self.start_rad.copy_from_slice(self.governor.applied_rad());
+                acting.way = Way::Moving { has_begun: true };
+                if is_there || is_blocked {
+                    acting.way = Way::Settling { since_s: now_s };
+                    self.emit(Event::Reached { posture: Posture::Start, at_s: now_s });
+                }
+            }
+            Way::Settling { since_s } if now_s - since_s >= start.settle_s.get() => self.arrive(acting, now_s),
+            Way::Settling { .. } | Way::Done => {}
+        }
+    }
+
+    /// From here on the first chunk is waited for.
+    fn arrive(&mut self, acting: &mut Acting, now_s: f64) {
+        acting.way = Way::Done;
+        acting.late_since_s = Some(now_s + self.config.first_chunk_s.get());
+        self.action_rad.copy_from_slice(self.governor.applied_rad());
     }
 
     fn await_first_chunk(&mut self, acting: &mut Acting, decision: &Decision, now_s: f64) {
@@ -217,4 +262,20 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         }
         is_finite
     }
+}
+
+/// Moves `wanted_rad` by at most `step_rad` a value to `posture_rad`; whether it is there.
+pub(super) fn approach(wanted_rad: &mut [f32], posture_rad: &[Finite], step_rad: f32) -> bool {
+    let mut is_there = true;
+    for (wanted, posture) in wanted_rad.iter_mut().zip(posture_rad) {
+        let rest_rad = posture.f32() - *wanted;
+        is_there &= rest_rad.abs() <= step_rad;
+        *wanted += rest_rad.clamp(-step_rad, step_rad);
+    }
+    is_there
+}
+
+/// Whether two commands differ by more than rounding.
+pub(super) fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
+    wanted_rad.iter().zip(applied_rad).any(|(wanted, applied)| (wanted - applied).abs() > 1e-5)
 }

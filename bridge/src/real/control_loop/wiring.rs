@@ -36,14 +36,39 @@ pub struct LoopConfig {
     pub park_rad: Vec<Finite>,
     /// How fast every joint moves there, rad/s.
     pub park_rate_rad_s: Positive,
+    /// How an episode begins; none where it begins in whatever posture the hand is.
+    pub start: Option<StartPosture>,
+}
+
+/// The posture in which episodes begin. The hand goes there in a run, before the policy is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartPosture {
+    /// Joint positions, rad, one value a joint.
+    pub posture_rad: Vec<Finite>,
+    /// How fast every joint moves there, rad/s.
+    pub rate_rad_s: Positive,
+    /// How long the hand stays there, s: time to let go of the object.
+    pub settle_s: NonNegative,
+}
+
+/// A posture that the loop goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posture {
+    /// The one to park in.
+    Park,
+    /// The one in which episodes begin.
+    Start,
 }
 
 /// The loop cannot begin.
 #[derive(Debug, Error)]
 pub enum LoopError {
-    /// The park posture is another hand's.
-    #[error("control loop: park_rad has {found} values, expected {expected}, one a joint")]
-    ParkPosture {
+    /// A posture is another hand's.
+    #[error("control loop: {field} has {found} values, expected {expected}, one a joint")]
+    PostureLength {
+        /// Which one.
+        field: &'static str,
         /// Its length.
         found: usize,
         /// The number of joints.
@@ -162,6 +187,13 @@ pub enum Event {
     Rebooted {
         /// Its index.
         servo_idx: usize,
+        /// When.
+        at_s: f64,
+    },
+    /// A posture was reached, as far as it can be.
+    Reached {
+        /// Which one.
+        posture: Posture,
         /// When.
         at_s: f64,
     },

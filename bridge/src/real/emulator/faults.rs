@@ -90,6 +90,11 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// The tracker of the objects says nothing: a camera that is covered.
+    TrackerSilent {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// The cable to the host is pulled, for good.
     Unplug,
 }
@@ -145,6 +150,10 @@ impl ActiveFaults {
         due.into_iter().map(|(_, fault)| fault).collect()
     }
 
+    pub(super) fn is_tracker_silent(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::TrackerSilent { .. }))
+    }
+
     pub(super) fn is_silent(&self, id: u8) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::Silent { servos, .. } if servos.contain(id)))
     }
@@ -198,6 +207,7 @@ impl Fault {
             | Self::Corrupt { for_s, .. }
             | Self::Delay { for_s, .. }
             | Self::Silent { for_s, .. }
+            | Self::TrackerSilent { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
             Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
         }

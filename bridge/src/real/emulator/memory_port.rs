@@ -1,6 +1,7 @@
 //! An emulated bus in memory: time passes only while the client waits, so that a test is the same every time.
 
 use super::Emulator;
+use crate::real::clock::Clock;
 use crate::real::port::{Port, PortError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,10 @@ pub struct MemoryPort {
     emulator: SharedEmulator,
     baud: u32,
 }
+
+/// The emulator's time as the clock of a control loop: it passes while the loop waits.
+#[derive(Clone, Debug)]
+pub struct EmulatorClock(SharedEmulator);
 
 impl SharedEmulator {
     /// Shares `emulator`.
@@ -33,6 +38,22 @@ impl SharedEmulator {
     #[must_use]
     pub fn open(&self, baud: u32) -> MemoryPort {
         MemoryPort { emulator: self.clone(), baud }
+    }
+
+    /// Its time.
+    #[must_use]
+    pub fn clock(&self) -> EmulatorClock {
+        EmulatorClock(self.clone())
+    }
+}
+
+impl Clock for EmulatorClock {
+    fn now_s(&self) -> f64 {
+        self.0.lock().now().as_secs_f64()
+    }
+
+    fn wait_until(&self, at_s: f64) {
+        self.0.lock().advance_to(Duration::try_from_secs_f64(at_s).unwrap_or_default());
     }
 }
 

@@ -96,7 +96,7 @@ impl<P: Port> HandDriver<P> {
         }
         // From here on, whatever happens ends in torque off.
         self.is_armed = true;
-        let armed = self.prepare_all(1.0).and_then(|()| self.enable_all());
+        let armed = self.prepare_all(1.0).and_then(|()| self.patiently(Self::enable_all));
         if let Err(error) = armed {
             // The first error is the one that matters.
             drop(self.torque_off());
@@ -122,6 +122,10 @@ impl<P: Port> HandDriver<P> {
         self.outbox.clear();
         self.outbox.resize(self.ids.len(), 0);
         self.bus.sync_write(&self.ids, TORQUE_ENABLE.address, TORQUE_ENABLE.length, &self.outbox)?;
+        self.patiently(Self::confirm_torque_off)
+    }
+
+    fn confirm_torque_off(&mut self) -> Result<(), BusError> {
         let mut first_error = Ok(());
         for index in 0..self.ids.len() {
             let id = self.ids[index];
@@ -140,6 +144,10 @@ impl<P: Port> HandDriver<P> {
 
     /// Torque off, all settings applied, goal := present.
     pub(in crate::real) fn prepare_all(&mut self, effort_share: f64) -> Result<(), ArmError> {
+        self.patiently(|driver| driver.prepare_each(effort_share))
+    }
+
+    fn prepare_each(&mut self, effort_share: f64) -> Result<(), ArmError> {
         for index in 0..self.servos.len() {
             self.bus.write(self.ids[index], TORQUE_ENABLE, 0)?;
         }

@@ -1,8 +1,8 @@
 //! How a hand is driven: the part of the configuration that is the driver's.
 
-use super::{HandError, RebootPolicy};
+use super::HandError;
 use crate::BodySpec;
-use crate::number::{Finite, Positive, UnitInterval};
+use crate::number::{NonNegative, Positive, UnitInterval};
 use crate::real::calibration::CalibrationConfig;
 use serde::{Deserialize, Serialize};
 
@@ -16,20 +16,29 @@ pub struct HandDriverConfig {
     /// What adapter, driver and scheduler may add to a transaction, s; a USB adapter with a latency timer of 1 ms needs
     /// about 0.002.
     pub margin_s: Positive,
+    /// The same for what no tick waits for - verification, arming, torque off - s. It is waited for only where nobody answers:
+    /// 0.05 outlasts a busy scheduler.
+    pub patience_s: Positive,
     /// Gains of the servos' position loops, in the servos' units.
     pub gains: Gains,
-    /// Share of every motor's limit with which [`super::HandDriver::hold`] holds.
+    /// Share of every motor's limit with which a hold holds.
     pub hold_effort_share: UnitInterval,
-    /// Where [`super::HandDriver::park`] goes, rad: one for each joint of the body.
-    pub park_rad: Vec<Finite>,
-    /// How fast it goes there, rad/s.
-    pub park_rate_rad_s: Positive,
     /// Hardware errors that cut a servo's torque: bits of the shutdown register.
     pub shutdown_mask: u8,
-    /// When a servo that shut itself down is rebooted, and when no more.
-    pub reboot: RebootPolicy,
+    /// The way back of a servo that shut itself down. When it is rebooted, and when no more, is the failsafe's.
+    pub reboot: RebootConfig,
     /// How joints are driven to their stops.
     pub calibration: CalibrationConfig,
+}
+
+/// What a servo needs on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebootConfig {
+    /// How long it may take to answer again, s. An XC330 takes 0.34.
+    pub return_s: Positive,
+    /// How far below its limit one that was too hot must be before it is rebooted, °C.
+    pub cool_by_c: NonNegative,
 }
 
 /// Gains of a position loop, in the servo's units.
@@ -54,6 +63,7 @@ impl HandDriverConfig {
         let CalibrationConfig { speed_rad_s, lead_rad, stable_rad, timeout_s, .. } = self.calibration;
         let bounds = [
             ("margin_s", self.margin_s, 1.0),
+            ("patience_s", self.patience_s, 1.0),
             ("calibration.speed_rad_s", speed_rad_s, 10.0),
             ("calibration.lead_rad", lead_rad, 3.0),
             ("calibration.stable_rad", stable_rad, 1.0),
@@ -62,16 +72,6 @@ impl HandDriverConfig {
         for (field, found, most) in bounds {
             if found.get() > most {
                 return wrong(field, found.get().to_string(), format!("at most {most}"));
-            }
-        }
-        let expected = format!("one for each of {} joints", spec.joints.len());
-        if self.park_rad.len() != spec.joints.len() {
-            return wrong("park_rad", format!("{} values", self.park_rad.len()), expected);
-        }
-        for (joint, park_rad) in spec.joints.iter().zip(&self.park_rad) {
-            if !(f64::from(joint.lower_rad)..=f64::from(joint.upper_rad)).contains(&park_rad.get()) {
-                let expected = format!("{} rad to {} rad for {}", joint.lower_rad, joint.upper_rad, joint.name);
-                return wrong("park_rad", format!("{} rad", park_rad.get()), expected);
             }
         }
         if spec.servo_hz == 0 {

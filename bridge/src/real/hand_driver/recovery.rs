@@ -3,27 +3,11 @@
 
 use super::HandDriver;
 use super::arming::{ArmError, Setting, apply, settings};
-use crate::number::{NonNegative, Positive};
 use crate::real::bus::BusError;
 use crate::real::port::Port;
 use crate::real::status::{HardwareError, Recovery};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use thiserror::Error;
-
-/// When a servo is rebooted, and when no more.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RebootPolicy {
-    /// Reboots of one servo until it is given up.
-    pub give_up_after: u32,
-    /// Least time between two reboots of one servo, s.
-    pub interval_s: Positive,
-    /// How long a servo may take to answer again, s. An XC330 takes 0.34.
-    pub return_s: Positive,
-    /// How far below its limit a servo that was too hot must be, °C.
-    pub cool_by_c: NonNegative,
-}
 
 /// A reboot that is not done.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -50,16 +34,6 @@ pub enum RebootRefused {
         /// Its hardware errors.
         errors: HardwareError,
     },
-    /// It was rebooted just now.
-    #[error("servo {id}: was rebooted {since_s:.1} s ago, expected {interval_s:.1} s between reboots")]
-    TooSoon {
-        /// The servo.
-        id: u8,
-        /// Since its last reboot, s.
-        since_s: f64,
-        /// Least time between two, s.
-        interval_s: f64,
-    },
     /// It is still too hot.
     #[error("servo {id}: is at {temperature_c} °C, expected at most {allowed_c} °C before it is rebooted")]
     TooHot {
@@ -69,16 +43,6 @@ pub enum RebootRefused {
         temperature_c: f64,
         /// The temperature at which it may be rebooted, °C.
         allowed_c: f64,
-    },
-    /// It shuts down again and again.
-    #[error(
-        "servo {id}: was rebooted {n_reboots} times and shut down again; it is given up until the hand is connected anew"
-    )]
-    GivenUp {
-        /// The servo.
-        id: u8,
-        /// Its reboots so far.
-        n_reboots: u32,
     },
     /// It does not take the reboot.
     #[error("servo {id}: {reason}")]
@@ -94,7 +58,6 @@ pub enum RebootRefused {
 #[derive(Debug)]
 pub(in crate::real) struct ServoRecovery {
     pub(in crate::real) phase: Recovery,
-    n_reboots: u32,
     rebooted_at: Option<Duration>,
     settings: Vec<Setting>,
     n_applied: usize,
@@ -102,7 +65,7 @@ pub(in crate::real) struct ServoRecovery {
 
 impl Default for ServoRecovery {
     fn default() -> Self {
-        Self { phase: Recovery::Idle, n_reboots: 0, rebooted_at: None, settings: Vec::new(), n_applied: 0 }
+        Self { phase: Recovery::Idle, rebooted_at: None, settings: Vec::new(), n_applied: 0 }
     }
 }
 
@@ -110,7 +73,7 @@ impl Default for ServoRecovery {
 const SETTINGS_A_TICK: usize = 2;
 
 impl<P: Port> HandDriver<P> {
-    /// Reboots the servo at `index` of the status, if policy and its errors allow it. The ticks that follow bring it back:
+    /// Reboots the servo at `index` of the status, if its errors and its temperature allow it. The ticks that follow bring it back:
     /// see [`Recovery`]. Its goal is then where it is; call [`HandDriver::hold`] before targets are commanded again.
     ///
     /// # Errors
@@ -120,7 +83,6 @@ impl<P: Port> HandDriver<P> {
         if index >= n_servos {
             return Err(RebootRefused::NoServo { index, n_servos });
         }
-        let policy = self.config.reboot;
         let now = self.bus.now();
         let (id, status) = (self.ids[index], &self.status.servos[index]);
         let recovery = &self.servos[index].recovery;
@@ -131,21 +93,9 @@ impl<P: Port> HandDriver<P> {
         if errors.0 & !(HardwareError::OVERLOAD | HardwareError::OVERHEATING) != 0 {
             return Err(RebootRefused::NotRecoverable { id, errors });
         }
-        let allowed_c = status.temperature_limit_c - policy.cool_by_c.get();
+        let allowed_c = status.temperature_limit_c - self.config.reboot.cool_by_c.get();
         if errors.has(HardwareError::OVERHEATING) && status.temperature_c > allowed_c {
             return Err(RebootRefused::TooHot { id, temperature_c: status.temperature_c, allowed_c });
-        }
-        if recovery.n_reboots >= policy.give_up_after {
-            let n_reboots = recovery.n_reboots;
-            self.servos[index].recovery.phase = Recovery::GaveUp;
-            self.status.servos[index].recovery = Recovery::GaveUp;
-            return Err(RebootRefused::GivenUp { id, n_reboots });
-        }
-        if let Some(rebooted_at) = recovery.rebooted_at {
-            let since_s = now.saturating_sub(rebooted_at).as_secs_f64();
-            if since_s < policy.interval_s.get() {
-                return Err(RebootRefused::TooSoon { id, since_s, interval_s: policy.interval_s.get() });
-            }
         }
         let settings = settings(&self.servos[index].motor, &self.table, &self.config, 1.0);
         match self.bus.reboot(id) {
@@ -155,7 +105,6 @@ impl<P: Port> HandDriver<P> {
         }
         let recovery = &mut self.servos[index].recovery;
         recovery.phase = Recovery::Rebooting;
-        recovery.n_reboots += 1;
         recovery.rebooted_at = Some(now);
         recovery.settings = settings;
         recovery.n_applied = 0;

@@ -59,6 +59,10 @@ impl<P: Port> HandDriver<P> {
     /// # Errors
     /// When the port is lost.
     pub fn verify(&mut self) -> Result<Vec<Finding>, BusError> {
+        self.patiently(Self::verify_all)
+    }
+
+    fn verify_all(&mut self) -> Result<Vec<Finding>, BusError> {
         self.is_verified = false;
         let mut findings = Vec::new();
         let present = self.find_servos(&mut findings)?;

@@ -1,0 +1,63 @@
+//! `softflow emulate`: a hand that other programs can open as if it were one.
+
+use super::{Ended, fault_script};
+use crate::cli::{EmulateArgs, EmulatedTask, RobotArgs};
+use crate::robot::{Emulation, RobotConfig, Served, soak};
+use bridge::number::Positive;
+use bridge::real::emulator::PseudoTerminal;
+use color_eyre::eyre::{Result, WrapErr, ensure};
+use sim::{CubeScene, Domain};
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// Length of a soak that nobody ends, s.
+const SOAK_S: f64 = 3600.0;
+/// How often it is looked whether the end has come.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Emulates until the end.
+///
+/// # Errors
+/// When hand, domain, robot or script are not known, or the system gives no pseudo-terminal.
+pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
+    let EmulatedTask::Cube = args.task;
+    ensure!(
+        args.speed.get() <= PseudoTerminal::MAX_RATE,
+        "--speed: found {}, expected at most {}",
+        args.speed.get(),
+        PseudoTerminal::MAX_RATE
+    );
+    let scene = CubeScene::load(&args.hand)?;
+    let robot = RobotArgs { robot: args.robot.clone(), ..RobotArgs::default() };
+    let robot = RobotConfig::resolve(&robot, None, &args.hand)?;
+    let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();
+    let script = if args.soak { soak(args.seed, length_s)? } else { fault_script(args.faults.as_deref())? };
+    let emulation = Emulation::new(&scene, Domain::load(&args.domain)?, &robot, &script, args.seed)?;
+    if let Some(path) = &args.write_calibration {
+        emulation.calibration().save(path).wrap_err_with(|| path.display().to_string())?;
+    }
+    let served = emulation.serve(args.speed, args.tracker)?;
+    println!("port {}", served.path().display());
+    println!("tracker {}", args.tracker);
+    // Whoever reads this through a pipe waits for it.
+    std::io::stdout().flush()?;
+    wait(&served, args.seconds);
+    Ok(Ended::Well)
+}
+
+/// Waits for the end, and says what the servos saw.
+fn wait(served: &Served, seconds: Option<Positive>) {
+    let started = Instant::now();
+    while seconds.is_none_or(|seconds| started.elapsed().as_secs_f64() < seconds.get()) {
+        std::thread::sleep(LOOK);
+    }
+    let emulator = served.emulation().emulator().lock();
+    let (now_s, counters) = (emulator.now().as_secs_f64(), emulator.counters());
+    println!(
+        "{now_s:.1} s: {} instructions, {} with a wrong checksum, {} goals, {} poses sent",
+        counters.n_instructions,
+        counters.n_crc_errors,
+        counters.n_goals,
+        served.n_poses()
+    );
+}

@@ -1,0 +1,166 @@
+//! Real hands, and those that stand for them: what `--backend emulated` and `--backend real` mean.
+//!
+//! ```text
+//! RobotSession -- policy --> Cell (control loop, failsafe, governor, hand driver) -- bytes --> servos | emulated servos
+//!      ^  operator's way, human or stand-in       <-- episodes, events, faults      poses <-- tracker | camera of the plant
+//! ```
+//! Both backends are the same code from the policy to the bytes. They differ in what is behind the port and in the
+//! clock.
+
+mod cell;
+mod doctor;
+mod emulation;
+mod human;
+mod log;
+mod play;
+mod setup;
+mod soak;
+
+pub use cell::Cell;
+pub use doctor::{Check, Examination, Verdict, examine, examine_machine, open_tracker};
+pub use emulation::{Emulation, Served};
+pub use human::Human;
+pub use play::RobotSession;
+pub use setup::{Kind, Setup};
+pub use soak::soak;
+
+use crate::cli::RobotArgs;
+use bridge::config;
+use bridge::number::{NonNegative, Positive};
+use bridge::real::bounds::Widening;
+use bridge::real::failsafe::FailsafeConfig;
+use bridge::real::hand_driver::HandDriverConfig;
+use bridge::real::tracker::TrackerConfig;
+use color_eyre::eyre::{Result, eyre};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The robots that come with softflow, by their hands.
+const ROBOTS: [(&str, &str); 1] = [("orca_v2", include_str!("../../assets/robots/orca_v2.ron"))];
+
+/// A robot: all that is about the machine and not about the task. See `assets/robots/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotConfig {
+    /// The hand's description, e.g. `orca_v2`.
+    pub hand: String,
+    /// Serial port of the hand; `--port` changes it.
+    pub port: PathBuf,
+    /// The hand's calibration, as `softflow calibrate` writes it; `--calibration` changes it.
+    pub calibration: PathBuf,
+    /// Servo targets per second: a multiple of the policy's rate that the bus can carry.
+    pub servo_hz: u32,
+    /// How the servos are driven.
+    pub driver: HandDriverConfig,
+    /// How the loop around them runs, and when it stops.
+    pub control: ControlConfig,
+    /// What sees the object; `--tracker` changes where it is listened to.
+    pub tracker: TrackerConfig,
+    /// Where buttons for rewards and outcomes are received; none for the keyboard alone.
+    pub buttons: Option<SocketAddr>,
+    /// The hand that stands for this one.
+    pub emulated: EmulatedConfig,
+}
+
+/// How the control loop runs. What is missing to a `LoopConfig` comes from the task: governor, chunk length, postures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlConfig {
+    /// The deadlines.
+    pub failsafe: FailsafeConfig,
+    /// One line for every limit that is wider than the hand's own; usually empty.
+    pub widened: Vec<Widening>,
+    /// Steps of the policy that the planning of a chunk may take; 1 to the chunk's length - 1. A chunk is carried out
+    /// from there on.
+    pub lead: usize,
+    /// Time that the first chunk of an episode may take, s.
+    pub first_chunk_s: NonNegative,
+    /// How far a target may be outside of its joint's range before its chunk is refused, rad. Within, it is clamped.
+    pub range_slack_rad: NonNegative,
+    /// Steps before a fault that are not stored.
+    pub n_spoilt_steps: u32,
+    /// How fast every joint moves to the open posture, rad/s, at reduced current.
+    pub park_rate_rad_s: Positive,
+    /// How fast every joint closes around the object, rad/s.
+    pub start_rate_rad_s: Positive,
+    /// How long the hand stays closed before the policy acts, s: time to let go of the object.
+    pub settle_s: NonNegative,
+}
+
+/// The hand that stands for a real one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmulatedConfig {
+    /// Firmware of its servos.
+    pub firmware: u8,
+    /// Their supply, V.
+    pub supply_v: Positive,
+    /// Pictures of the object per second, at most 240.
+    pub tracker_hz: u32,
+    /// Time from a picture to the arrival of its pose, s.
+    pub tracker_latency_s: NonNegative,
+    /// How long whoever stands in for the human takes to answer, s.
+    pub answer_s: Positive,
+    /// Faults and episodes cut off, in a row without one that is kept, after which it gives up.
+    pub give_up_after: u32,
+}
+
+impl RobotConfig {
+    /// The robot of `args`, or else the one in `saved`, or else the one that comes with `hand`; with what `args`
+    /// changes of it.
+    ///
+    /// # Errors
+    /// When there is none, or a file is not one.
+    pub fn resolve(args: &RobotArgs, saved: Option<&Path>, hand: &str) -> Result<Self> {
+        let saved = saved.filter(|path| path.exists());
+        let mut robot: Self = match args.robot.as_deref().or(saved) {
+            Some(path) => config::load(path)?,
+            None => Self::of_hand(hand)?,
+        };
+        if robot.hand != hand {
+            return Err(eyre!("robot: it has the hand {}, the task is for {hand}", robot.hand));
+        }
+        if let Some(port) = &args.port {
+            robot.port.clone_from(port);
+        }
+        if let Some(calibration) = &args.calibration {
+            robot.calibration.clone_from(calibration);
+        }
+        if let Some(listen) = args.tracker {
+            robot.tracker.listen = listen;
+        }
+        Ok(robot)
+    }
+
+    /// The robot that comes with `hand`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_hand(hand: &str) -> Result<Self> {
+        let known = || ROBOTS.map(|(name, _)| name).join(", ");
+        let (name, text) = ROBOTS.iter().find(|(name, _)| *name == hand).ok_or_else(|| {
+            eyre!("robot: none comes with the hand {hand}, known are {}; write one and give it with --robot", known())
+        })?;
+        Ok(config::parse(&format!("assets/robots/{name}.ron"), text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: every robot that comes along is one, for the hand that it is listed under, and has the usual
+    /// deadlines.
+    #[test]
+    fn robots_are_valid() {
+        for (hand, _) in ROBOTS {
+            let robot = RobotConfig::of_hand(hand).unwrap();
+            assert_eq!(robot.hand, hand);
+            assert_eq!(robot.control.failsafe, FailsafeConfig::usual(20).unwrap());
+            let text = ron::to_string(&robot).unwrap();
+            assert_eq!(config::parse::<RobotConfig>("again", &text).unwrap(), robot);
+        }
+        assert!(RobotConfig::of_hand("claw").unwrap_err().to_string().contains("orca_v2"));
+    }
+}

@@ -1,0 +1,383 @@
+//! A robot with its control loop, and the other ends of all that goes in and out of it.
+
+use bridge::number::UnitInterval;
+use bridge::random::{Rng, stream};
+use bridge::real::black_box::BlackBox;
+use bridge::real::cause::Cause;
+use bridge::real::clock::{Clock, MachineClock};
+use bridge::real::control_loop::{ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request};
+use bridge::real::emulator::EmulatorClock;
+use bridge::real::hand_driver::{Finding, HandDriver};
+use bridge::real::hand_robot::HandRobot;
+use bridge::real::labels::{Button, LabelSource, UdpButtons};
+use bridge::real::newest::{Publisher, Pulse, newest, pulse};
+use bridge::real::pace::Pace;
+use bridge::real::planner::{PlanError, Planner, PlannerWorker, Snapshot};
+use bridge::real::port::Port;
+use bridge::real::recorder::Recorded;
+use bridge::real::robot::{ObjectSource, Robot, Tracked};
+use bridge::{BodySpec, CubeTask};
+use color_eyre::eyre::{Result, eyre};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use learn::{Actor, Policy};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Places in the queues: a minute of events, more records than one look at them can find.
+const N_EVENTS: usize = 4096;
+const N_RECORDS: usize = 64;
+const N_FAULTS: usize = 8;
+/// How long a turn lasts that only waits for the loop's threads.
+const TURN: Duration = Duration::from_millis(5);
+
+/// What a loop is made of besides the robot.
+pub(super) struct Parts {
+    pub(super) config: LoopConfig,
+    pub(super) task: CubeTask,
+    pub(super) hold_share: UnitInterval,
+    pub(super) seed: u64,
+}
+
+/// A robot with its loop.
+pub struct Cell {
+    runner: Box<dyn Runner>,
+    ends: Ends,
+    version: u64,
+}
+
+impl Cell {
+    /// The limits in force, as a table.
+    #[must_use]
+    pub fn limits(&self) -> &str {
+        &self.ends.limits
+    }
+
+    /// Lets the loop go on a little: by one tick, where it runs in step, else by some milliseconds of the clock. It is
+    /// also the learner's sign of life.
+    ///
+    /// # Errors
+    /// When one of its threads has ended.
+    pub fn turn(&mut self) -> Result<()> {
+        self.runner.turn()
+    }
+
+    /// The loop's time, s.
+    #[must_use]
+    pub fn now_s(&self) -> f64 {
+        self.runner.now_s()
+    }
+
+    /// Asks for something; a queue that is full loses it, as any order may be refused.
+    pub fn request(&self, request: Request) {
+        self.ends.requests.try_send(request).ok();
+    }
+
+    /// Presses a button.
+    pub fn press(&self, button: Button) {
+        if button == Button::EStop {
+            self.ends.e_stop.press();
+        } else {
+            self.ends.buttons.try_send(button).ok();
+        }
+    }
+
+    /// The emergency stop of the keyboard is released: a human wants to go on.
+    pub fn release_e_stop(&self) {
+        self.ends.e_stop.release();
+    }
+
+    /// Makes `policy` the one that plans from the next chunk on.
+    pub fn publish(&mut self, policy: Policy) {
+        self.version += 1;
+        let snapshot = Snapshot { policy, version: self.version, published_s: self.now_s() };
+        self.ends.policies.publish(snapshot);
+    }
+
+    /// What happened since the last look.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.ends.events.try_iter()
+    }
+
+    /// Episodes that were recorded since the last look.
+    pub fn records(&self) -> impl Iterator<Item = Recorded> {
+        self.ends.records.try_iter()
+    }
+
+    /// Faults since the last look.
+    pub fn faults(&self) -> impl Iterator<Item = FaultReport> {
+        self.ends.faults.try_iter()
+    }
+
+    /// Writes what led to a fault.
+    ///
+    /// # Errors
+    /// Any of the file system's.
+    pub fn write_fault(&self, path: &Path, black_box: &BlackBox, cause: Cause, at_s: f64) -> io::Result<()> {
+        black_box.write(path, &self.ends.body, cause, at_s)
+    }
+
+    /// Events and reports that found no place.
+    #[must_use]
+    pub fn n_dropped(&self) -> u64 {
+        self.ends.n_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Ends the loop, torque off. How well it kept its period.
+    ///
+    /// # Errors
+    /// When one of its threads panicked; the servos' own watchdog has then stopped the hand.
+    pub fn end(self) -> Result<Pace> {
+        self.runner.end()
+    }
+}
+
+/// What turns the loop.
+trait Runner {
+    fn turn(&mut self) -> Result<()>;
+    fn now_s(&self) -> f64;
+    fn end(self: Box<Self>) -> Result<Pace>;
+}
+
+/// Everything on the caller's thread, in the time of `clock`.
+struct InStep<R: Robot, C: Clock> {
+    control: ControlLoop<R, CubeTask, Buttons>,
+    worker: PlannerWorker<PolicyPlanner>,
+    clock: C,
+    due_s: f64,
+    pulse: Pulse<C>,
+}
+
+impl<R: Robot, C: Clock> Runner for InStep<R, C> {
+    fn turn(&mut self) -> Result<()> {
+        self.pulse.beat();
+        self.due_s = self.control.run_tick(&self.clock, self.due_s);
+        while self.worker.serve_waiting() {}
+        Ok(())
+    }
+
+    fn now_s(&self) -> f64 {
+        self.clock.now_s()
+    }
+
+    fn end(self: Box<Self>) -> Result<Pace> {
+        Ok(*self.control.pace())
+    }
+}
+
+/// The loop and the planner on threads of their own, in the machine's time.
+struct OnThreads {
+    clock: MachineClock,
+    pulse: Pulse<MachineClock>,
+    is_over: Arc<AtomicBool>,
+    control: Option<JoinHandle<Pace>>,
+    planner: Option<JoinHandle<()>>,
+    /// What is behind the port, where it is of this process. It has to outlive the loop.
+    behind: Option<Box<dyn Send>>,
+}
+
+impl OnThreads {
+    fn join(&mut self) -> Result<Pace> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let pace = self.control.take().map(JoinHandle::join);
+        let planner = self.planner.take().map(JoinHandle::join);
+        self.behind = None;
+        match (pace, planner) {
+            (Some(Ok(pace)), Some(Ok(()))) => Ok(pace),
+            _ => Err(eyre!("a thread of the control loop panicked; the servos' watchdog has stopped the hand")),
+        }
+    }
+}
+
+impl Runner for OnThreads {
+    fn turn(&mut self) -> Result<()> {
+        self.pulse.beat();
+        if self.control.as_ref().is_none_or(JoinHandle::is_finished) {
+            return self.join().and(Err(eyre!("the control loop has ended")));
+        }
+        std::thread::sleep(TURN);
+        Ok(())
+    }
+
+    fn now_s(&self) -> f64 {
+        self.clock.now_s()
+    }
+
+    fn end(mut self: Box<Self>) -> Result<Pace> {
+        self.join()
+    }
+}
+
+impl Drop for OnThreads {
+    fn drop(&mut self) {
+        if self.control.is_some() {
+            // There is nobody left to tell; torque goes off on the way.
+            drop(self.join());
+        }
+    }
+}
+
+/// Plans with a policy of the learner.
+struct PolicyPlanner {
+    policy: Option<Policy>,
+    rng: Rng,
+    chunk_rad: Vec<f32>,
+}
+
+impl Planner for PolicyPlanner {
+    type Policy = Policy;
+
+    fn adopt(&mut self, policy: Policy) {
+        self.policy = Some(policy);
+    }
+
+    fn plan(&mut self, observation: &[f32], chunk_rad: &mut [f32]) -> Result<(), PlanError> {
+        let failed = |reason: String| PlanError { reason };
+        let policy = self.policy.as_ref().ok_or_else(|| failed("no policy was published yet".into()))?;
+        policy.plan(observation, &mut self.rng, &mut self.chunk_rad).map_err(|error| failed(error.to_string()))?;
+        if self.chunk_rad.len() != chunk_rad.len() {
+            let (found, expected) = (self.chunk_rad.len(), chunk_rad.len());
+            return Err(failed(format!("the policy's chunk has {found} values, expected {expected}")));
+        }
+        chunk_rad.copy_from_slice(&self.chunk_rad);
+        Ok(())
+    }
+}
+
+/// The keyboard's buttons, and those that come by UDP.
+struct Buttons {
+    keyboard: Receiver<Button>,
+    datagrams: Option<UdpButtons>,
+}
+
+impl LabelSource for Buttons {
+    fn next(&mut self) -> Option<Button> {
+        self.keyboard.next().or_else(|| self.datagrams.as_mut()?.next())
+    }
+}
+
+type Assembled<P, S> = (ControlLoop<Tracked<HandRobot<P>, S>, CubeTask, Buttons>, PlannerWorker<PolicyPlanner>);
+
+/// A cell whose loop runs when it is turned, in the emulator's time.
+pub(super) fn in_step<P: Port + 'static, S: ObjectSource + 'static>(
+    parts: Parts,
+    driver: HandDriver<P>,
+    tracker: S,
+    clock: EmulatorClock,
+) -> Result<(Cell, Vec<Finding>)> {
+    let (pulse, learner) = pulse(clock.clone());
+    let wiring = Wiring::new(learner);
+    let ((control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, None)?;
+    let due_s = clock.now_s();
+    let runner = InStep { control, worker, clock, due_s, pulse };
+    Ok((Cell { runner: Box::new(runner), ends, version: 0 }, findings))
+}
+
+/// A cell whose loop and planner run on threads of their own. `behind` is dropped after them.
+pub(super) fn on_threads<P: Port + 'static, S: ObjectSource + 'static>(
+    parts: Parts,
+    driver: HandDriver<P>,
+    tracker: S,
+    buttons: Option<UdpButtons>,
+    clock: MachineClock,
+    behind: Option<Box<dyn Send>>,
+) -> Result<(Cell, Vec<Finding>)> {
+    let (pulse, learner) = pulse(clock);
+    let wiring = Wiring::new(learner);
+    let ((mut control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, buttons)?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let control = std::thread::Builder::new().name("control loop".into()).spawn(move || {
+        control.run(&clock, &over);
+        *control.pace()
+    })?;
+    let planner = std::thread::Builder::new().name("planner".into()).spawn(move || worker.run())?;
+    let runner = OnThreads { clock, pulse, is_over, control: Some(control), planner: Some(planner), behind };
+    Ok((Cell { runner: Box::new(runner), ends, version: 0 }, findings))
+}
+
+/// Both ends of the loop's queues.
+struct Wiring {
+    inbox: Inbox,
+    outbox: Outbox,
+    keyboard: Receiver<Button>,
+    requests: Sender<Request>,
+    buttons: Sender<Button>,
+    events: Receiver<Event>,
+    records: Receiver<Recorded>,
+    faults: Receiver<FaultReport>,
+}
+
+/// What stays on this side of the loop.
+struct Ends {
+    requests: Sender<Request>,
+    buttons: Sender<Button>,
+    e_stop: EmergencyStop,
+    policies: Publisher<Snapshot<Policy>>,
+    events: Receiver<Event>,
+    records: Receiver<Recorded>,
+    faults: Receiver<FaultReport>,
+    n_dropped: Arc<AtomicU64>,
+    limits: String,
+    body: BodySpec,
+}
+
+impl Wiring {
+    fn new(learner: bridge::real::newest::Stethoscope) -> Self {
+        let (requests, request_inbox) = bounded(16);
+        let (buttons, keyboard) = bounded(16);
+        let (record_outbox, records) = bounded(N_RECORDS);
+        let (event_outbox, events) = bounded(N_EVENTS);
+        let (fault_outbox, faults) = bounded(N_FAULTS);
+        // A human's joint targets come from a glove; there is none yet, and a human who takes over holds still.
+        let (_, human_rad) = newest();
+        let e_stop = EmergencyStop::default();
+        let inbox = Inbox { requests: request_inbox, e_stop, human_rad, learner: Some(learner) };
+        let outbox =
+            Outbox { records: record_outbox, events: event_outbox, faults: fault_outbox, n_dropped: Arc::default() };
+        Self { inbox, outbox, keyboard, requests, buttons, events, records, faults }
+    }
+
+    /// Connects the hand and makes its loop.
+    fn assemble<P: Port, S: ObjectSource>(
+        self,
+        parts: Parts,
+        driver: HandDriver<P>,
+        tracker: S,
+        datagrams: Option<UdpButtons>,
+    ) -> Result<(Assembled<P, S>, Ends, Vec<Finding>)> {
+        let (hand, findings) = HandRobot::connect(driver, parts.hold_share)?;
+        let planner =
+            PolicyPlanner { policy: None, rng: stream(parts.seed, "act on a robot", 0), chunk_rad: Vec::new() };
+        let (policies, policy_inbox) = newest();
+        let (e_stop, n_dropped) = (self.inbox.e_stop.clone(), Arc::clone(&self.outbox.n_dropped));
+        let buttons = Buttons { keyboard: self.keyboard, datagrams };
+        let robot = Tracked::new(hand, tracker);
+        let (config, task) = (parts.config, parts.task);
+        let assembled =
+            ControlLoop::new(config, robot, task, buttons, planner, policy_inbox, self.inbox, self.outbox, 0)?;
+        let (limits, body) = (assembled.0.bounds().to_string(), assembled.0.body_spec().clone());
+        let ends = Ends {
+            requests: self.requests,
+            buttons: self.buttons,
+            e_stop,
+            policies,
+            events: self.events,
+            records: self.records,
+            faults: self.faults,
+            n_dropped,
+            limits,
+            body,
+        };
+        Ok((assembled, ends, findings))
+    }
+}
+
+impl std::fmt::Debug for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cell").field("hand", &self.ends.body.name).finish_non_exhaustive()
+    }
+}

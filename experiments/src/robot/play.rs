@@ -1,0 +1,395 @@
+//! Episodes on a robot: leads whoever answers through them and keeps what is good.
+//!
+//! ```text
+//! runs/X/robot/log               every event
+//!              operator.ron      where the human is in the session, and the counts
+//!              faults/N.jsonl    the 200 ticks before a fault
+//!              cut/              what was recorded of episodes that a fault cut off; nothing learns from it
+//! ```
+
+use super::RobotConfig;
+use super::cell::Cell;
+use super::human::{Human, KEYS, Said};
+use super::log::{Log, describe};
+use super::setup::{Kind, Setup};
+use crate::Narration;
+use crate::dataset::{Dataset, DatasetHeader};
+use bridge::real::control_loop::{Event, FaultReport, Posture};
+use bridge::real::labels::Button;
+use bridge::real::machine::State;
+use bridge::real::operator::{Answer, Heard, Judged, Operator, Position, Reply, Stage};
+use bridge::real::pace::Pace;
+use bridge::real::recorder::Recorded;
+use bridge::{EnvironmentSpec, Episode};
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use learn::Policy;
+use std::path::{Path, PathBuf};
+
+/// Loop time without a new episode after which a session that nobody attends is given up, s.
+const LONGEST_PAUSE_S: f64 = 120.0;
+
+/// A robot, and whoever answers for it.
+#[derive(Debug)]
+pub struct RobotSession {
+    setup: Setup,
+    folder: PathBuf,
+    human: Human,
+    narration: Narration,
+    log: Log,
+    cut: Dataset,
+    cell: Option<Cell>,
+    n_faults: u64,
+    shown: String,
+}
+
+impl RobotSession {
+    /// Connects the robot: opens the port, verifies the hand, starts the loop. Torque stays off. What is worth keeping
+    /// of the session besides its episodes goes to `folder`.
+    ///
+    /// # Errors
+    /// What stands in the way, and what to do.
+    pub fn open(setup: Setup, environment: &EnvironmentSpec, folder: &Path, narration: Narration) -> Result<Self> {
+        let faults = folder.join("faults");
+        std::fs::create_dir_all(&faults).wrap_err_with(|| faults.display().to_string())?;
+        let header = DatasetHeader { environment: environment.clone(), domain: "cut off".into(), seed: 0 };
+        let human = if setup.is_attended() {
+            Human::at_keyboard()
+        } else {
+            Human::stand_in(setup.robot.emulated.answer_s.get())
+        };
+        let mut session = Self {
+            log: Log::open(&folder.join("log")).wrap_err_with(|| folder.display().to_string())?,
+            cut: Dataset::open(&folder.join("cut"), &header)?,
+            n_faults: std::fs::read_dir(&faults)?.count() as u64,
+            setup,
+            folder: folder.to_owned(),
+            human,
+            narration,
+            cell: None,
+            shown: String::new(),
+        };
+        session.connect()?;
+        Ok(session)
+    }
+
+    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` sees each of them as it is judged.
+    ///
+    /// # Errors
+    /// When the human quits, or the hand cannot be used any more.
+    pub fn play(&mut self, policy: &Policy, seeds: &[u64], mut on_kept: impl FnMut(&Episode)) -> Result<Vec<Episode>> {
+        let position = self.begin(seeds.len() as u64)?;
+        let mut operator = Operator::new(position, true);
+        let mut saved = position;
+        let mut waiting: Vec<Recorded> = Vec::new();
+        let mut missing = seeds.iter();
+        let mut kept = Vec::with_capacity(seeds.len());
+        let mut progress = Progress { last_s: 0.0, n_stops: 0 };
+        self.cell()?.publish(policy.deep_clone()?);
+        while operator.position().stage != Stage::Done {
+            if self.cell.is_none() {
+                self.reconnect(&mut operator, policy)?;
+                continue;
+            }
+            let mut replies = self.enter(&mut operator)?;
+            let cell = self.cell()?;
+            cell.turn()?;
+            let now_s = cell.now_s();
+            waiting.extend(cell.records());
+            let (events, faults): (Vec<Event>, Vec<FaultReport>) = (cell.events().collect(), cell.faults().collect());
+            for event in &events {
+                progress.note(event);
+                replies.push(operator.hear(Heard::Loop(*event)));
+                if operator.position().stage == Stage::Label && waiting.is_empty() {
+                    self.say("nothing of this episode could be stored")?;
+                    replies.push(operator.hear(Heard::Human(Answer::Discard)));
+                }
+                if matches!(event, Event::EpisodeEnded { .. }) && operator.position().stage != Stage::Label {
+                    self.keep_apart(&mut waiting)?;
+                }
+            }
+            for report in faults {
+                self.write_fault(&report)?;
+            }
+            for event in &events {
+                self.tell(event)?;
+            }
+            if let Some(said) = self.human.hear(operator.position().stage, now_s) {
+                replies.extend(self.obey(said, &mut operator)?);
+            }
+            for reply in replies {
+                self.forward(&reply)?;
+                match reply.judged {
+                    Some(Judged::Keep(verdict)) => {
+                        if let (Some(episode), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
+                            kept.push(named(episode, policy, seed));
+                            kept.last().into_iter().for_each(&mut on_kept);
+                        }
+                        progress = Progress { last_s: now_s, n_stops: 0 };
+                    }
+                    Some(Judged::Discard) => waiting.clear(),
+                    None => {}
+                }
+            }
+            if operator.position() != saved {
+                saved = operator.position();
+                saved.save(&self.position_path())?;
+            }
+            self.ask(&operator)?;
+            if !self.setup.is_attended() {
+                progress.check(now_s, self.setup.robot.emulated.give_up_after, &operator)?;
+            }
+        }
+        // The last order is still under way: torque off.
+        for _ in 0..4 {
+            self.cell.as_mut().map_or(Ok(()), Cell::turn)?;
+        }
+        let n_missing = missing.count();
+        ensure!(
+            n_missing == 0,
+            "the session was ended with {} of {} episodes; what was kept is stored, `softflow train --resume` goes on",
+            seeds.len() - n_missing,
+            seeds.len()
+        );
+        Ok(kept)
+    }
+
+    /// The robot.
+    #[must_use]
+    pub const fn config(&self) -> &RobotConfig {
+        &self.setup.robot
+    }
+
+    /// What records call the domain of its episodes.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        match &self.setup.kind {
+            Kind::Real => "real".into(),
+            Kind::Emulated { name, .. } => format!("{name}, emulated"),
+        }
+    }
+
+    /// Ends the session, torque off. How well the loop kept its period.
+    ///
+    /// # Errors
+    /// When a thread of the loop panicked.
+    pub fn end(mut self) -> Result<Option<Pace>> {
+        let Some(cell) = self.cell.take() else { return Ok(None) };
+        let n_dropped = cell.n_dropped();
+        let pace = cell.end()?;
+        let (share, worst_ms) = (100.0 * pace.share_on_time(), 1e3 * pace.worst_tick_s);
+        self.say(&format!(
+            "control loop: {share:.2} % of {} ticks on time, the slowest took {worst_ms:.1} ms; {n_dropped} events dropped",
+            pace.n_ticks + pace.n_skipped
+        ))?;
+        Ok(Some(pace))
+    }
+
+    fn position_path(&self) -> PathBuf {
+        self.folder.join("operator.ron")
+    }
+
+    /// Where a session that was interrupted was, with `n_wanted` further episodes.
+    fn begin(&self, n_wanted: u64) -> Result<Position> {
+        let path = self.position_path();
+        let saved = if path.exists() { Position::load(&path)? } else { Position::new(0, 0) };
+        let stage = if saved.stage == Stage::Label { Stage::Label } else { Stage::Connect };
+        Ok(Position { stage, n_wanted: saved.n_kept + n_wanted, ..saved })
+    }
+
+    fn cell(&mut self) -> Result<&mut Cell> {
+        match &mut self.cell {
+            Some(cell) => Ok(cell),
+            None => bail!("the hand is not connected"),
+        }
+    }
+
+    fn connect(&mut self) -> Result<()> {
+        let (cell, findings) = self.setup.connect()?;
+        for finding in &findings {
+            self.log.say(&format!("found: {finding}"))?;
+            if self.setup.is_attended() {
+                self.narration.say(|| finding.to_string());
+            }
+        }
+        self.log.say(cell.limits())?;
+        if self.setup.is_attended() {
+            self.narration.say(|| format!("{}\n{KEYS}", cell.limits()));
+        }
+        self.cell = Some(cell);
+        Ok(())
+    }
+
+    /// Connects a hand that was lost, once somebody has seen to it.
+    fn reconnect(&mut self, operator: &mut Operator, policy: &Policy) -> Result<()> {
+        if self.setup.is_attended() {
+            self.ask(operator)?;
+            match self.human.wait() {
+                Said::Answer(Answer::Yes) => {}
+                Said::Answer(Answer::Quit) => {
+                    operator.hear(Heard::Human(Answer::Quit));
+                    return Ok(());
+                }
+                _ => return self.say(KEYS),
+            }
+            if let Err(error) = self.connect() {
+                return self.say(&format!("{error:#}"));
+            }
+        } else {
+            self.connect()?;
+        }
+        self.cell()?.publish(policy.deep_clone()?);
+        Ok(())
+    }
+
+    /// What a stage begins with, where nobody has to be asked.
+    fn enter(&mut self, operator: &mut Operator) -> Result<Vec<Reply>> {
+        let mut replies = Vec::new();
+        if operator.position().stage == Stage::Connect && self.cell.is_some() {
+            replies.push(operator.hear(Heard::Connected));
+        }
+        // A hand that is not fit is not connected.
+        if operator.position().stage == Stage::Check {
+            replies.push(operator.hear(Heard::Checked(true)));
+        }
+        Ok(replies)
+    }
+
+    /// Does what was said.
+    fn obey(&mut self, said: Said, operator: &mut Operator) -> Result<Vec<Reply>> {
+        match said {
+            Said::Button(button) => self.cell()?.press(button),
+            Said::Nonsense => self.say(KEYS)?,
+            Said::Answer(answer) => {
+                if operator.position().stage == Stage::Stopped {
+                    self.cell()?.release_e_stop();
+                }
+                let reply = operator.hear(Heard::Human(answer));
+                if reply.is_misplaced {
+                    self.say("that means nothing here")?;
+                }
+                return Ok(vec![reply]);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn forward(&mut self, reply: &Reply) -> Result<()> {
+        let Some(cell) = &self.cell else { return Ok(()) };
+        for request in reply.requests.into_iter().flatten() {
+            cell.request(request);
+        }
+        Ok(())
+    }
+
+    /// Logs an event, and lets go of a hand that is gone.
+    fn tell(&mut self, event: &Event) -> Result<()> {
+        self.log.note(event)?;
+        match event {
+            Event::Chunk { .. } => {}
+            Event::Reached { posture: Posture::Start, .. } if self.setup.is_attended() => {
+                self.narration.say(|| "closed: let go".into());
+            }
+            // The port has to be free before it is opened again; that this one does not work is known.
+            Event::State { to: State::Disconnected, .. } => drop(self.cell.take().map(Cell::end)),
+            _ if self.setup.is_attended() => self.narration.say(|| describe(event)),
+            Event::State { cause: Some(_), .. } => self.narration.say(|| describe(event)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Asks what has not been asked yet.
+    fn ask(&mut self, operator: &Operator) -> Result<()> {
+        let prompt = operator.prompt();
+        if prompt != self.shown {
+            self.log.say(&format!("           {prompt}"))?;
+            if self.setup.is_attended() {
+                self.narration.say(|| prompt.clone());
+            }
+            self.shown = prompt;
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, line: &str) -> Result<()> {
+        self.log.say(line)?;
+        self.narration.say(|| line.to_owned());
+        Ok(())
+    }
+
+    /// Stores what is left of episodes that were cut off.
+    fn keep_apart(&mut self, waiting: &mut Vec<Recorded>) -> Result<()> {
+        for record in waiting.drain(..) {
+            self.cut.append(&record.episode)?;
+        }
+        Ok(())
+    }
+
+    fn write_fault(&mut self, report: &FaultReport) -> Result<()> {
+        self.n_faults += 1;
+        let path = self.folder.join(format!("faults/{}.jsonl", self.n_faults));
+        let written = self.cell()?.write_fault(&path, &report.black_box, report.cause, report.at_s);
+        written.wrap_err_with(|| path.display().to_string())?;
+        let said = report.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
+        self.say(&format!("{}{said}; the 200 ticks before it are in {}", report.cause, path.display()))
+    }
+}
+
+/// Whether a session that nobody attends gets anywhere.
+struct Progress {
+    last_s: f64,
+    n_stops: u32,
+}
+
+impl Progress {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::EpisodeBegun { at_s, .. } => self.last_s = *at_s,
+            Event::State { to: State::Fault | State::EStop, .. } | Event::EpisodeEnded { cause: Some(_), .. } => {
+                self.n_stops += 1;
+            }
+            Event::State { to: State::Disconnected, .. } => self.last_s = 0.0,
+            _ => {}
+        }
+    }
+
+    fn check(&self, now_s: f64, most_stops: u32, operator: &Operator) -> Result<()> {
+        ensure!(
+            self.n_stops <= most_stops,
+            "the emulated hand was stopped, or its episode cut off, {} times without one that was kept: {}",
+            self.n_stops,
+            operator.prompt()
+        );
+        let is_waiting = operator.position().stage != Stage::Episode;
+        ensure!(
+            !is_waiting || now_s - self.last_s < LONGEST_PAUSE_S,
+            "the emulated hand has not begun an episode for {LONGEST_PAUSE_S} s: {}",
+            operator.prompt()
+        );
+        Ok(())
+    }
+}
+
+/// The longest piece of the episode that has just been judged, with the verdict.
+fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>) -> Option<Episode> {
+    let longest = waiting.drain(..).max_by_key(|record| record.episode.n_steps())?;
+    let mut episode = longest.episode;
+    match verdict {
+        Some(Button::Success) => (episode.label.outcome.terminated, episode.label.outcome.succeeded) = (true, true),
+        Some(Button::Failure | Button::Unsafe) => {
+            (episode.label.outcome.terminated, episode.label.outcome.succeeded) = (true, false);
+        }
+        _ => {}
+    }
+    episode.label.terminated = episode.label.outcome.terminated;
+    Some(episode)
+}
+
+/// The episode as one of the run: by its seed, and by the policy's own name.
+fn named(mut episode: Episode, policy: &Policy, seed: u64) -> Episode {
+    episode.label.seed = seed;
+    if episode.label.actor != "human" {
+        policy.header().name.clone_into(&mut episode.label.actor);
+    }
+    episode
+}

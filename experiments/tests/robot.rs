@@ -1,0 +1,397 @@
+//! Contract: the commands that concern robots do what their help says, on emulated servos: bytes of the real protocol,
+//! from the command line to the registers of the servos. A robot that is not there is a clear error; a process that is
+//! killed leaves a hand that stops.
+
+use bridge::number::{NonNegative, Positive};
+use bridge::real::bus::{Bus, BusTiming};
+use bridge::real::calibration::Calibration;
+use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
+use bridge::real::port::SerialLine;
+use experiments::robot::{Emulation, RobotConfig};
+use sim::{CubePlant, CubeScene, Domain};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+const TORQUE: u16 = 64;
+const WATCHDOG: u16 = 98;
+const TRIPPED: u32 = 0xFF;
+/// Of a patient robot.
+const WATCHDOG_S: f64 = 0.5;
+
+/// A training of seconds on the hand that has motors.
+const TINY: [&str; 16] = [
+    "task.hand=orca_v2",
+    "online_domain=shifted_orca_v2",
+    "demonstrations.episodes=4",
+    "evaluation.episodes=1",
+    "evaluation.online_episodes=0",
+    "evaluation.domains=[\"nominal\"]",
+    "learn.batch_size=32",
+    "learn.imitation.steps=40",
+    "learn.warmup_steps=20",
+    "learn.offline_steps=20",
+    "learn.online.iterations=2",
+    "learn.online.episodes_per_iteration=1",
+    "learn.online.critic_first_steps=5",
+    "learn.online.steps_per_iteration=15",
+    "checkpoint_every=10",
+    "log_every=5",
+];
+
+fn softflow() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_softflow"))
+}
+
+fn tiny_training(out: &Path) -> Command {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron");
+    let mut command = softflow();
+    command.arg("train").arg(config).arg("--out").arg(out);
+    for change in TINY {
+        command.args(["--set", change]);
+    }
+    command
+}
+
+fn success(output: &Output) -> Result<String, Box<dyn Error>> {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{error}", output.status);
+    Ok(String::from_utf8(output.stdout.clone())?)
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}
+
+/// A robot for a machine that may be busy, in its file: a slow loop whose own deadlines are far away, so that what a test finds is not the
+/// scheduler.
+fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
+    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
+    robot.servo_hz = 20;
+    robot.buttons = None;
+    (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
+    robot.driver.patience_s = 0.5.try_into()?;
+    let failsafe = &mut robot.control.failsafe;
+    let far: Positive = 60.0.try_into()?;
+    for deadline in [
+        &mut failsafe.joint_stale_s,
+        &mut failsafe.joint_lost_s,
+        &mut failsafe.observation_stale_s,
+        &mut failsafe.observation_lost_s,
+        &mut failsafe.chunk_late_s,
+        &mut failsafe.learner_lost_s,
+        &mut failsafe.command_stale_s,
+        &mut failsafe.overrun_factor,
+    ] {
+        *deadline = far;
+    }
+    failsafe.bad_cycles = 51;
+    std::fs::write(file, ron::to_string(&robot)?)?;
+    Ok(robot)
+}
+
+/// Contract: the online stage collects through the servos, the same every time; run and evaluation say so; what
+/// happened is in the log.
+#[test]
+fn training_on_the_emulated_hand() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let run = path(&folder, "run");
+    let output = tiny_training(&run).args(["--backend", "emulated"]).output()?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let table = success(&output)?;
+    assert!(table.lines().any(|line| line.starts_with("online")), "no row online in\n{table}");
+    assert!(error.contains("collected on the robot") && error.contains("ticks on time"), "{error}");
+    let manifest = std::fs::read_to_string(run.join("manifest.ron"))?;
+    assert!(manifest.contains("backend: \"emulated\""), "{manifest}");
+    assert!(std::fs::read_to_string(run.join("replay/own/dataset.ron"))?.contains("shifted_orca_v2, emulated"));
+    let robot: RobotConfig = bridge::config::load(&run.join("robot.ron"))?;
+    assert_eq!(robot, RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?);
+    let log = std::fs::read_to_string(run.join("robot/log"))?;
+    for line in ["Connected -> Hold", "Hold -> Park", "posture reached: Start", "Park -> Run", "episode 1 ends"] {
+        assert!(log.contains(line), "no {line} in\n{log}");
+    }
+
+    let evaluate = || -> Result<String, Box<dyn Error>> {
+        let arguments = ["--backend", "emulated", "--episodes", "2", "--json"];
+        success(&softflow().arg("eval").arg(&run).args(arguments).output()?)
+    };
+    let row = evaluate()?;
+    assert!(row.contains("\"domain\":\"shifted_orca_v2, emulated\"") && row.contains("\"episodes\":2"), "{row}");
+    assert_eq!(row, evaluate()?);
+
+    let resumed = softflow().args(["train", "--resume", "--out"]).arg(&run).output()?;
+    assert_eq!(resumed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&resumed.stderr).contains("--backend emulated"));
+    Ok(())
+}
+
+/// Contract: faults that a robot recovers from cost episodes, and are in the log by their causes; the evaluation still
+/// gets what it asked for. One that latches is reset and leaves the ticks before it in a file.
+#[test]
+fn episodes_go_on_after_faults() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, script) = (path(&folder, "run"), path(&folder, "faults.ron"));
+    success(&tiny_training(&run).output()?)?;
+    let for_s = |for_s: f64| NonNegative::try_from(for_s);
+    let one = |id| Servos::Ids(vec![id]);
+    let faults = [
+        (6.0, Fault::Overload { servos: one(3) }),
+        (14.0, Fault::TrackerSilent { for_s: for_s(1.0)? }),
+        (20.0, Fault::Silent { servos: one(7), for_s: for_s(1.0)? }),
+        (28.0, Fault::Noise { n_bytes: 64 }),
+    ];
+    let faults = faults.map(|(at_s, fault): (f64, Fault)| Ok(TimedFault { at_s: at_s.try_into()?, fault }));
+    let faults = faults.into_iter().collect::<Result<_, Box<dyn Error>>>()?;
+    std::fs::write(&script, ron::to_string(&FaultScript { seed: 1, faults })?)?;
+    let mut command = softflow();
+    command.arg("eval").arg(&run).args(["--backend", "emulated", "--episodes", "5", "--json", "--faults"]).arg(&script);
+    let row = success(&command.output()?)?;
+    assert!(row.contains("\"episodes\":5"), "{row}");
+    let log = std::fs::read_to_string(run.join("robot/log"))?;
+    for text in ["shut itself down", "is rebooted", "is silent", "Fault -> Connected"] {
+        assert!(log.contains(text), "no {text} in\n{log}");
+    }
+    assert!(std::fs::metadata(run.join("robot/faults/1.jsonl"))?.len() > 1000);
+    Ok(())
+}
+
+/// Contract: a robot that is not there is an error that says what was tried and what to do, and leaves no run; flags of
+/// one backend are refused with another.
+#[test]
+fn a_robot_that_is_not_there() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, calibration) = (path(&folder, "run"), path(&folder, "hand.ron"));
+    CubePlant::calibration(&CubeScene::load("orca_v2")?)?.save(&calibration)?;
+    let real = ["--backend", "real", "--port", "/dev/no such port", "--tracker", "127.0.0.1:0", "--calibration"];
+    let output = tiny_training(&run).args(real).arg(&calibration).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for text in ["/dev/no such port", "cannot be opened at 1000000 baud", "softflow doctor --backend real"] {
+        assert!(error.contains(text), "no {text} in {error}");
+    }
+    assert!(!run.join("config.ron").exists());
+
+    let output = softflow().arg("doctor").args(real).arg(&calibration).args(["--seconds", "0.2"]).output()?;
+    let found = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    assert!(found.contains("BAD   port") && found.contains("--port"), "{found}");
+    assert!(found.contains("BAD   tracker") && found.contains("object_tracker.py"), "{found}");
+
+    for (arguments, text) in [
+        (["--backend", "sim", "--port", "/dev/ttyUSB0"], "give --backend"),
+        (["--backend", "emulated", "--port", "/dev/ttyUSB0"], "brings its port"),
+        (["--backend", "real", "--faults", "faults.ron"], "for the emulated hand"),
+    ] {
+        let output = tiny_training(&run).args(arguments).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && error.contains(text), "{error}");
+    }
+    Ok(())
+}
+
+/// Contract: the doctor finds a hand that is well to be so, by motion too, and names a servo that is silent.
+#[test]
+fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let robot_file = path(&folder, "robot.ron");
+    patient_robot(&robot_file)?;
+    let robot_file = robot_file.to_string_lossy();
+    let examine = |more: &[&str]| -> Result<serde_json::Value, Box<dyn Error>> {
+        let more = [&["--robot", &robot_file], more].concat();
+        let output =
+            softflow().args(["doctor", "--backend", "emulated", "--seconds", "1", "--json"]).args(&more).output()?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let verdicts = |examination: &serde_json::Value, name: &str| -> Vec<(String, String)> {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let checks = examination["checks"].as_array().cloned().unwrap_or_default();
+        let named = checks.iter().filter(|check| check["name"] == name);
+        named.map(|check| (text(&check["verdict"]), text(&check["found"]))).collect()
+    };
+    // How well the loop keeps its rate is this machine's; that it was looked at is the doctor's.
+    let well = examine(&["--move"])?;
+    for (name, verdict, text) in [
+        ("physics", "good", "times as fast"),
+        ("port", "good", "/dev/pts/"),
+        ("servos", "good", "17 of 17"),
+        ("tracker", "good", "poses a second"),
+        ("motion", "note", "16 joints"),
+    ] {
+        let found = verdicts(&well, name);
+        let is_there = |(has, says): &(String, String)| has == verdict && says.contains(text);
+        assert!(found.iter().any(is_there), "{name}: {found:?}\n{well}");
+    }
+    assert_eq!(verdicts(&well, "loop").len(), 1);
+
+    let script = path(&folder, "faults.ron");
+    let fault = Fault::Silent { servos: Servos::Ids(vec![7]), for_s: 1e6.try_into()? };
+    let script_of = FaultScript { seed: 1, faults: vec![TimedFault { at_s: 0.0.try_into()?, fault }] };
+    std::fs::write(&script, ron::to_string(&script_of)?)?;
+    let ill = examine(&["--faults", &script.to_string_lossy()])?;
+    let found = verdicts(&ill, "servos");
+    assert!(found.iter().any(|(verdict, text)| verdict == "bad" && text.contains("servo 7")), "{found:?}");
+    Ok(())
+}
+
+/// Contract: the emulated hand is calibrated as a real one is, and its stops are where they are.
+#[test]
+fn the_emulated_hand_is_calibrated() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let file = path(&folder, "calibration/hand.ron");
+    let mut command = softflow();
+    command.args(["calibrate", "--backend", "emulated", "--serial", "T1", "--yes", "--out"]).arg(&file);
+    success(&command.output()?)?;
+    let found = Calibration::load(&file)?;
+    let truth = CubePlant::calibration(&CubeScene::load("orca_v2")?)?;
+    assert_eq!((found.serial.as_str(), found.joints.len()), ("T1", truth.joints.len()));
+    for (found, truth) in found.joints.iter().zip(&truth.joints) {
+        let off = (found.lower_ticks - truth.lower_ticks).abs().max((found.upper_ticks - truth.upper_ticks).abs());
+        // 2 degrees: soft stops of a simulated joint.
+        assert!(
+            off < 23,
+            "{}: {} to {} ticks, expected {} to {}",
+            found.joint,
+            found.lower_ticks,
+            found.upper_ticks,
+            truth.lower_ticks,
+            truth.upper_ticks
+        );
+    }
+    let again = command.output()?;
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
+    Ok(())
+}
+
+/// A child that is killed when its test ends, whatever happens.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Contract: `emulate` says where its hand is; any program can open it, all servos answer, and poses come as a
+/// tracker's do.
+#[test]
+fn an_emulated_hand_is_open_to_anybody() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let file = path(&folder, "hand.ron");
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let mut command = softflow();
+    command.args(["emulate", "cube", "--tracker", &socket.local_addr()?.to_string(), "--write-calibration"]).arg(&file);
+    let mut child = Killed(command.stdout(Stdio::piped()).spawn()?);
+    let mut lines = BufReader::new(child.0.stdout.take().ok_or("no output")?).lines();
+    let mut line = || lines.next().ok_or("it ended").map_err(Box::<dyn Error>::from)?.map_err(Box::<dyn Error>::from);
+    let port = line()?;
+    assert!(line()?.starts_with("tracker 127.0.0.1:"));
+    let port = port.strip_prefix("port ").ok_or("no port")?;
+    let timing = BusTiming { return_delay: Duration::from_micros(500), margin: Duration::from_secs(2) };
+    let mut bus = Bus::new(SerialLine::open(Path::new(port), 1_000_000)?, timing);
+    for joint in Calibration::load(&file)?.joints {
+        assert_eq!(bus.ping(joint.id)?.model, joint.model.number());
+    }
+    let mut frame = [0; 256];
+    for _ in 0..3 {
+        let (length, _) = socket.recv_from(&mut frame)?;
+        assert_eq!((length, &frame[..4], frame[5]), (140, &b"SFLW"[..], 3));
+    }
+    Ok(())
+}
+
+/// Contract, row 13 from the command line: while `softflow` drives a hand it is killed; within the time of the
+/// watchdog, on the servos' own clock, every servo has stopped. The way there is that of a human: every torque was
+/// allowed.
+#[test]
+fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, calibration, robot_file) = (path(&folder, "run"), path(&folder, "hand.ron"), path(&folder, "robot.ron"));
+    success(&tiny_training(&run).output()?)?;
+    let robot = patient_robot(&robot_file)?;
+
+    let scene = CubeScene::load("orca_v2")?;
+    let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
+    emulation.calibration().save(&calibration)?;
+    // A port that was free a moment ago.
+    let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    let served = emulation.serve(1.0.try_into()?, tracker)?;
+    let mut command = softflow();
+    command.arg("eval").arg(&run).args(["--backend", "real", "--episodes", "9", "--robot"]).arg(&robot_file);
+    command.arg("--port").arg(served.path()).arg("--calibration").arg(&calibration);
+    command.args(["--tracker", &tracker.to_string()]);
+    let mut child = Killed(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
+    let mut keyboard = child.0.stdin.take().ok_or("no input")?;
+    let every = |address, value| {
+        let emulator = emulation.emulator().lock();
+        (1..=17).all(|id| emulator.register(id, address, 1) == Some(value))
+    };
+    let mut told = Vec::new();
+    let mut has_run = false;
+    for line in BufReader::new(child.0.stderr.take().ok_or("no errors")?).lines() {
+        let line = line?;
+        if line.contains("Arm it?") {
+            assert!(every(TORQUE, 0), "torque before it was allowed");
+        }
+        if ["Arm it?", "May it?", "Ready?"].iter().any(|question| line.contains(question)) {
+            writeln!(keyboard, "y")?;
+        }
+        has_run |= line.contains("-> Run");
+        let is_begun = has_run && line.contains("begins");
+        told.push(line);
+        if is_begun {
+            break;
+        }
+    }
+    assert!(has_run && every(TORQUE, 1), "{}", told.join("\n"));
+    assert!(every(WATCHDOG, (WATCHDOG_S / 0.02) as u32), "not every watchdog is armed");
+
+    child.0.kill()?;
+    child.0.wait()?;
+    let killed = emulation.emulator().lock().now();
+    loop {
+        let now = emulation.emulator().lock().now();
+        if every(WATCHDOG, TRIPPED) {
+            break;
+        }
+        assert!(now < killed + Duration::from_secs_f64(WATCHDOG_S + 0.02), "a servo has not stopped");
+        std::thread::yield_now();
+    }
+    let angles_rad = || -> Vec<f64> {
+        let emulator = emulation.emulator().lock();
+        (1..=17).filter_map(|id| emulator.shaft_rad(id)).collect()
+    };
+    let (stopped_rad, until) = (angles_rad(), emulation.emulator().lock().now() + Duration::from_millis(200));
+    while emulation.emulator().lock().now() < until {
+        std::thread::yield_now();
+    }
+    for (id, (now_rad, stopped_rad)) in (1..).zip(angles_rad().into_iter().zip(stopped_rad)) {
+        // What fingers around a cube give.
+        assert!((now_rad - stopped_rad).abs() < 0.03, "servo {id} moved by {} rad", now_rad - stopped_rad);
+    }
+    Ok(())
+}
+
+/// Contract: in real time, behind a pseudo-terminal and on threads of its own, the same evaluation runs to its end and
+/// says how well the loop kept its rate. How well that is, is for a report, not for a test.
+#[test]
+fn the_emulated_hand_in_real_time() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let run = path(&folder, "run");
+    success(&tiny_training(&run).output()?)?;
+    let robot_file = path(&folder, "robot.ron");
+    patient_robot(&robot_file)?;
+    let arguments = ["--backend", "emulated", "--real-time", "--episodes", "2", "--json", "--robot"];
+    let output = softflow().arg("eval").arg(&run).args(arguments).arg(&robot_file).output()?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    println!("{error}");
+    assert!(success(&output)?.contains("\"episodes\":2"), "{error}");
+    assert!(error.contains("ticks on time"), "{error}");
+    Ok(())
+}
