@@ -3,12 +3,14 @@
 mod compare;
 mod demo;
 mod eval;
+mod report;
 mod tasks;
 mod train;
 
 pub use compare::compare;
 pub use demo::demo;
 pub use eval::eval;
+pub use report::{report, write_page};
 pub use tasks::tasks;
 pub use train::{last_of, read_demonstrations, train};
 
