@@ -252,6 +252,15 @@ fn keep_apart(values: &mut [f64], gap: f64) {
     }
 }
 
+/// Moves the lowest of values up that are at least `gap` apart, so that none is below `lowest` and they stay apart.
+fn keep_above(values: &mut [f64], gap: f64, lowest: f64) {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&left, &right| values[right].total_cmp(&values[left]));
+    for (rank, &index) in order.iter().enumerate() {
+        values[index] = values[index].min(lowest - gap * rank as f64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,5 +365,8 @@ mod tests {
             keep_apart(&mut values, 10.0);
             assert_eq!(values, expected, "{wanted:?}");
         }
+        let mut values = [50.0, 10.0, 40.0];
+        keep_above(&mut values, 10.0, 45.0);
+        assert_eq!(values, [45.0, 10.0, 35.0]);
     }
 }

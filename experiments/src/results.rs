@@ -144,8 +144,11 @@ impl Results {
                 party.name
             );
         }
-        let names: Vec<&str> = parties.iter().map(|party| party.name.as_str()).collect();
-        Ok(Self { title: names.join(", "), study: None, parties })
+        let title = match &parties[..] {
+            [Party { name, runs, .. }] if runs.len() == 1 => format!("{name}, seed {}", runs[0].seed),
+            _ => parties.iter().map(|party| party.name.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        Ok(Self { title, study: None, parties })
     }
 
     /// The first party's experiment; all have the same task.

@@ -117,7 +117,10 @@ fn tables_with_holes_are_none() {
     for scores in [&[] as &[Vec<f64>], &ragged, &empty, &[vec![1.0, f64::NAN]]] {
         assert_eq!(stratified_bootstrap(scores, 0, iqm), None);
     }
-    assert_eq!((share_above(&[], 0.0), share_above(&[1.0, f64::NAN], 0.0), share_above(&[1.0], f64::NAN)), (None, None, None));
+    assert_eq!(
+        (share_above(&[], 0.0), share_above(&[1.0, f64::NAN], 0.0), share_above(&[1.0], f64::NAN)),
+        (None, None, None)
+    );
     assert_eq!(probability_of_improvement(&x, &y[..2]), None);
     for scores in [&empty, &vec![vec![1.0, f64::NAN], vec![1.0]]] {
         assert_eq!(

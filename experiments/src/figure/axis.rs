@@ -65,8 +65,12 @@ pub fn short(value: f64, span: f64) -> String {
     };
     let text = match value.abs() {
         // Ticks are sums of steps, and where they should meet zero rounding remains.
-        size if size < 1e-9 * span => "0".into(),
-        size if size < 1e-3 => format!("{value:.2e}").replace(".00e", "e").replace("0e", "e"),
+        size if size <= 1e-9 * span => "0".into(),
+        size if size < 1e-3 => {
+            let text = format!("{value:.2e}");
+            let (digits, power) = text.split_once('e').unwrap_or((text.as_str(), "0"));
+            format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
         size if size < 1e4 => plain(value, ""),
         size if size < 1e6 => plain(value / 1e3, "k"),
         _ => plain(value / 1e6, "M"),
@@ -93,8 +97,16 @@ mod tests {
     /// Contract: labels are short and exact.
     #[test]
     fn labels_are_short() {
-        let cases =
-            [(1e-17, "0"), (0.1 + 0.2, "0.3"), (-1500.0, "−1500"), (2e4, "20k"), (1.5e6, "1.5M"), (3e-5, "3e-5")];
+        let cases = [
+            (0.0, "0"),
+            (1e-17, "0"),
+            (0.1 + 0.2, "0.3"),
+            (1.5e-4, "1.5e-4"),
+            (-1500.0, "−1500"),
+            (2e4, "20k"),
+            (1.5e6, "1.5M"),
+            (3e-5, "3e-5"),
+        ];
         for (value, expected) in cases {
             assert_eq!(short(value, 2.0), expected);
         }

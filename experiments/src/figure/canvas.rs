@@ -87,10 +87,10 @@ pub fn escaped(text: &str) -> String {
 /// About how wide 12 px type sets a text, px: no font is at hand that could tell.
 pub fn text_width(text: &str) -> f64 {
     let width = |c: char| match c {
-        'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ' ' | '[' | ']' | '(' | ')' | '|' | '-' => 3.9,
-        'm' | 'w' | 'M' | 'W' | '%' => 10.2,
-        'A'..='Z' => 8.2,
-        _ => 6.9,
+        'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ' ' | '[' | ']' | '(' | ')' | '|' | '-' => 4.4,
+        'm' | 'w' | 'M' | 'W' | '%' => 11.0,
+        'A'..='Z' => 8.6,
+        _ => 7.4,
     };
     text.chars().map(width).sum()
 }

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::canvas::{Canvas, fitting, text_width};
-use super::{fill, keep_apart, stroke};
+use super::{fill, keep_above, keep_apart, stroke};
 
 /// Quantities over something that grows.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Curve {
     }
 
     pub(super) fn draw(&self, width: f64) -> Canvas {
-        let height = (0.58 * width).clamp(190.0, 380.0).round();
+        let height = (0.58 * width).clamp(190.0, 400.0).round();
         let (top, bottom) = (TOP, height - BOTTOM);
         let is_scatter = self.series.iter().all(|series| series.points.len() <= 1);
         let points = || self.series.iter().flat_map(|series| &series.points);
@@ -138,7 +138,7 @@ impl Curve {
         if is_scatter {
             self.name_points(&mut canvas, &x, &y, right);
         } else {
-            self.name_lines(&mut canvas, &y, [right, width]);
+            self.name_lines(&mut canvas, &y, [right, width], bottom);
         }
         canvas
     }
@@ -164,17 +164,23 @@ impl Curve {
         }
     }
 
-    /// Writes every name beside the end of its line, moved so far that no two touch.
-    fn name_lines(&self, canvas: &mut Canvas, y: &Axis, [right, width]: [f64; 2]) {
+    /// Writes every name beside the end of its line, moved so far that no two touch; where any was moved they have dots of
+    /// their colours.
+    fn name_lines(&self, canvas: &mut Canvas, y: &Axis, [right, width]: [f64; 2], bottom: f64) {
         let of_series = self.series.iter().filter(|series| series.is_named());
         let ends = of_series.filter_map(|series| Some((series.name.as_str(), series.color, series.points.last()?.y)));
         let levels = self.levels.iter().map(|level| (level.name.as_str(), None, level.value));
         let named: Vec<_> = ends.chain(levels).collect();
         let mut tops: Vec<f64> = named.iter().map(|(.., value)| y.at(*value)).collect();
         keep_apart(&mut tops, LABEL_GAP);
+        keep_above(&mut tops, LABEL_GAP, bottom);
+        let is_moved = |(&(_, color, value), top): (&(&str, Option<usize>, f64), &f64)| {
+            color.is_some() && (top - y.at(value)).abs() > 2.0
+        };
+        let are_moved = named.iter().zip(&tops).any(is_moved);
         for ((name, color, _), top) in named.into_iter().zip(tops) {
-            let mut left = right + 5.0;
-            if let Some(color) = color {
+            let mut left = right + 7.0;
+            if let Some(color) = color.filter(|_| are_moved) {
                 canvas.dot(&format!("dot {}", fill(color)), (left + 3.5, top), 3.5, name);
                 left += 10.0;
             }
@@ -204,9 +210,9 @@ impl Series {
 
     fn draw_band(&self, canvas: &mut Canvas, x: &Axis, y: &Axis) {
         let Some(color) = self.color else { return };
-        if self.points.len() > 1 && self.points.iter().any(|point| point.low < point.high) {
-            let upper = self.points.iter().map(|point| (x.at(point.x), y.at(point.high)));
-            let lower = self.points.iter().rev().map(|point| (x.at(point.x), y.at(point.low)));
+        for points in self.pieces().filter(|points| points.iter().any(|point| point.low < point.high)) {
+            let upper = points.iter().map(|point| (x.at(point.x), y.at(point.high)));
+            let lower = points.iter().rev().map(|point| (x.at(point.x), y.at(point.low)));
             canvas.polygon(&format!("band {}", fill(color)), upper.chain(lower));
         }
     }
@@ -216,9 +222,10 @@ impl Series {
         if let [point] = self.points[..] {
             let (at, low, high) = (x.at(point.x), y.at(point.low), y.at(point.high));
             canvas.line(&format!("line thin {class}"), (at, low), (at, high));
-        } else {
-            let thin = if self.color.is_none() { "thin " } else { "" };
-            let line = self.points.iter().map(|point| (x.at(point.x), y.at(point.y)));
+        }
+        let thin = if self.color.is_none() { "thin " } else { "" };
+        for points in self.pieces() {
+            let line = points.iter().map(|point| (x.at(point.x), y.at(point.y)));
             canvas.polyline(&format!("line {thin}{class}"), line);
         }
         if let (Some(color), 1..=MAX_DOTS) = (self.color, self.points.len()) {
@@ -227,5 +234,16 @@ impl Series {
                 canvas.dot(&format!("dot {}", fill(color)), (x.at(point.x), y.at(point.y)), 3.0, &says);
             }
         }
+    }
+
+    /// The parts of the line, of at least two points: a long line is not drawn over where it has none.
+    fn pieces(&self) -> impl Iterator<Item = &[Point]> {
+        let mut gaps: Vec<f64> = self.points.windows(2).map(|pair| pair[1].x - pair[0].x).collect();
+        gaps.sort_unstable_by(f64::total_cmp);
+        let widest = match gaps.get(gaps.len() / 2) {
+            Some(median) if self.points.len() > MAX_DOTS => 4.0 * median,
+            _ => f64::INFINITY,
+        };
+        self.points.chunk_by(move |left, right| right.x - left.x <= widest).filter(|points| points.len() > 1)
     }
 }

@@ -9,7 +9,7 @@ const STYLE: &str = include_str!("style.css");
 /// Width of figures that stand side by side, and of any on a small screen, px.
 const NARROW: f64 = 360.0;
 /// Width of a figure that stands alone, px.
-const WIDE: f64 = 860.0;
+const WIDE: f64 = 1120.0;
 
 pub fn page(report: &Report) -> Result<String, FigureError> {
     let mut body = format!("<header><h1>{}</h1><p>{}</p></header>\n", escaped(&report.title), escaped(&report.lead));

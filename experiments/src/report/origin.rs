@@ -101,10 +101,15 @@ fn commands(results: &Results) -> String {
     let command = |party: &Party| {
         let run = &party.runs[0];
         let config = run.folder.as_ref().map_or_else(|| "CONFIG.ron".into(), |folder| folder.join("config.ron"));
-        let seeds: Vec<String> = party.runs.iter().map(|run| run.seed.to_string()).collect();
-        let train =
-            |seed: &String| format!("softflow train {} --seed {seed} --out runs/again-{seed}", config.display());
-        seeds.iter().map(train).collect::<Vec<_>>().join("\n")
+        let config = config.display();
+        match &party.runs[..] {
+            [run] => format!("softflow train {config} --out runs/{}-{}-again", party.name, run.seed),
+            runs => {
+                let seeds: Vec<String> = runs.iter().map(|run| run.seed.to_string()).collect();
+                let train = format!("softflow train {config} --seed $seed --out runs/{}-$seed-again", party.name);
+                format!("for seed in {}; do {train}; done", seeds.join(" "))
+            }
+        }
     };
     results.parties.iter().map(command).collect::<Vec<_>>().join("\n")
 }

@@ -2,6 +2,7 @@
 
 use super::switch::Switch;
 use super::{Block, Section, number, over_seeds};
+use crate::Cost;
 use crate::evaluation::{Column, EvaluationRecord, Statistic};
 use crate::figure::{Curve, Figure, Level, Marker, N_COLORS, Plot, Point, Series};
 use crate::results::{Party, Results};
@@ -23,7 +24,7 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Result<Option<Se
         figures => blocks.push(Block::Figures(figures)),
     }
     match last {
-        Some(last) => blocks.push(summary(results, last)),
+        Some(last) => blocks.extend(summary(results, last)),
         None => missing.push("evaluations in the online domain".into()),
     }
     let stages = stages(results);
@@ -174,55 +175,77 @@ fn points(party: &Party, statistic: &Statistic) -> Vec<Point> {
     first.iter().filter_map(point).collect()
 }
 
-/// A row a party: where it began, where it ended, what happened at the switch, and what it costs.
-fn summary(results: &Results, last: Stage) -> Block {
+/// A row a party: where it began, where it ended, what happened at the switch, and what it costs. A column that nobody has a
+/// number for is left out; a single party's stages have a table of their own.
+fn summary(results: &Results, last: Stage) -> Option<Block> {
     let headline = results.headline();
     let statistic = &headline.column.statistic;
-    let shown = |party: &Party, stage: Stage| {
-        estimate(party, stage, statistic).map(|estimate| headline.column.format(estimate)).unwrap_or_default()
-    };
     let best = best(results, statistic);
     let unit = &headline.column.header;
     let success = Column::share("success", "success", "succeeded");
-    let mut header = vec!["party".to_owned(), "runs".to_owned()];
-    let stages: Vec<Stage> = Stage::ALL.into_iter().filter(|&stage| stage <= last && stage != Stage::Warmup).collect();
-    header.extend(stages.iter().map(|stage| format!("{unit}, {} [95 %]", stage.name())));
-    header.extend([format!("success, {} [95 %]", last.name()), "drop depth".into(), "regret".into()]);
-    header.extend(["half way, episodes", "policy weights", "critic weights", "ms/chunk"].map(str::to_owned));
-    let mut table = Table::new(header);
-    for party in &results.parties {
-        let switches: Vec<Switch> =
-            (0..party.runs.len()).filter_map(|run_idx| Switch::of(&curve(party, run_idx, statistic), best)).collect();
-        let mean = |of: &dyn Fn(&Switch) -> Option<f64>| {
-            let values: Option<Vec<f64>> = switches.iter().map(of).collect();
-            let values = values.filter(|values| !values.is_empty());
-            values.map(|values| number(values.iter().sum::<f64>() / values.len() as f64)).unwrap_or_default()
-        };
-        let mut row = vec![party.name.clone(), party.runs.len().to_string()];
-        row.extend(stages.iter().map(|&stage| shown(party, stage)));
-        let succeeded = estimate(party, last, &success.statistic);
-        row.push(succeeded.map(|estimate| success.format(estimate)).unwrap_or_default());
-        row.push(mean(&|switch| Some(switch.drop)));
-        row.push(mean(&|switch| Some(switch.regret)));
-        row.push(mean(&|switch| switch.half_way));
-        let cost = party.cost();
-        row.push(cost.map(|cost| number(cost.policy_parameters as f64)).unwrap_or_default());
-        row.push(cost.map(|cost| number(cost.critic_parameters as f64)).unwrap_or_default());
-        row.push(cost.map(|cost| format!("{:.1}", cost.ms_per_chunk)).unwrap_or_default());
-        table.push(row);
+    let shown = |party: &Party, stage: Stage, column: &Column| {
+        estimate(party, stage, &column.statistic).map(|estimate| column.format(estimate)).unwrap_or_default()
+    };
+    let mut columns = vec![column("party", results, &|party| party.name.clone())];
+    columns.push(column("runs", results, &|party| party.runs.len().to_string()));
+    if results.parties.len() > 1 {
+        for stage in Stage::ALL.into_iter().filter(|&stage| stage <= last && stage != Stage::Warmup) {
+            let header = format!("{unit}, {} [95 %]", stage.name());
+            columns.push(column(&header, results, &|party| shown(party, stage, &headline.column)));
+        }
+        if *statistic != success.statistic {
+            let header = format!("success, {} [95 %]", last.name());
+            columns.push(column(&header, results, &|party| shown(party, last, &success)));
+        }
     }
-    let regret = if best.is_finite() { format!(" Regret is against {}.", number(best)) } else { String::new() };
-    let note = format!(
-        "{} Drop depth, regret and half way are means over seeds, in {unit}; an empty cell was not measured.{regret}",
-        interval_note(results)
-    );
-    Block::Table { title: format!("{} in {}", headline.title, results.experiment().online_domain), note, table }
+    let mean = |party: &Party, of: &dyn Fn(&Switch) -> Option<f64>| {
+        let curves = (0..party.runs.len()).map(|run_idx| curve(party, run_idx, statistic));
+        let values: Option<Vec<f64>> =
+            curves.filter_map(|curve| Switch::of(&curve, best)).map(|switch| of(&switch)).collect();
+        let values = values.filter(|values| !values.is_empty());
+        values.map(|values| number(values.iter().sum::<f64>() / values.len() as f64)).unwrap_or_default()
+    };
+    columns.push(column("drop depth", results, &|party| mean(party, &|switch| Some(switch.drop))));
+    columns.push(column("regret", results, &|party| mean(party, &|switch| Some(switch.regret))));
+    columns.push(column("half way, episodes", results, &|party| mean(party, &|switch| switch.half_way)));
+    let cost = |party: &Party, of: &dyn Fn(Cost) -> String| party.cost().map(of).unwrap_or_default();
+    columns
+        .push(column("policy weights", results, &|party| cost(party, &|cost| number(cost.policy_parameters as f64))));
+    columns
+        .push(column("critic weights", results, &|party| cost(party, &|cost| number(cost.critic_parameters as f64))));
+    columns.push(column("ms/chunk", results, &|party| cost(party, &|cost| format!("{:.1}", cost.ms_per_chunk))));
+    columns.retain(|(_, cells)| cells.iter().any(|cell| !cell.is_empty()));
+    if columns.len() == 2 {
+        return None;
+    }
+
+    let mut table = Table::new(columns.iter().map(|(header, _)| header.as_str()));
+    for party_idx in 0..results.parties.len() {
+        table.push(columns.iter().map(|(_, cells)| cells[party_idx].as_str()));
+    }
+    let (title, mut note) = match &results.parties[..] {
+        [_] => ("At the switch to online, and after it".to_owned(), String::new()),
+        _ => (format!("{} in {}", headline.title, results.experiment().online_domain), interval_note(results)),
+    };
+    if columns.iter().any(|(header, _)| header == "regret") {
+        note += &format!(
+            " Drop depth: by how much {unit} fell in the first tenth of the own episodes. Regret: how far below {} they were \
+             on average. Half way: own episodes until half of the improvement. All three are means over seeds.",
+            number(best)
+        );
+    }
+    Some(Block::Table { title, note: note.trim().to_owned(), table })
+}
+
+/// A header with a cell a party.
+fn column(header: &str, results: &Results, cell: &dyn Fn(&Party) -> String) -> (String, Vec<String>) {
+    (header.to_owned(), results.parties.iter().map(cell).collect())
 }
 
 fn interval_note(results: &Results) -> String {
     if results.has_seeds() {
-        "Interquartile mean over seeds with its stratified bootstrap interval; with few seeds it is too narrow. Where there is \
-         one run alone, the interval is over its episodes and tells rollout noise alone."
+        "Interquartile mean over seeds with its 95 % stratified bootstrap interval; with few seeds it is too narrow. A single \
+         run's interval is over its episodes: rollout noise alone."
             .into()
     } else {
         "Intervals are over the episodes of one run: rollout noise alone, nothing about other seeds.".into()
@@ -262,7 +285,9 @@ fn rows(party: &Party) -> Vec<(String, String, Vec<&EvaluationRecord>)> {
     let mut rows = Vec::new();
     for domain in domains {
         let of_demonstrator = |record: &&EvaluationRecord| record.policy == "demonstrator" && record.domain == domain;
-        let demonstrator = party.runs.iter().filter_map(|run| run.evaluations.iter().find(of_demonstrator)).collect();
+        // The demonstrator learns nothing: it is the same in all runs.
+        let all = party.runs.iter().flat_map(|run| &run.evaluations);
+        let demonstrator = all.filter(of_demonstrator).take(1).collect();
         rows.push(("demonstrator".to_owned(), domain.to_owned(), demonstrator));
         for stage in Stage::ALL {
             let records = party.runs.iter().filter_map(|run| party.at_end_in(run, stage, domain)).collect();

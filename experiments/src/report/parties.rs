@@ -16,7 +16,7 @@ const N_THRESHOLDS: usize = 41;
 /// The section; what there was no data for goes to `missing`.
 pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> {
     let mut blocks = Vec::new();
-    let mut figures = Vec::new();
+    let (mut figures, mut folded) = (Vec::new(), Vec::new());
     if let Some(last) = results.last_stage() {
         if results.parties.len() > 1 {
             figures.extend(final_scores(results, last));
@@ -33,15 +33,20 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
             None => missing.push("time per chunk".into()),
         }
         let maps = maps(results);
+        figures.retain(|figure| figure.to_inline(360.0).is_ok());
         if maps.is_empty() {
             missing.push("candidates x temperature".into());
+        } else if maps.len() <= 3 {
+            figures.extend(maps);
+        } else {
+            folded
+                .push(Block::Folded { title: "Candidates and temperature".into(), blocks: vec![Block::Figures(maps)] });
         }
-        figures.extend(maps);
     }
-    figures.retain(|figure| figure.to_inline(360.0).is_ok());
     if !figures.is_empty() {
         blocks.push(Block::Figures(figures));
     }
+    blocks.extend(folded);
     if let Some(study) = &results.study {
         let values = comparison::values(study, results);
         let entries = comparison::entries(study, &values);
@@ -125,7 +130,7 @@ fn profile(results: &Results, last: Stage) -> Figure {
         title: "Performance profile".into(),
         note: format!("Share of runs that score more, with 95 % intervals point by point.{}", grey_note(results)),
         plot: Plot::Curve(Curve {
-            x_label: format!("more than so many {}", headline.y_label),
+            x_label: format!("threshold, {}", headline.y_label),
             y_label: "share of runs".into(),
             series: scores.iter().map(series).collect(),
             markers: Vec::new(),
