@@ -291,3 +291,23 @@ pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain:
         plot: Plot::Curve(curve),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: an episode counts that succeeded and came far enough; one that came further but failed does not. An outcome
+    /// without the scalar leaves nothing to count.
+    #[test]
+    fn successes_are_counted_with_what_they_need() {
+        let outcome = |succeeded, turns| Outcome { succeeded, turns, ..Outcome::default() };
+        let outcomes = [outcome(true, 3.125), outcome(true, 3.0), outcome(false, 9.0), outcome(true, 4.0)];
+        let statistic = |scalar: &str| Statistic::SucceededWith {
+            scalar: scalar.into(),
+            at_least: Finite::try_from(3.125).unwrap(),
+        };
+        assert_eq!(statistic("turns").value(&outcomes), Some(0.5));
+        assert_eq!(statistic("turns").of(&outcomes), wilson(2, 4));
+        assert_eq!((statistic("cuts").value(&outcomes), statistic("turns").value(&[])), (None, None));
+    }
+}

@@ -126,7 +126,7 @@ impl Report {
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let blocks = self.sections.iter().flat_map(|section| &section.blocks);
-        blocks.filter_map(Block::to_markdown).collect::<Vec<_>>().join("\n")
+        blocks.flat_map(Block::to_markdown).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -140,10 +140,15 @@ impl Block {
         }
     }
 
-    fn to_markdown(&self) -> Option<String> {
-        let Self::Table { title, note, table } = self else { return None };
-        let note = if note.is_empty() { String::new() } else { format!("\n{note}\n") };
-        Some(format!("**{title}**\n\n{}{note}", table.to_markdown()))
+    fn to_markdown(&self) -> Vec<String> {
+        match self {
+            Self::Table { title, note, table } => {
+                let note = if note.is_empty() { String::new() } else { format!("\n{note}\n") };
+                vec![format!("**{title}**\n\n{}{note}", table.to_markdown())]
+            }
+            Self::Folded { blocks, .. } => blocks.iter().flat_map(Self::to_markdown).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 

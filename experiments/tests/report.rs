@@ -179,6 +179,24 @@ fn runs_are_joined_to_parties() -> TestResult {
     Ok(())
 }
 
+/// A film beside a run is on its page.
+#[test]
+fn films_are_shown() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, original) = (folder.path().join("filmed-1"), trained().join("out/chunk-1"));
+    fs::create_dir(&run)?;
+    for file in ["config.ron", "manifest.ron", "metrics.jsonl", "evals.jsonl"] {
+        fs::copy(original.join(file), run.join(file))?;
+    }
+    write_atomic(&run.join("episode_success.gif"), b"GIF89a")?;
+    reported(&[&path(&run)])?;
+    let page = fs::read_to_string(run.join("report.html"))?;
+    assert!(page.contains("src=\"data:image/gif;base64,R0lGODlh\""), "the film is not in the page");
+    assert!(page.contains("filmed, seed 1: success") && page.contains("time per chunk"));
+    check_tags(&page);
+    Ok(())
+}
+
 /// Several studies are several tasks: what they have in common is put together over all of them, then each has its part.
 #[test]
 fn studies_are_tasks_of_one_report() -> TestResult {

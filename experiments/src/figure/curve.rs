@@ -100,7 +100,7 @@ impl Curve {
         let y = Axis::around(heights.chain(self.levels.iter().map(|level| level.value)), [bottom, top]);
         let y_ticks = y.ticks(5);
         let left = y_ticks.iter().map(|(_, name)| text_width(name)).fold(12.0, f64::max) + 9.0;
-        let names = self.names().map(|name| text_width(name) + 16.0).fold(8.0, f64::max).min(0.36 * width);
+        let names = self.names().map(|name| text_width(name) + 20.0).fold(8.0, f64::max).min(0.36 * width);
         let right = width - if is_scatter { 8.0 } else { names };
         let places = points().map(|point| point.x).chain(self.markers.iter().map(|marker| marker.x));
         let x = if is_scatter {

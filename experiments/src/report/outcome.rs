@@ -257,15 +257,17 @@ fn stages(results: &Results) -> Table {
     let columns = results.experiment().task.columns();
     let with_party = results.parties.len() > 1;
     let mut header: Vec<String> = if with_party { vec!["party".into()] } else { Vec::new() };
-    header.extend(["policy", "domain", "runs", "episodes"].map(str::to_owned));
+    header.extend(["policy", "domain"].map(str::to_owned));
     header.extend(columns.iter().map(Column::title));
+    header.extend(["runs", "episodes"].map(str::to_owned));
     let mut table = Table::new(header);
     for party in &results.parties {
         for (policy, domain, records) in rows(party) {
             let mut row = if with_party { vec![party.name.clone()] } else { Vec::new() };
             let n_episodes: usize = records.iter().map(|record| record.outcomes.len()).sum();
-            row.extend([policy, domain, records.len().to_string(), n_episodes.to_string()]);
+            row.extend([policy, domain]);
             row.extend(columns.iter().map(|column| cell(column, &records)));
+            row.extend([records.len().to_string(), n_episodes.to_string()]);
             table.push(row);
         }
     }

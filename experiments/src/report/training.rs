@@ -215,8 +215,8 @@ fn figure(
     if series.iter().all(|series| series.points.len() < 2) {
         return None;
     }
-    let first_x =
-        series.iter().filter_map(|series| series.points.first()).map(|point| point.x).fold(f64::INFINITY, f64::min);
+    let places = || series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
+    let (first_x, last_x) = (places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max));
     let grey = if logs.len() > 1 { grey_note(results) } else { String::new() };
     Some(Figure {
         name: format!("training_{name}"),
@@ -226,7 +226,7 @@ fn figure(
             x_label: "gradient steps".into(),
             y_label: y_label.into(),
             series,
-            markers: stage_markers(&results.experiment().learn, first_x),
+            markers: stage_markers(&results.experiment().learn, [first_x, last_x]),
             levels: Vec::new(),
         }),
     })
@@ -241,16 +241,15 @@ fn of_parties(logs: &[Log<'_>], value: &dyn Fn(&BTreeMap<String, f64>) -> Option
     logs.iter().enumerate().map(series).filter(|series| series.points.len() > 1).collect()
 }
 
-/// Where stages begin that a picture from `first_x` on shows.
-fn stage_markers(learn: &LearnConfig, first_x: f64) -> Vec<Marker> {
+/// Where stages begin that a picture from `first_x` to `last_x` shows.
+fn stage_markers(learn: &LearnConfig, [first_x, last_x]: [f64; 2]) -> Vec<Marker> {
     let stages = Stage::ALL.into_iter().filter(|&stage| Position::n_steps(stage, learn) > 0);
     let begins = stages.filter_map(|stage| {
         let x = steps_before(stage.name(), learn)? as f64;
         Some(Marker { x, label: stage.name().into() })
     });
-    let markers: Vec<Marker> = begins.collect();
     // The stage that the picture begins in needs no line.
-    markers.into_iter().filter(|marker| marker.x > first_x).collect()
+    begins.filter(|marker| first_x < marker.x && marker.x < last_x).collect()
 }
 
 /// Gradient steps of all stages before one.
