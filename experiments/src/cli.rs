@@ -54,6 +54,13 @@ pub enum Command {
                             doctor --backend real --port PORT --calibration /tmp/hand.ron"
     )]
     Emulate(EmulateArgs),
+    /// Show what runs came to: one HTML page that needs no network, from run folders, a study's folder, or a store.
+    #[command(
+        after_help = "Examples:\n  softflow report runs/cube-1\n  softflow report runs/quick --out quick.html --figures \
+                            figures/\n  softflow report runs/quick --store quick.jsonl.gz\n  softflow report --update \
+                            docs/results.md"
+    )]
+    Report(ReportArgs),
 }
 
 /// What is demonstrated.
@@ -326,12 +333,35 @@ pub struct CompareArgs {
     /// checkpoint.
     #[arg(long)]
     pub resume: bool,
-    /// Runs that are trained side by side; the result does not depend on their number.
-    #[arg(long, default_value_t = 1)]
-    pub jobs: usize,
+    /// Runs that are trained side by side, as many as there are cores unless given; the result does not depend on it.
+    #[arg(long)]
+    pub jobs: Option<usize>,
     /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `softflow report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folders of runs, folders of studies, stores.
+    #[arg(required_unless_present = "update")]
+    pub paths: Vec<PathBuf>,
+    /// The page; report.html in the first folder, or beside the first store, unless given.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Write every figure as an SVG file into this folder too.
+    #[arg(long)]
+    pub figures: Option<PathBuf>,
+    /// Print the tables in Markdown instead of writing a page.
+    #[arg(long, conflicts_with_all = ["out", "figures"])]
+    pub markdown: bool,
+    /// Write all results into a store too, compressed if its name ends in .gz; needs one run, study or store.
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+    /// Make the numbers in a Markdown document again, from the stores that it names.
+    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "markdown", "store"])]
+    pub update: Option<PathBuf>,
 }
 
 /// What chooses among candidates.

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod emulate;
 mod eval;
+mod report;
 mod tasks;
 mod train;
 
@@ -15,6 +16,7 @@ pub use demo::demo;
 pub use doctor::doctor;
 pub use emulate::emulate;
 pub use eval::eval;
+pub use report::{report, write_page};
 pub use tasks::tasks;
 pub use train::{last_of, read_demonstrations, train};
 

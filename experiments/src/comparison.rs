@@ -3,9 +3,10 @@
 //! The interval is the stratified bootstrap's of the interquartile mean over seeds (Agarwal et al. 2021), the study's task
 //! being its one stratum. With few seeds it is too narrow, so every seed's number is shown too.
 
-use crate::panels::{Bar, Panel};
+use crate::figure::{Figure, Plot, Row, Rows};
+use crate::results::Results;
 use crate::statistics::{Estimate, iqm, mean, stratified_bootstrap};
-use crate::study::{Bound, Claim, Measure, Seeds, Study};
+use crate::study::{Bound, Claim, Measure, Party, Seeds, Study};
 use crate::table::Table;
 use serde_json::{Value, json};
 
@@ -23,6 +24,20 @@ pub struct Entry<'a> {
     pub values: Vec<Option<f64>>,
     /// Whether what is expected holds; none where nothing is.
     pub holds: Option<bool>,
+}
+
+/// What results hold of a study's measures, indexed by party, seed and measure; nothing of a run that is not there yet.
+#[must_use]
+pub fn values(study: &Study, results: &Results) -> Vec<Vec<Vec<Option<f64>>>> {
+    let of_run = |party: &str, seed: u64| {
+        let party = results.parties.iter().find(|known| known.name == party);
+        let run = party.and_then(|party| party.runs.iter().find(|run| run.seed == seed));
+        let of_measure =
+            |measure: &Measure| run.and_then(|run| run.measured.iter().find(|found| found.of == measure.of)?.value);
+        study.measures.iter().map(of_measure).collect()
+    };
+    let of_party = |party: &Party| study.seeds.iter().map(|&seed| of_run(&party.name, seed)).collect();
+    study.parties.iter().map(of_party).collect()
 }
 
 /// The measures of all parties, measure after measure; `values` is indexed by party, seed and measure.
@@ -86,19 +101,30 @@ pub fn to_json(entries: &[Entry<'_>]) -> Value {
     Value::Array(entries.iter().map(of).collect())
 }
 
-/// The panels of a figure: one a measure, a bar a party.
+/// A figure a measure, in it a row a party, with dashes where something was expected. Measures that nobody came to have none.
 #[must_use]
-pub fn panels(study: &Study, entries: &[Entry<'_>]) -> Vec<Panel> {
-    let panel = |measure: &Measure| {
-        let bars = entries.iter().filter(|entry| entry.measure.name == measure.name).map(|entry| Bar {
+pub fn figures(study: &Study, entries: &[Entry<'_>]) -> Vec<Figure> {
+    let figure = |(measure_idx, measure): (usize, &Measure)| {
+        let of_measure = entries.iter().filter(|entry| entry.measure.name == measure.name);
+        let row = |(color, entry): (usize, &Entry<'_>)| Row {
             name: entry.party.to_owned(),
+            color,
             dots: entry.values.iter().copied().flatten().collect(),
             estimate: entry.interval(),
             bounds: measure.claim(entry.party).map(Claim::levels).unwrap_or_default(),
-        });
-        Panel { title: measure.name.clone(), bars: bars.collect() }
+        };
+        let rows: Vec<Row> = of_measure.enumerate().map(row).collect();
+        Figure {
+            name: format!("measure_{}", measure_idx + 1),
+            title: measure.name.clone(),
+            note: "Bar: IQM with its 95 % interval over seeds. A dot a seed. Dashes: what was expected.".into(),
+            plot: Plot::Rows(Rows { x_label: measure.name.clone(), range: None, reference: None, rows }),
+        }
     };
-    study.measures.iter().map(panel).collect()
+    let has_numbers = |measure: &&Measure| {
+        entries.iter().any(|entry| entry.measure.name == measure.name && entry.values.iter().any(Option::is_some))
+    };
+    study.measures.iter().filter(has_numbers).enumerate().map(figure).collect()
 }
 
 impl Entry<'_> {

@@ -1,9 +1,10 @@
 //! Policies on fixed episodes, and the table that compares them.
 
-use crate::chart::{LearningCurve, Marker, Point, Series};
+use crate::figure::{Curve, Figure, Level, Marker, Plot, Point, Series};
 use crate::statistics::{Estimate, bootstrap_mean, bootstrap_ratio, mean, pooled_ratio, wilson};
 use crate::table::Table;
 use bridge::Outcome;
+use bridge::number::Finite;
 use learn::Choice;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,13 @@ pub enum Statistic {
     MeanWhereGiven(String),
     /// Share of the episodes in which a scalar is above zero, e.g. `succeeded`.
     Share(String),
+    /// Share of the episodes that succeeded and in which a scalar is at least so large.
+    SucceededWith {
+        /// The scalar.
+        scalar: String,
+        /// How large it is at least.
+        at_least: Finite,
+    },
     /// Sum of a scalar over the minutes of all episodes together.
     PerMinute(String),
 }
@@ -63,6 +71,9 @@ impl Statistic {
             Self::Mean(name) => bootstrap_mean(&scalars(outcomes, name)?, BOOTSTRAP_SEED),
             Self::MeanWhereGiven(name) => bootstrap_mean(&given(outcomes, name), BOOTSTRAP_SEED),
             Self::Share(name) => wilson(count(&scalars(outcomes, name)?), outcomes.len()),
+            Self::SucceededWith { scalar, at_least } => {
+                wilson(count(&successes_with(outcomes, scalar, at_least.get())?), outcomes.len())
+            }
             Self::PerMinute(name) => bootstrap_ratio(&per_minute(outcomes, name)?, BOOTSTRAP_SEED),
         }
     }
@@ -74,6 +85,7 @@ impl Statistic {
             Self::Mean(name) => mean(&scalars(outcomes, name)?),
             Self::MeanWhereGiven(name) => mean(&given(outcomes, name)),
             Self::Share(name) => pooled_ratio(&[(count(&scalars(outcomes, name)?) as f64, outcomes.len() as f64)]),
+            Self::SucceededWith { scalar, at_least } => mean(&successes_with(outcomes, scalar, at_least.get())?),
             Self::PerMinute(name) => pooled_ratio(&per_minute(outcomes, name)?),
         }
     }
@@ -85,6 +97,11 @@ fn scalars(outcomes: &[Outcome], name: &str) -> Option<Vec<f64>> {
 
 fn given(outcomes: &[Outcome], name: &str) -> Vec<f64> {
     outcomes.iter().filter_map(|outcome| outcome.scalar(name)).collect()
+}
+
+fn successes_with(outcomes: &[Outcome], name: &str, at_least: f64) -> Option<Vec<f64>> {
+    let is_one = |outcome: &Outcome| Some(f64::from(u8::from(outcome.succeeded && outcome.scalar(name)? >= at_least)));
+    outcomes.iter().map(is_one).collect()
 }
 
 fn count(values: &[f64]) -> usize {
@@ -160,16 +177,32 @@ impl Column {
         of_all.into_iter().chain(own).collect()
     }
 
+    /// A share with its interval.
+    #[must_use]
+    pub fn share(name: &str, header: &str, scalar: &str) -> Self {
+        Self::ranged(name, header, Statistic::Share(scalar.into()))
+    }
+
     fn ranged(name: &str, header: &str, statistic: Statistic) -> Self {
         let (name, header) = (name.to_owned(), header.to_owned());
         Self { name, header, statistic, scale: 1.0, digits: 2, has_interval: true }
     }
 
+    /// What stands over it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        if self.has_interval { format!("{} [95 %]", self.header) } else { self.header.clone() }
+    }
+
     /// The number as the table shows it; empty where it is not defined.
     fn shown(&self, outcomes: &[Outcome]) -> String {
-        let Some(estimate) = self.statistic.of(outcomes) else { return String::new() };
+        self.statistic.of(outcomes).map(|estimate| self.format(estimate)).unwrap_or_default()
+    }
+
+    /// An estimate of it as tables show it.
+    #[must_use]
+    pub fn format(&self, Estimate { value, low, high }: Estimate) -> String {
         let shown = |value: f64| format!("{:.*}", self.digits, self.scale * value);
-        let Estimate { value, low, high } = estimate;
         if self.has_interval { format!("{} [{}, {}]", shown(value), shown(low), shown(high)) } else { shown(value) }
     }
 }
@@ -184,11 +217,8 @@ pub fn summary(columns: &[Column], outcomes: &[Outcome]) -> String {
 /// The table of several evaluations.
 #[must_use]
 pub fn table(columns: &[Column], records: &[EvaluationRecord]) -> Table {
-    let header = |column: &Column| {
-        if column.has_interval { format!("{} [95 %]", column.header) } else { column.header.clone() }
-    };
     let fixed = ["policy", "domain", "episodes"].map(str::to_owned);
-    let mut table = Table::new(fixed.into_iter().chain(columns.iter().map(header)));
+    let mut table = Table::new(fixed.into_iter().chain(columns.iter().map(Column::title)));
     for record in records.iter().filter(|record| !record.outcomes.is_empty()) {
         let fixed = [record.policy.clone(), record.domain.clone(), record.outcomes.len().to_string()];
         table.push(fixed.into_iter().chain(columns.iter().map(|column| column.shown(&record.outcomes))));
@@ -230,10 +260,10 @@ pub struct Headline {
     pub y_label: &'static str,
 }
 
-/// The headline over own episodes in `domain`: one line for what the online stage deployed, one for the imitation policy that it
-/// began with.
+/// The headline over own episodes in `domain`: what the online stage deployed, and beside it the imitation policy that it began
+/// with and the demonstrator.
 #[must_use]
-pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain: &str) -> LearningCurve {
+pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain: &str) -> Figure {
     let point = |record: &EvaluationRecord| {
         let Estimate { value, low, high } = headline.column.statistic.of(&record.outcomes)?;
         Some(Point { x: record.own_episodes as f64, y: value, low, high })
@@ -246,21 +276,38 @@ pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain:
     deployed.truncate(1);
     deployed.extend(of_stage("online"));
     deployed.dedup_by(|a, b| a.x == b.x);
-    let last_x = deployed.last().map_or(0.0, |last| last.x);
-    let mut series = vec![Series { name: "deployed".into(), points: deployed }];
-    for stage in ["imitation", "demonstrator"] {
-        if let Some(&first) = of_stage(stage).first() {
-            series.push(Series {
-                name: stage.into(),
-                points: vec![Point { x: 0.0, ..first }, Point { x: last_x, ..first }],
-            });
-        }
-    }
-    LearningCurve {
-        title: format!("{}, domain {domain}", headline.title),
+    let level = |stage: &str| of_stage(stage).first().map(|first| Level { value: first.y, name: stage.into() });
+    let curve = Curve {
         x_label: "own episodes".into(),
         y_label: headline.y_label.into(),
-        series,
+        series: vec![Series { name: "deployed".into(), color: Some(0), points: deployed }],
         markers: vec![Marker { x: 0.0, label: "online".into() }],
+        levels: ["imitation", "demonstrator"].into_iter().filter_map(level).collect(),
+    };
+    Figure {
+        name: "learning_curve".into(),
+        title: format!("{}, domain {domain}", headline.title),
+        note: "Bands: 95 % over the episodes of an evaluation, which is rollout noise alone.".into(),
+        plot: Plot::Curve(curve),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: an episode counts that succeeded and came far enough; one that came further but failed does not. An outcome
+    /// without the scalar leaves nothing to count.
+    #[test]
+    fn successes_are_counted_with_what_they_need() {
+        let outcome = |succeeded, turns| Outcome { succeeded, turns, ..Outcome::default() };
+        let outcomes = [outcome(true, 3.125), outcome(true, 3.0), outcome(false, 9.0), outcome(true, 4.0)];
+        let statistic = |scalar: &str| Statistic::SucceededWith {
+            scalar: scalar.into(),
+            at_least: Finite::try_from(3.125).unwrap(),
+        };
+        assert_eq!(statistic("turns").value(&outcomes), Some(0.5));
+        assert_eq!(statistic("turns").of(&outcomes), wilson(2, 4));
+        assert_eq!((statistic("cuts").value(&outcomes), statistic("turns").value(&[])), (None, None));
     }
 }

@@ -96,6 +96,18 @@ pub struct Evaluation {
 }
 
 impl TaskChoice {
+    /// What it is, in two words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Cube { hand, .. } => format!("Cube with {hand}"),
+            Self::Scissors { hand, .. } => format!("Scissors with {hand}"),
+            Self::Bandit(_) => "Bandit".into(),
+            Self::Chain(_) => "Chain".into(),
+            Self::Detour(_) => "Detour".into(),
+        }
+    }
+
     /// What its learning curve shows.
     #[must_use]
     pub fn headline(&self) -> Headline {

@@ -3,9 +3,10 @@
 //!
 //! - [`overrides`] reads a RON configuration with `--set path=value` applied to it.
 //! - [`RunFolder`] holds all that one training produced; [`MetricsLog`] is what it logs while it goes on.
-//! - [`statistics`] turns episodes into numbers with intervals, [`Table`] and [`LearningCurve`] show them.
+//! - [`statistics`] turns episodes into numbers with intervals, [`Table`] and [`figure::Figure`] show them, [`report`] makes a
+//!   page of them.
 //! - [`toys`] are tasks of known answer; a [`study::Study`] trains a grid of experiments, [`comparison`] holds what came of
-//!   it against what was expected.
+//!   it against what was expected, [`results::Results`] are what runs came to, from their folders or from a [`store`].
 //!
 //! Invariants:
 //! - A number that is not finite is never logged and never drawn: it is an error that names it.
@@ -25,9 +26,15 @@ pub mod toys;
 // Studies.
 mod beginnings;
 pub mod comparison;
+mod cost;
 mod measure;
-pub mod panels;
+pub mod results;
+pub mod store;
 pub mod study;
+
+// Reports.
+pub mod figure;
+pub mod report;
 
 // What they are made of.
 pub mod overrides;
@@ -41,11 +48,10 @@ mod tensorboard;
 
 pub mod statistics;
 
-mod chart;
 mod progress;
 mod table;
 
-pub use chart::{ChartError, LearningCurve, Marker, Point, Series};
+pub use cost::Cost;
 pub use json_lines::{JsonLines, LogError, Moment};
 pub use manifest::{Manifest, SessionRecord};
 pub use metrics_log::{Metrics, MetricsLog};

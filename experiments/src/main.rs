@@ -1,4 +1,4 @@
-//! `softflow`: demonstrations, training, evaluation; robots.
+//! `softflow`: demonstrations, training, evaluation, reports; robots.
 
 use clap::Parser;
 use experiments::cli::{Cli, Command};
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor(args),
         Command::Calibrate(args) => commands::calibrate(args),
         Command::Emulate(args) => commands::emulate(args),
+        Command::Report(args) => commands::report(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

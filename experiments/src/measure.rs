@@ -28,16 +28,21 @@ pub struct Measured {
     pub value: Option<f64>,
 }
 
+/// What a run's folder holds; nothing before it was measured.
+///
+/// # Errors
+/// When the file is damaged.
+pub fn read(run: &Path) -> Result<Vec<Measured>> {
+    let path = run.join(FILE);
+    Ok(if path.exists() { config::load(&path)? } else { Vec::new() })
+}
+
 /// The numbers that a run's folder holds, if it holds all that is asked for.
 ///
 /// # Errors
 /// When the file is damaged.
 pub fn recorded(run: &Path, quantities: &[&Quantity]) -> Result<Option<Vec<Option<f64>>>> {
-    let path = run.join(FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let all: Vec<Measured> = config::load(&path)?;
+    let all = read(run)?;
     let find = |of: &&Quantity| all.iter().find(|measured| &&measured.of == of).map(|measured| measured.value);
     Ok(quantities.iter().map(find).collect())
 }

@@ -146,15 +146,21 @@ impl Session {
     /// on from.
     pub fn run_to_the_end(&mut self) -> Result<()> {
         loop {
+            // An evaluation belongs to what comes before it but is made with what comes after: a process that was killed between
+            // its checkpoint and its evaluation makes up for it.
             match self.trainer.work() {
                 Work::Finished => {
+                    self.evaluate_online(self.experiment.learn.online.iterations)?;
                     if let Some(robot) = self.robot.take() {
                         robot.end()?;
                     }
                     return Ok(());
                 }
                 Work::Learn => self.learn_until_boundary()?,
-                Work::Collect { iteration, seeds } => self.collect(iteration, &seeds)?,
+                Work::Collect { iteration, seeds } => {
+                    self.evaluate_online(iteration)?;
+                    self.collect(iteration, &seeds)?;
+                }
             }
         }
     }
@@ -191,7 +197,6 @@ impl Session {
                 let narration = self.narration;
                 narration.say(|| format!("online iteration {}: {took_s:.0} s, snapshot {verdict}", iteration + 1));
                 self.checkpoint()?;
-                self.evaluate_online(iteration + 1)?;
             }
         }
         Ok(())
@@ -199,10 +204,6 @@ impl Session {
 
     /// Plays the episodes of an iteration; those that an interrupted session played already are taken as they are.
     fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
-        if iteration == 0 && self.experiment.evaluation.online_episodes > 0 {
-            self.trainer.acting()?;
-            self.evaluate_online(0)?;
-        }
         let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
         let mut progress = self.narration.start("collect", "episodes", missing.len() as u64);
         let mut logged = Ok(());
@@ -236,11 +237,14 @@ impl Session {
     /// Evaluates the deployed policy in the online domain after `iterations` iterations.
     fn evaluate_online(&mut self, iterations: u64) -> Result<()> {
         let n_episodes = self.experiment.evaluation.online_episodes;
-        if n_episodes == 0 {
+        if n_episodes == 0 || self.experiment.learn.online.iterations == 0 {
             return Ok(());
         }
         let (stage, step) = match iterations {
-            0 => (Stage::Offline, self.experiment.learn.offline_steps),
+            0 => {
+                self.trainer.acting()?;
+                (Stage::Offline, self.experiment.learn.offline_steps)
+            }
             _ => self.trainer.position().stage_and_step(self.trainer.config()),
         };
         let policy = self.trainer.policy()?;

@@ -133,6 +133,17 @@ pub fn bootstrap_improvement(x: &[Vec<f64>], y: &[Vec<f64>], seed: u64) -> Optio
     })
 }
 
+/// Share of samples above a threshold: of a performance profile, the height at this threshold. Over the runs of several tasks
+/// its interval is that of [`stratified_bootstrap`], point by point.
+///
+/// Source: `rliable.library.run_score_deviation` behind `create_performance_profile` (Agarwal et al. 2021, sec. 4.2).
+#[must_use]
+pub fn share_above(samples: &[f64], threshold: f64) -> Option<f64> {
+    let n_above = samples.iter().filter(|&&sample| sample > threshold).count();
+    let is_defined = !samples.is_empty() && threshold.is_finite() && samples.iter().all(|sample| sample.is_finite());
+    defined(is_defined, n_above as f64 / samples.len() as f64)
+}
+
 /// Bootstrap interval of [`mean`].
 #[must_use]
 pub fn bootstrap_mean(samples: &[f64], seed: u64) -> Option<Estimate> {

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Name of the study's copy in its folder.
+pub const STUDY_FILE: &str = "study.ron";
+
 /// A grid of trainings and what is to be learned from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +178,13 @@ impl Study {
         let study: Self = config::load(path)?;
         study.check().wrap_err_with(|| format!("study {}", path.display()))?;
         Ok(study)
+    }
+
+    /// The folders of its runs, party after party: `<party>-<seed>`.
+    pub fn run_names(&self) -> impl Iterator<Item = String> {
+        let of_party =
+            |party: &Party| self.seeds.iter().map(|seed| format!("{}-{seed}", party.name)).collect::<Vec<_>>();
+        self.parties.iter().flat_map(of_party)
     }
 
     /// The grid, party after party. Nothing is trained before all of it has been resolved.

@@ -17,7 +17,7 @@ use std::fmt;
 ///      online         11.50   0.00\n"
 /// );
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -37,6 +37,12 @@ impl Table {
 }
 
 impl Table {
+    /// The header, if there is one, and the rows under it.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&[String], &[Vec<String>])> {
+        self.rows.split_first().map(|(header, rows)| (header.as_slice(), rows))
+    }
+
     /// The table in Markdown.
     #[must_use]
     pub fn to_markdown(&self) -> String {

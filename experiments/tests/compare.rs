@@ -118,7 +118,7 @@ fn what_runs_share_is_done_once() -> TestResult {
         let trained = |name: &str, parties: &[(&str, &[&str])]| -> Result<PathBuf, Box<dyn Error>> {
             let (path, out) = (folder.path().join("study.ron"), folder.path().join(format!("{name}{n_shared_lines}")));
             write_atomic(&path, grid(parties).as_bytes())?;
-            let output = compare(&path, &out, &[])?;
+            let output = compare(&path, &out, &["--jobs", "1"])?;
             assert!(output.status.success(), "{}", text(&output.stderr));
             Ok(out)
         };

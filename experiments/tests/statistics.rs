@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use experiments::statistics::{
-    Estimate, bootstrap_improvement, iqm, mean, probability_of_improvement, stratified_bootstrap, wilson,
+    Estimate, bootstrap_improvement, iqm, mean, probability_of_improvement, share_above, stratified_bootstrap, wilson,
 };
 use serde::Deserialize;
 
@@ -19,12 +19,22 @@ struct Golden {
     mean_interval: Ends,
     improvement: f64,
     improvement_interval: Ends,
+    profile: Vec<Height>,
     iqm_of_one_task: Vec<OneTask>,
     wilson: Vec<Rate>,
 }
 
 /// Where the lower and the upper end of an interval must lie: the script says why.
 type Ends = [[f64; 2]; 2];
+
+/// Of a performance profile.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Height {
+    threshold: f64,
+    share: f64,
+    ends: Ends,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,8 +66,8 @@ fn assert_ends(found: Estimate, [low, high]: Ends) {
     assert!(is_within(found.high, high), "{found:?}, expected the upper end in {high:?}");
 }
 
-/// Contract: the interquartile mean over all runs of all tasks, the probability of improvement and Wilson's interval are
-/// those of rliable and statsmodels to 1e-9.
+/// Contract: the interquartile mean over all runs of all tasks, the performance profile, the probability of improvement and
+/// Wilson's interval are those of rliable and statsmodels to 1e-9.
 #[test]
 fn golden_numbers() {
     let golden = golden();
@@ -68,6 +78,9 @@ fn golden_numbers() {
     assert_close(probability_of_improvement(&golden.x, &golden.y).unwrap(), golden.improvement);
     assert_close(probability_of_improvement(&golden.y, &golden.x).unwrap(), 1.0 - golden.improvement);
     assert_close(probability_of_improvement(&golden.x, &golden.x).unwrap(), 0.5);
+    for height in &golden.profile {
+        assert_close(share_above(&golden.x.concat(), height.threshold).unwrap(), height.share);
+    }
     for rate in &golden.wilson {
         let found = wilson(rate.successes, rate.trials).unwrap();
         assert_close(found.low, rate.ends[0]);
@@ -84,6 +97,10 @@ fn golden_intervals() {
         assert_close(of_iqm.value, golden.iqm);
         assert_ends(of_iqm, golden.iqm_interval);
         assert_ends(stratified_bootstrap(&golden.x, seed, mean).unwrap(), golden.mean_interval);
+        for height in &golden.profile {
+            let share = |scores: &[f64]| share_above(scores, height.threshold);
+            assert_ends(stratified_bootstrap(&golden.x, seed, share).unwrap(), height.ends);
+        }
         let improvement = bootstrap_improvement(&golden.x, &golden.y, seed).unwrap();
         assert_close(improvement.value, golden.improvement);
         assert_ends(improvement, golden.improvement_interval);
@@ -100,6 +117,10 @@ fn tables_with_holes_are_none() {
     for scores in [&[] as &[Vec<f64>], &ragged, &empty, &[vec![1.0, f64::NAN]]] {
         assert_eq!(stratified_bootstrap(scores, 0, iqm), None);
     }
+    assert_eq!(
+        (share_above(&[], 0.0), share_above(&[1.0, f64::NAN], 0.0), share_above(&[1.0], f64::NAN)),
+        (None, None, None)
+    );
     assert_eq!(probability_of_improvement(&x, &y[..2]), None);
     for scores in [&empty, &vec![vec![1.0, f64::NAN], vec![1.0]]] {
         assert_eq!(

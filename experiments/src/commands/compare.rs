@@ -2,29 +2,36 @@
 //!
 //! ```text
 //! runs/<study>/<party>-<seed>/   a run like any other; measured.ron holds what the study asked of it
-//!              comparison.md  comparison.svg  comparison.json
+//!              study.ron  results.jsonl  the study, and every episode of every evaluation; see [`crate::store`]
+//!              comparison.md  comparison.svg  comparison.json  report.html
 //! ```
 //! What runs have in common is done once; see [`crate::beginnings`].
 
-use super::Ended;
+use super::{Ended, n_threads, write_page};
 use crate::beginnings::take_over;
 use crate::cli::{Backend, CompareArgs};
-use crate::comparison::{entries, panels, table, to_json};
+use crate::commands::last_of;
+use crate::comparison::{entries, figures, table, to_json, values};
+use crate::cost::Cost;
 use crate::experiment::Experiment;
-use crate::panels::to_svg;
+use crate::figure::stack;
+use crate::results::{Results, is_run};
 use crate::session::Session;
-use crate::study::{Cell, Quantity, Study};
-use crate::{Narration, RunFolder, measure};
+use crate::study::{Cell, Quantity, STUDY_FILE, Study};
+use crate::{Narration, RunFolder, measure, store};
 use bridge::parallel;
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use learn::Stage;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// What was measured of a run, a number a measure.
+/// Name of the results in the study's folder.
+const STORE_FILE: &str = "results.jsonl";
+
+/// A run that has been trained and measured.
 struct Done {
     name: String,
-    values: Vec<Option<f64>>,
     is_new: bool,
     took_s: f64,
     lost_data: bool,
@@ -45,26 +52,32 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     eprintln!("study {}: {} runs", out.display(), cells.len());
     let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
     // A single run tells how it goes on; beside others it would be a babble.
-    let narration = if cells.len() == 1 || args.jobs <= 1 { Narration::Told } else { Narration::Silent };
+    let jobs = n_threads(args.jobs).min(cells.len());
+    let narration = if jobs <= 1 { Narration::Told } else { Narration::Silent };
     let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
     let work = |index: usize| {
         let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
         run(&cells[index], &folders[index], others, &quantities, narration)
     };
-    let mut n_done = 0;
-    let done = parallel::run(cells.len(), args.jobs, work, |done| {
+    std::fs::create_dir_all(&out).wrap_err_with(|| out.display().to_string())?;
+    write(&out, STUDY_FILE, &ron::ser::to_string_pretty(&study, ron::ser::PrettyConfig::default())?)?;
+    let (started, mut n_done, mut n_new) = (Instant::now(), 0, 0);
+    let done = parallel::run(cells.len(), jobs, work, |done| {
         n_done += 1;
+        n_new += usize::from(done.is_new);
         let what = if done.is_new { format!("{:.0} s", done.took_s) } else { "was finished".into() };
-        eprintln!("[{n_done}/{}] {}: {what}", cells.len(), done.name);
+        let each_s = started.elapsed().as_secs_f64() / n_new.max(1) as f64;
+        let left_min = each_s * (cells.len() - n_done) as f64 / 60.0;
+        let left = if n_new > 0 && n_done < cells.len() { format!(", {left_min:.0} min left") } else { String::new() };
+        eprintln!("[{n_done}/{}] {}: {what}{left}", cells.len(), done.name);
     })?;
 
-    let mut values = vec![Vec::with_capacity(study.seeds.len()); study.parties.len()];
-    for (cell, done) in cells.iter().zip(&done) {
-        values[cell.party_idx].push(done.values.clone());
-    }
-    let entries = entries(&study, &values);
+    let results = Results::of_study(&out)?;
+    store::write(&results, &out.join(STORE_FILE))?;
+    let measured = values(&study, &results);
+    let entries = entries(&study, &measured);
     let (table, json) = (table(&entries), to_json(&entries));
-    let svg = to_svg(&study.title, &panels(&study, &entries));
+    let svg = stack(&study.title, &figures(&study, &entries));
     if let Ok(svg) = &svg {
         write(&out, "comparison.svg", svg)?;
     }
@@ -79,6 +92,7 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     if let Err(error) = svg {
         eprintln!("no figure: {error}");
     }
+    write_page(&[results], &out.join("report.html"))?;
     let n_unmet = entries.iter().filter(|entry| entry.holds == Some(false)).count();
     let n_expected = entries.iter().filter(|entry| entry.holds.is_some()).count();
     eprintln!("{} of {n_expected} expectations hold; {}", n_expected - n_unmet, out.display());
@@ -94,10 +108,6 @@ fn default_out(study: &Path) -> PathBuf {
     Path::new("runs").join(study.file_stem().unwrap_or_default())
 }
 
-fn is_run(folder: &Path) -> bool {
-    folder.join("config.ron").exists()
-}
-
 /// Trains and measures one run, unless its folder says that this has been done.
 fn run<'a>(
     cell: &Cell,
@@ -107,9 +117,8 @@ fn run<'a>(
     narration: Narration,
 ) -> Result<Done> {
     let started = Instant::now();
-    let done = |values, is_new, lost_data| Done {
+    let done = |is_new, lost_data| Done {
         name: cell.name.clone(),
-        values,
         is_new,
         took_s: started.elapsed().as_secs_f64(),
         lost_data,
@@ -119,8 +128,8 @@ fn run<'a>(
         if is_run(folder) {
             let found: Experiment = RunFolder::open(folder)?.config()?;
             ensure!(found == cell.experiment, "it was configured otherwise, expected the study's configuration");
-            if let Some(values) = measure::recorded(folder, quantities)? {
-                return Ok(done(values, false, false));
+            if measure::recorded(folder, quantities)?.is_some() && Cost::read(folder)?.is_some() {
+                return Ok(done(false, false));
             }
         }
         let run = if is_run(folder) {
@@ -131,8 +140,13 @@ fn run<'a>(
         };
         let mut session = Session::begin(run, cell.experiment.clone(), None, 1, narration, None)?;
         session.run_to_the_end()?;
-        let values = measure::measure(&session, quantities)?;
-        Ok(done(values, true, session.lost_data()))
+        let last = Stage::ALL.into_iter().rev().find_map(|stage| last_of(session.run(), stage).transpose());
+        if let Some(checkpoint) = last.transpose()? {
+            Cost::of(&checkpoint.policy()?)?.write(folder)?;
+        }
+        // What was measured says that the run is finished, so it comes last.
+        measure::measure(&session, quantities)?;
+        Ok(done(true, session.lost_data()))
     };
     trained().wrap_err_with(|| format!("run {}", folder.display()))
 }

@@ -1,13 +1,14 @@
 //! `softflow train`: demonstrations, four stages, evaluation.
 
-use super::{Ended, kind_of, n_threads};
+use super::{Ended, kind_of, n_threads, write_page};
 use crate::cli::TrainArgs;
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, json_lines, learning_curve, table};
 use crate::experiment::{Experiment, Workcell};
+use crate::results::Results;
 use crate::robot::{RobotConfig, RobotSession, Setup};
 use crate::run_folder::ROBOT_FILE;
 use crate::session::Session;
-use crate::{JsonLines, Narration, RunError, RunFolder, dataset, overrides};
+use crate::{Cost, JsonLines, Narration, RunError, RunFolder, dataset, overrides};
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use learn::{Checkpoint, Policy, Stage};
@@ -42,6 +43,11 @@ pub fn train(args: &TrainArgs) -> Result<Ended> {
         print!("{}", table(&columns, &rows));
     }
     draw_curve(session.run(), session.experiment())?;
+    if let Some(checkpoint) = Checkpoint::list(&session.run().checkpoints())?.pop() {
+        Cost::of(&checkpoint.policy()?)?.write(session.run().path())?;
+    }
+    let path = session.run().path();
+    write_page(&Results::read(&[path.to_owned()])?, &path.join("report.html"))?;
     Ok(if session.lost_data() { Ended::DataLost } else { Ended::Well })
 }
 

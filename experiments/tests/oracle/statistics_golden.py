@@ -29,6 +29,8 @@ def ends(bootstrap, statistic):
 
 
 def main():
+    # rliable draws from numpy's global generator, whatever random state it is given.
+    np.random.seed(0)
     rng = np.random.default_rng(20240622)
     # Runs x tasks, as rliable has them. Tasks on very different levels: resampling that mixes them is seen at once.
     level, spread = np.array([0.1, 0.45, 2.0]), np.array([0.05, 0.2, 0.6])
@@ -43,15 +45,24 @@ def main():
     def improvement(first, second):
         return np.array([metrics.probability_of_improvement(first, second)])
 
-    state = np.random.RandomState
+    def profile(threshold):
+        def share(scores):
+            return library.score_distributions(scores, np.array([threshold]))
+
+        shares, _ = library.create_performance_profile({"x": x}, np.array([threshold]), reps=1)
+        bootstrap = library.StratifiedBootstrap(x)
+        return {"threshold": threshold, "share": shares["x"][0], "ends": ends(bootstrap, share)}
+
     out = {
         "x": x.T.tolist(),
         "y": y.T.tolist(),
         "iqm": metrics.aggregate_iqm(x),
-        "iqm_interval": ends(library.StratifiedBootstrap(x, random_state=state(0)), aggregate),
-        "mean_interval": ends(library.StratifiedBootstrap(x, random_state=state(1)), lambda s: np.array([s.mean()])),
+        "iqm_interval": ends(library.StratifiedBootstrap(x), aggregate),
+        "mean_interval": ends(library.StratifiedBootstrap(x), lambda s: np.array([s.mean()])),
         "improvement": metrics.probability_of_improvement(x, y),
-        "improvement_interval": ends(library.StratifiedIndependentBootstrap(x, y, random_state=state(2)), improvement),
+        "improvement_interval": ends(library.StratifiedIndependentBootstrap(x, y), improvement),
+        # Between the tasks' levels, on a score, and beyond all of them.
+        "profile": [profile(threshold) for threshold in (0.0, 0.1, float(x[1, 1]), 0.5, 1.5, 2.2, 9.0)],
         # Sizes with every remainder of the quarter that is cut.
         "iqm_of_one_task": [
             {"scores": scores.tolist(), "iqm": metrics.aggregate_iqm(scores[:, None])}

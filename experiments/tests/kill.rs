@@ -1,0 +1,124 @@
+//! Contract: a study that is killed at any moment, however often, goes on with `--resume` and ends in the same results as one that
+//! never was: the same store, but for the time that a chunk takes.
+//!
+//! The process is killed when it has said so and so many lines: there is one at the beginning and the end of every piece of work,
+//! so that it dies in all stages, between them, while it evaluates, and while it measures.
+
+use bridge::storage::write_atomic;
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+/// Two runs of all four stages, which begin alike.
+fn study(folder: &Path) -> std::io::Result<PathBuf> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("toy_chain.ron");
+    let set = [
+        "demonstrations.episodes=2",
+        "task.n_places=20",
+        "log_every=5",
+        "checkpoint_every=10",
+        "evaluation.online_episodes=3",
+        "learn.batch_size=16",
+        "learn.imitation.steps=30",
+        "learn.warmup_steps=20",
+        "learn.offline_steps=20",
+        "learn.online.iterations=3",
+        "learn.online.episodes_per_iteration=2",
+        "learn.online.critic_first_steps=5",
+        "learn.online.steps_per_iteration=15",
+    ];
+    let set = set.map(|change| format!("{change:?}")).join(", ");
+    let text = format!(
+        "(title: \"killed\", base: File({base:?}), set: [{set}],
+          parties: [(name: \"a\", set: []), (name: \"b\", set: [\"learn.polyak=0.1\"])], seeds: [5],
+          measures: [
+            (
+                name: \"success\",
+                of: Episodes(statistic: Share(\"succeeded\"), stage: Online, domain: \"exact\", acting: None, episodes: 4),
+                expected: [],
+            ),
+            (name: \"NLL\", of: DemonstrationNll(stage: Warmup, episodes: 2), expected: []),
+          ])"
+    );
+    let path = folder.join("study.ron");
+    write_atomic(&path, text.as_bytes())?;
+    Ok(path)
+}
+
+fn compare(study: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softflow"));
+    command.arg("compare").arg(study).arg("--out").arg(out).args(["--resume", "--jobs", "1"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Lets a comparison go on until it has said `n_lines` lines, then kills it as no process can prevent. Says whether it ended
+/// before that.
+fn killed_after(n_lines: usize, study: &Path, out: &Path) -> Result<bool, Box<dyn Error>> {
+    let mut child = compare(study, out).spawn()?;
+    let stderr = BufReader::new(child.stderr.take().ok_or("there is no standard error")?);
+    let n_said = stderr.lines().take(n_lines).filter(Result::is_ok).count();
+    // SIGKILL, on Unix.
+    child.kill()?;
+    let status = child.wait()?;
+    assert!(n_said < n_lines || status.code().is_none() || status.success(), "{status}");
+    Ok(n_said < n_lines)
+}
+
+/// The store without what may differ.
+fn results(out: &Path) -> Result<Vec<serde_json::Value>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(out.join("results.jsonl"))?;
+    let mut lines = text.lines().map(serde_json::from_str::<serde_json::Value>).collect::<Result<Vec<_>, _>>()?;
+    let costs = lines.iter_mut().filter_map(|line| line.pointer_mut("/run/cost")?.as_object_mut());
+    for cost in costs {
+        cost.remove("ms_per_chunk").ok_or("a cost has its time")?;
+    }
+    Ok(lines)
+}
+
+/// Compares line by line: the first that differs tells more than all of them.
+fn assert_same(found: &[serde_json::Value], expected: &[serde_json::Value], what: &str) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found, expected, "{what}");
+    }
+    assert_eq!(found.len(), expected.len(), "{what}");
+}
+
+#[test]
+fn a_killed_study_ends_as_if_it_never_was() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let study = study(folder.path())?;
+    let whole = folder.path().join("whole");
+    let output = compare(&study, &whole).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = results(&whole)?;
+    let n_episodes = expected.iter().filter(|line| line.get("episode").is_some()).count();
+    // Of either run: at the switch, after three iterations, and what is measured.
+    assert_eq!(n_episodes, 2 * (4 * 3 + 4));
+
+    // Every session dies; each gets a little further than it might need to fail at the same place for ever.
+    let killed = folder.path().join("killed");
+    let mut n_killed = 0;
+    for n_lines in 1.. {
+        if killed_after(n_lines, &study, &killed)? {
+            break;
+        }
+        n_killed += 1;
+        assert!(n_killed < 200, "it does not come to an end");
+    }
+    assert!(n_killed >= 8, "killed {n_killed} times only");
+    assert_same(&results(&killed)?, &expected, "killed at every line");
+
+    // One that is killed once, at any line, and then left alone.
+    for n_lines in [2, 5, 9, 14, 20, 27] {
+        let once = folder.path().join(format!("once{n_lines}"));
+        killed_after(n_lines, &study, &once)?;
+        let output = compare(&study, &once).output()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_same(&results(&once)?, &expected, &format!("killed after line {n_lines}"));
+    }
+    Ok(())
+}

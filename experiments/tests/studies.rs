@@ -1,0 +1,72 @@
+//! Contract: the studies that are shipped can be read, every party of them is an experiment, and those on the cube begin: their
+//! networks are built, and imitation, warm-up and offline stage take a step.
+
+use experiments::experiment::Workcell;
+use experiments::study::Study;
+use learn::{Trainer, Work};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+fn shipped() -> std::io::Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies");
+    let mut files = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "ron"));
+    files.sort();
+    Ok(files)
+}
+
+#[test]
+fn studies_can_be_read() -> TestResult {
+    let shipped = shipped()?;
+    for name in ["quick", "claims_cube", "ablations_cube", "objectives_cube", "toy_smoke"] {
+        assert!(shipped.iter().any(|path| path.ends_with(format!("{name}.ron"))), "{name} is missing");
+    }
+    for path in shipped {
+        let study = Study::load(&path).map_err(|error| format!("{error:#}"))?;
+        let cells = study.cells(&path).map_err(|error| format!("{error:#}"))?;
+        assert_eq!(cells.len(), study.parties.len() * study.seeds.len(), "{}", path.display());
+        for (index, cell) in cells.iter().enumerate() {
+            cell.experiment.learn.check().map_err(|error| format!("{}: {}: {error}", path.display(), cell.name))?;
+            // Two parties that are the same would be one, trained twice.
+            let same = cells[..index].iter().find(|other| other.experiment == cell.experiment);
+            assert!(same.is_none(), "{}: {} is another party's again", path.display(), cell.name);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_party_on_the_cube_begins() -> TestResult {
+    for name in ["quick", "claims_cube", "ablations_cube", "objectives_cube"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("studies/{name}.ron"));
+        let study = Study::load(&path).map_err(|error| format!("{error:#}"))?;
+        let cells = study.cells(&path).map_err(|error| format!("{error:#}"))?;
+        let mut recorded = Vec::new();
+        for cell in cells.iter().step_by(study.seeds.len()) {
+            let experiment = &cell.experiment;
+            for domain in [&experiment.online_domain, &experiment.demonstrations.domain] {
+                Workcell::new(experiment, domain).map_err(|error| format!("{name}: {}: {error:#}", cell.name))?;
+            }
+            let workcell =
+                Workcell::new(experiment, &experiment.demonstrations.domain).map_err(|error| format!("{error:#}"))?;
+            if recorded.is_empty() {
+                recorded = workcell.demonstrations(3, 1, 2).map_err(|error| format!("{error:#}"))?;
+            }
+            let mut learn = experiment.learn.clone();
+            learn.batch_size = 16;
+            (learn.imitation.steps, learn.warmup_steps, learn.offline_steps) = (1, 1, 1);
+            let (spec, acting) = (workcell.environment()?.spec().clone(), experiment.evaluation.imitation);
+            let failed = |error| format!("{name}: {}: {error}", cell.name);
+            let mut trainer = Trainer::new(learn, spec, &recorded, acting, 1).map_err(failed)?;
+            let mut n_steps = 0;
+            while matches!(trainer.work(), Work::Learn) {
+                trainer.learn().map_err(failed)?;
+                n_steps += 1;
+            }
+            assert_eq!(n_steps, 3, "{name}: {}", cell.name);
+        }
+    }
+    Ok(())
+}
