@@ -198,7 +198,7 @@ impl CubePlant {
             self.world.set_motor(joint, self.target_rad[joint], stiffness_nm_rad, motor.max_nm);
         }
         self.n_steps += 1;
-        if self.world.step().is_err() || !self.world.is_finite() {
+        if self.world.step().is_err() || self.world.engine().check().is_err() {
             // The hand is found anew where it was last: its servos see joints that stand still, and a cube that is gone.
             self.world = world(&self.hand, &self.start, &self.draw, &self.q_rad, ASIDE_M);
             self.cube = Holder::Hand;
