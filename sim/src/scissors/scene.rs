@@ -15,6 +15,7 @@ use bridge::random::Rng;
 use bridge::{EnvironmentError, GovernorConfig, ScissorsTask, ScissorsTaskConfig, TaskEnvironment, ToolPose};
 use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Fingers that stay further from their places in the loops than this make a grip useless, m.
@@ -29,6 +30,7 @@ pub struct ScissorsScene {
     task: ScissorsTaskConfig,
     strategies: Vec<(Strategy, Arc<Grip>)>,
     configurations: Vec<Configuration>,
+    fault_folder: Option<Arc<Path>>,
 }
 
 /// A named place of case and tape for evaluations: by how much they are moved from where they usually are.
@@ -137,14 +139,17 @@ impl ScissorsScene {
 
     /// The same scene with case and tape where `configuration` has them, whatever the domain draws.
     #[must_use]
-    pub fn with_configuration(mut self, configuration: &Configuration) -> Self {
-        let shift = Placement {
+    pub fn with_configuration(self, configuration: &Configuration) -> Self {
+        self.with_pinned_shift(Some(Placement {
             case_xy_m: configuration.case_xy_m.map(Finite::get),
             case_yaw_rad: configuration.case_yaw_rad.get(),
             tape_m: configuration.tape_m.map(Finite::get),
             tape_yaw_rad: configuration.tape_yaw_rad.get(),
-        };
-        self.start = Arc::new(ScissorsStart { pinned_shift: Some(shift), ..ScissorsStart::clone(&self.start) });
+        }))
+    }
+
+    pub(crate) fn with_pinned_shift(mut self, pinned_shift: Option<Placement>) -> Self {
+        self.start = Arc::new(ScissorsStart { pinned_shift, ..ScissorsStart::clone(&self.start) });
         self
     }
 
@@ -168,10 +173,17 @@ impl ScissorsScene {
         self
     }
 
+    /// The same scene with bodies that leave dumps of their faults in `folder`.
+    #[must_use]
+    pub fn with_fault_folder(mut self, folder: &Path) -> Self {
+        self.fault_folder = Some(folder.into());
+        self
+    }
+
     /// The hand with scissors and tape, in `domain`.
     #[must_use]
     pub fn body(&self, domain: ScissorsDomain) -> SimScissors {
-        SimScissors::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain)
+        SimScissors::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain, self.fault_folder.clone())
     }
 
     /// The task on the body in `domain`, behind a governor.
@@ -270,6 +282,7 @@ impl SceneFile {
             task: self.task,
             strategies,
             configurations: self.configurations,
+            fault_folder: None,
         })
     }
 }
