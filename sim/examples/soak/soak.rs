@@ -7,12 +7,13 @@
 use bridge::number::{NonNegative, NumberError, Positive};
 use bridge::random::{Rng, stream};
 use bridge::{
-    Body, BodyError, BodySpec, GovernorConfig, Limits, Percept, ScissorsObject, TOOL_POSE_LEN, rotate, rotate_back,
+    BodyError, BodySpec, GovernorConfig, Limits, Percept, ScissorsObject, TOOL_POSE_LEN, rotate, rotate_back,
 };
 use rand::{Rng as _, RngCore as _};
 use rapier3d::glamx::DVec3;
 use sim::{
-    CubeScene, Domain, Hand, PHYSICS_HZ, SERVO_HZ, ScissorsDomain, ScissorsParameters, ScissorsScene, Simulated,
+    CubeScene, Domain, Engine, Hand, PHYSICS_HZ, PartKind, SERVO_HZ, ScissorsDomain, ScissorsParameters, ScissorsScene,
+    Shape, Simulated,
 };
 use std::error::Error;
 
@@ -64,7 +65,7 @@ pub fn soak(task: Task, n_steps: u64, seed: u64) -> Result<Report, Box<dyn Error
             Task::Cube => {
                 let scene = CubeScene::load("orca_v2")?;
                 let body = scene.body(random_cube_domain(&mut rng)?);
-                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone(), scene.start().cube.edge_m))
+                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()))
             }
             Task::Scissors => {
                 let scene = ScissorsScene::load("orca_v2")?;
@@ -85,13 +86,19 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
     let (mut percept, mut truth) = (Percept::default(), Percept::default());
     body.reset(rng.next_u64())?;
     body.read(&mut percept)?;
-    let mut command = measured(&percept);
-    let mut wish = command.clone();
+    let radius_m = f64::from(cube_half_m(body.engine()).unwrap_or(0.0));
+    let start = commanded(&percept);
+    let (mut command, mut wish) = (start.clone(), start.clone());
+    // Some episodes stay near their start, where something is held; others go everywhere.
+    let reach = rng.random_range(0.02..=1.0);
     let (mut ticks_left, mut is_deep) = (0, false);
     for _ in 0..EPISODE_TICKS {
         if ticks_left == 0 {
             ticks_left = rng.random_range(1..30);
             draw_wish(&spec, rng, &mut wish);
+            for (wish, start) in wish.iter_mut().zip(&start) {
+                *wish = start + (*wish - start) * reach;
+            }
         }
         ticks_left -= 1;
         let previous = std::mem::replace(&mut command, wish.clone());
@@ -112,7 +119,7 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
             return Ok(());
         }
         body.truth(&mut truth);
-        let (depth_m, what) = room.deepest(&truth);
+        let (depth_m, what) = room.deepest(radius_m, &truth);
         if depth_m > report.deepest.0 {
             report.deepest = (depth_m, format!("{what} in episode {} at {} s", report.n_episodes, truth.time_s));
         }
@@ -126,10 +133,23 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
     Ok(())
 }
 
+fn cube_half_m(engine: &Engine) -> Option<f32> {
+    engine.parts().find_map(|part| match (part.kind, part.shape) {
+        (PartKind::Cube, Shape::Cuboid { half_extents_m: [half_m, ..], .. }) => Some(half_m),
+        _ => None,
+    })
+}
+
 /// Measured positions, in the layout of a command.
 fn measured(percept: &Percept) -> Vec<f32> {
     let tool = percept.tool.iter().flat_map(|tool| tool.measured.values());
     tool.chain(percept.measured_rad.iter().copied()).collect()
+}
+
+/// What holds the start, in the layout of a command.
+fn commanded(percept: &Percept) -> Vec<f32> {
+    let tool = percept.tool.iter().flat_map(|tool| tool.commanded.values());
+    tool.chain(percept.commanded_rad.iter().copied()).collect()
 }
 
 /// Anywhere that limits allow.
@@ -190,15 +210,15 @@ fn from_zero(rng: &mut Rng, upper: f64) -> Result<NonNegative, NumberError> {
 
 /// What cannot be passed.
 enum Room {
-    /// The palm and the fingers, for the ball inside of a cube with this edge (m).
-    Hand(Hand, f64),
+    /// The palm and the fingers, for the ball inside of the cube.
+    Hand(Hand),
     /// The table and the walls of the case, for points on the blades and loops.
     Table(ScissorsParameters),
 }
 
 impl Room {
     /// How deep something is in something else, m, and what; 0 where nothing is.
-    fn deepest(&self, truth: &Percept) -> (f64, String) {
+    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String) {
         let mut deepest = (0.0, String::new());
         let mut note = |depth_m: f64, what: &dyn Fn() -> String| {
             if depth_m > deepest.0 {
@@ -206,9 +226,7 @@ impl Room {
             }
         };
         match self {
-            Self::Hand(hand, edge_m) => {
-                // The smallest cube that a domain may have.
-                let radius_m = 0.5 * 0.9 * edge_m;
+            Self::Hand(hand) => {
                 let center_m = vector(truth.objects[0].position_m);
                 for part in &hand.palm {
                     let off_m = ((center_m - part.center_m).abs() - part.half_extents_m).max(DVec3::ZERO).length();

@@ -51,7 +51,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DUMP", conflicts_with_all = ["task", "hand", "policy", "domain", "seed"])]
     pub replay: Option<PathBuf>,
 
-    /// Simulated time to record or print, s, up to 3600; unless given, 8 for the cube, 20 for the scissors, and all of a
+    /// Simulated time to record or print, s, up to 3600; unless given, 8 for the cube, 12 for the scissors, and all of a
     /// replay. A window stays open until it is closed.
     #[arg(long, value_name = "S", value_parser = number::<0, 3600>)]
     pub seconds: Option<f64>,
@@ -149,7 +149,7 @@ impl Arguments {
             (Some(seconds), ..) => Ok(seconds),
             (None, Some(path), _) => Replay::seconds(path),
             (None, None, TaskName::Cube) => Ok(8.0),
-            (None, None, TaskName::Scissors) => Ok(20.0),
+            (None, None, TaskName::Scissors) => Ok(12.0),
         }
     }
 

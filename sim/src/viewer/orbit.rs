@@ -43,12 +43,9 @@ impl Orbit {
                 Self { center, distance_m, azimuth_rad: 1.1, elevation_rad: -0.2 }
             }
             // The hand comes along x: from ahead of it and above, with the case to the left and the tape to the right.
-            TaskName::Scissors => Self {
-                center: Vec3::new(-0.02, 0.075, 0.165),
-                distance_m: 0.72,
-                azimuth_rad: -0.55,
-                elevation_rad: 0.3,
-            },
+            TaskName::Scissors => {
+                Self { center: Vec3::new(-0.02, 0.07, 0.128), distance_m: 0.62, azimuth_rad: -0.5, elevation_rad: 0.24 }
+            }
         }
     }
 

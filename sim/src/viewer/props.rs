@@ -53,16 +53,15 @@ pub fn pieces(subject: &Subject, index: usize) -> Vec<Piece> {
         (Shape::Cuboid { center_m, half_extents_m }, PartKind::Scissors { .. }) => {
             blade(center_m.into(), half_extents_m.into(), color)
         }
-        (Shape::Cuboid { center_m, half_extents_m }, kind) => {
+        (Shape::Cuboid { center_m, half_extents_m }, PartKind::Palm) => {
             let (center, half) = (Vec3::from(center_m), Vec3::from(half_extents_m));
-            let radius_m = match kind {
-                PartKind::Palm => 0.9 * half.min_element(),
-                PartKind::Tape => 0.2 * half.min_element(),
-                _ => (0.4 * half.min_element()).min(0.0015),
-            };
-            let body = Piece::new(rounded_cuboid(half, radius_m), color, Transform::from_translation(center));
-            let back = if kind == PartKind::Palm { back_of_the_hand(subject, index, center, half) } else { Vec::new() };
-            std::iter::once(body).chain(back).collect()
+            let mesh = rounded_cuboid(half, 0.9 * half.min_element());
+            let palm = Piece::new(mesh, color, Transform::from_translation(center));
+            std::iter::once(palm).chain(back_of_the_hand(subject, index, center, half)).collect()
+        }
+        (Shape::Cuboid { center_m, half_extents_m }, _) => {
+            let mesh = Cuboid::from_size(2.0 * Vec3::from(half_extents_m));
+            vec![Piece::new(mesh, color, Transform::from_translation(center_m.into()))]
         }
         (Shape::Ball { center_m, radius_m }, _) => {
             vec![Piece::new(
