@@ -37,6 +37,9 @@ pub enum Command {
                       experiments/studies/toy_bandit.ron --resume --jobs 2\n\nThe exit code is 1 if a number is not what \
                       was expected.")]
     Compare(CompareArgs),
+    /// Write what is simulated here for other simulators.
+    #[command(after_help = "Example: softflow export hand orca_v2 --format mjcf --out orca_v2.xml")]
+    Export(ExportArgs),
 }
 
 /// What is demonstrated.
@@ -187,6 +190,40 @@ pub struct CompareArgs {
     /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `softflow export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What is written.
+    #[command(subcommand)]
+    pub what: Export,
+}
+
+/// What can be exported.
+#[derive(Debug, Subcommand)]
+pub enum Export {
+    /// A hand: its tree, limits, masses, shapes and motors.
+    #[command(after_help = "Example: softflow export hand orca_v2 --format urdf --out orca_v2.urdf")]
+    Hand {
+        /// The hand; `softflow tasks` lists them.
+        hand: String,
+        /// The format.
+        #[arg(long, value_enum)]
+        format: HandFormat,
+        /// The file; standard output unless given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// Formats that other simulators read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HandFormat {
+    /// Of MuJoCo: everything.
+    Mjcf,
+    /// Of ROS: everything but gains and armature, which it has no words for.
+    Urdf,
 }
 
 /// What chooses among candidates.

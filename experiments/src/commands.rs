@@ -3,12 +3,14 @@
 mod compare;
 mod demo;
 mod eval;
+mod export;
 mod tasks;
 mod train;
 
 pub use compare::compare;
 pub use demo::demo;
 pub use eval::eval;
+pub use export::export;
 pub use tasks::tasks;
 pub use train::{last_of, read_demonstrations, train};
 

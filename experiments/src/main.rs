@@ -1,4 +1,4 @@
-//! `softflow`: demonstrations, training, evaluation.
+//! `softflow`: demonstrations, training, evaluation, and hands for other simulators.
 
 use clap::Parser;
 use experiments::cli::{Cli, Command};
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train(args),
         Command::Eval(args) => commands::eval(args),
         Command::Compare(args) => commands::compare(args),
+        Command::Export(args) => commands::export(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -65,10 +65,7 @@ impl Play {
             "hold" => None,
             name => Some(GaitTable::new(scene.hand(), &Gait::load(name)?)?),
         };
-        let (open_rad, holding_rad) = gait.as_ref().map_or_else(
-            || (start.open_rad.clone(), start.holding_rad.clone()),
-            |gait| (gait.open_rad().to_vec(), gait.holding_rad().to_vec()),
-        );
+        let (open_rad, holding_rad) = (start.open_rad.clone(), start.holding_rad.clone());
         let surroundings =
             Surroundings { friction: FRICTION, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
         let mut world = World::new(scene.hand(), &open_rad, &start.cube, &surroundings);
@@ -85,7 +82,9 @@ impl Play {
         let time_s = |ticks: u64| ticks as f64 / f64::from(SERVO_HZ);
         let mut wanted_rad = self.holding_rad.clone();
         match &self.gait {
-            Some(gait) if tick >= START_TICKS => gait.target(time_s(tick - START_TICKS), 0.0, &mut wanted_rad),
+            Some(gait) if tick >= START_TICKS => {
+                gait.target_from(&self.holding_rad, time_s(tick - START_TICKS), 0.0, &mut wanted_rad);
+            }
             _ => {
                 let closed = (time_s(tick) / CLOSE_S).min(1.0) as f32;
                 for (wanted, open) in wanted_rad.iter_mut().zip(&self.open_rad) {

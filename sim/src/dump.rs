@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+/// Where the programs of this project leave the dumps of faults, from where they are run.
+pub const FAULT_FOLDER: &str = "out/faults";
+
 /// An episode that ended with a fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

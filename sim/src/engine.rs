@@ -257,10 +257,10 @@ impl Engine {
         let (position, speed, spin) = (body.translation(), body.linvel(), body.angvel());
         let turn = Vector::new(body.rotation().x, body.rotation().y, body.rotation().z);
         let vectors = [
-            ("distance from the hand, m", position, MAX_DISTANCE_M),
+            ("distance in m", position, MAX_DISTANCE_M),
             ("orientation", turn, 2.0),
-            ("velocity, m/s", speed, MAX_SPEED_M_S),
-            ("angular velocity, rad/s", spin, MAX_SPIN_RAD_S),
+            ("velocity in m/s", speed, MAX_SPEED_M_S),
+            ("angular velocity in rad/s", spin, MAX_SPIN_RAD_S),
         ];
         for (quantity, vector, limit) in vectors {
             // Written so that what is not a number is too much.

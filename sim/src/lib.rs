@@ -48,7 +48,7 @@ pub use collision::FingerContacts;
 pub use contact::Contact;
 pub use demonstrator::{DemonstrationError, Demonstrator, collect, perturb};
 pub use domain::{Domain, EpisodeDraw, Jitter, PoseNoise};
-pub use dump::{Dump, DumpError, Origin, Push};
+pub use dump::{Dump, DumpError, FAULT_FOLDER, Origin, Push};
 pub use engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
 pub use fault::PhysicsFault;
 pub use gait::{FingerGait, Gait};

@@ -82,9 +82,9 @@ fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups) {
         xml.leaf(
             "inertial",
             &[
-                ("pos", numbers(inertia.center_m)),
+                ("pos", numbers(inertia.center_m.to_array())),
                 ("mass", small_numbers([inertia.mass_kg])),
-                ("fullinertia", small_numbers(inertia.moments_kg_m2)),
+                ("fullinertia", small_numbers(inertia.moments_kg_m2())),
             ],
         );
         xml.leaf(

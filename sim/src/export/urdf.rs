@@ -56,10 +56,10 @@ pub fn urdf(hand: &Hand) -> String {
 
 fn add_inertia(xml: &mut Xml, inertia: &Inertia) {
     xml.open("inertial", &[]);
-    xml.leaf("origin", &[("xyz", numbers(inertia.center_m)), ("rpy", "0 0 0".into())]);
+    xml.leaf("origin", &[("xyz", numbers(inertia.center_m.to_array())), ("rpy", "0 0 0".into())]);
     xml.leaf("mass", &[("value", small_numbers([inertia.mass_kg]))]);
     let names = ["ixx", "iyy", "izz", "ixy", "ixz", "iyz"];
-    let moments = names.into_iter().zip(inertia.moments_kg_m2).map(|(name, moment)| (name, small_numbers([moment])));
+    let moments = names.into_iter().zip(inertia.moments_kg_m2()).map(|(name, moment)| (name, small_numbers([moment])));
     xml.leaf("inertia", &moments.collect::<Vec<_>>());
     xml.close();
 }

@@ -72,7 +72,7 @@ pub(crate) fn numbers(values: impl IntoIterator<Item = f64>) -> String {
     values.into_iter().map(decimal).collect::<Vec<_>>().join(" ")
 }
 
-/// Small numbers with a space between them, to seven digits: masses and inertias, which are single precision.
+/// Small numbers with a space between them, to seven digits: masses and inertias.
 pub(crate) fn small_numbers(values: impl IntoIterator<Item = f64>) -> String {
     let scientific = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:.6e}") };
     values.into_iter().map(scientific).collect::<Vec<_>>().join(" ")

@@ -4,7 +4,7 @@ use crate::viewer::arguments::{Arguments, PolicyName};
 use crate::viewer::driver::{Driver, Hold, Wander};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame, Reel};
-use crate::viewer::play::{Act, FAULT_FOLDER};
+use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
 use bridge::random::stream;
@@ -12,7 +12,7 @@ use bridge::{
     CubeReward, CubeTask, Environment, GovernorConfig, ObjectPose, Outcome, Percept, TaskEnvironment, heading_rad,
     tilt_rad,
 };
-use sim::{CubeScene, Demonstrator, Domain};
+use sim::{CubeScene, Demonstrator, Domain, FAULT_FOLDER};
 use std::collections::VecDeque;
 use std::f64::consts::{PI, TAU};
 use std::path::Path;

@@ -42,7 +42,7 @@ pub fn lay_over(app: &mut App, overlay: Overlay, font_px: f32) {
 
 fn spawn_texts(commands: &mut Commands, font_px: f32) {
     let margin = Val::Px(font_px);
-    let absolute = Node { position_type: PositionType::Absolute, ..default() };
+    let absolute = Node { position_type: PositionType::Absolute, max_width: Val::Percent(94.0), ..default() };
     let nodes = [
         (Corner::UpperLeft, Node { left: margin, top: margin, ..absolute.clone() }),
         (Corner::UpperRight, Node { right: margin, top: margin, ..absolute.clone() }),

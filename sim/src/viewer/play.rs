@@ -11,8 +11,6 @@ use sim::{Part, SERVO_HZ};
 
 /// How long the end of an episode is watched before the next one begins, s.
 const AFTERMATH_S: f64 = 1.0;
-/// Faults of the physics leave their dumps here.
-pub const FAULT_FOLDER: &str = "out/faults";
 
 /// What a task brings along to be played.
 pub struct Act {

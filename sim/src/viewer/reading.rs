@@ -62,7 +62,9 @@ impl Reading {
     /// The instruments in one line, over the picture.
     pub fn status(&self) -> String {
         let time_s = self.time_s;
-        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("   {ending}"));
+        // A long one gets a line of its own.
+        let gap = |ending: &str| if ending.len() > 24 { "\n" } else { "   " };
+        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("{}{ending}", gap(ending)));
         match self.gauges {
             Gauges::Cube { turned_rad, rpm, tilt_rad, .. } => {
                 let (turns, tilt_deg) = (turned_rad / TAU, tilt_rad.to_degrees());
@@ -112,11 +114,13 @@ impl Reading {
 
     /// What came of it, in a few words.
     pub fn summary(&self) -> String {
-        match self.gauges {
+        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("; {ending}"));
+        let what = match self.gauges {
             Gauges::Cube { turned_rad, .. } => format!("{:.2} turns", turned_rad / TAU),
             Gauges::Scissors { cut_s: Some(at_s), .. } => format!("the tape was cut after {at_s:.1} s"),
             Gauges::Scissors { grasped_s: Some(at_s), .. } => format!("the scissors were held after {at_s:.1} s"),
             Gauges::Scissors { .. } => "the scissors are where they were".into(),
-        }
+        };
+        what + &ending
     }
 }

@@ -84,7 +84,6 @@ impl Rollout for Replay {
                     if !matches!(lived, Ok(true)) {
                         let fault =
                             lived.map_or_else(|error| error.to_string(), |_| "it does not fail any more".into());
-                        println!("{:.3} s: {fault}", self.tick as f64 / f64::from(SERVO_HZ));
                         self.ticks_left = Some((FAULT_S * f64::from(SERVO_HZ)) as u32);
                         if let Some(latest) = &mut self.latest {
                             latest.reading.ending = Some(fault);

@@ -4,7 +4,7 @@ use crate::viewer::arguments::{Arguments, PolicyName};
 use crate::viewer::driver::{Driver, Hold, Wander};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame, Reel};
-use crate::viewer::play::{Act, FAULT_FOLDER};
+use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
 use bridge::random::stream;
@@ -12,7 +12,7 @@ use bridge::{
     Environment, GovernorConfig, Outcome, Percept, ScissorsObject, ScissorsTask, TOOL_POSE_LEN, TaskEnvironment,
     opening_rad,
 };
-use sim::{Cutter, Phase, ScissorsDomain, ScissorsScene};
+use sim::{Cutter, FAULT_FOLDER, Phase, ScissorsDomain, ScissorsScene};
 use std::path::Path;
 
 /// What the command line asks for.
