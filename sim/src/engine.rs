@@ -32,17 +32,7 @@ const CONTACT_SOFTNESS: (f32, f32) = (60.0, 5.0);
 const GRAVITY_M_S2: f32 = 9.81;
 const FLOOR_FRICTION: f32 = 0.8;
 /// Half of the floor's edges, m.
-const FLOOR_HALF_M: Vector = Vector::new(0.5, 0.5, 0.05);
-
-/// Faster than this, something could be on the other side of the floor after a step, m/s.
-const MAX_SPEED_M_S: f32 = 2.0 * FLOOR_HALF_M.z * PHYSICS_HZ as f32;
-/// Faster than this nothing here spins, rad/s.
-const MAX_SPIN_RAD_S: f32 = 1e4;
-/// What is further away than this has left, m.
-const MAX_DISTANCE_M: f32 = 100.0;
-/// How deep in the floor the origin of an object may be, m, and how near to the floor's edge that is looked at.
-const MAX_DEPTH_M: f32 = 0.02;
-const FLOOR_EDGE_M: f32 = 0.05;
+pub(crate) const FLOOR_HALF_M: Vector = Vector::new(0.5, 0.5, 0.05);
 
 /// Mass (kg) and inertia (kg m^2) of the roots that weld fingers to a palm that moves: those of a ball of 2 cm.
 const ROOT_MASS_KG: f32 = 0.1;
@@ -74,16 +64,16 @@ pub struct Engine {
     pub(crate) palm: RigidBodyHandle,
     joints: Vec<MultibodyJointHandle>,
     parts: Vec<(RigidBodyHandle, Part)>,
-    names: Vec<Named>,
-    floor_m: f32,
+    pub(crate) names: Vec<Named>,
+    pub(crate) floor_m: f32,
 }
 
 /// What a body is.
-struct Named {
-    body: RigidBodyHandle,
-    name: String,
+pub(crate) struct Named {
+    pub(crate) body: RigidBodyHandle,
+    pub(crate) name: String,
     /// It is handled: no part of the hand.
-    is_object: bool,
+    pub(crate) is_object: bool,
 }
 
 /// Everything that changes while a world is stepped.
@@ -160,14 +150,6 @@ impl Engine {
         };
         let names: Vec<&str> = self.names.iter().filter(is_frozen).map(|named| named.name.as_str()).collect();
         Err(PhysicsFault::Frozen { names: names.join(", ") })
-    }
-
-    /// Whether every body is where a number says, and where it can be.
-    ///
-    /// # Errors
-    /// When one is not; it is named.
-    pub(crate) fn check(&self) -> Result<(), PhysicsFault> {
-        self.names.iter().try_for_each(|named| self.check_body(named))
     }
 
     /// Sets what the motors hold, rad.
@@ -249,38 +231,6 @@ impl Engine {
         physics.colliders.clone_from(&snapshot.colliders);
         physics.impulse_joints.clone_from(&snapshot.impulse_joints);
         physics.multibody_joints.clone_from(&snapshot.multibody_joints);
-    }
-
-    fn check_body(&self, named: &Named) -> Result<(), PhysicsFault> {
-        let Named { body, name, is_object } = named;
-        let Some(body) = self.physics.bodies.get(*body).filter(|body| body.is_dynamic()) else { return Ok(()) };
-        let (position, speed, spin) = (body.translation(), body.linvel(), body.angvel());
-        let turn = Vector::new(body.rotation().x, body.rotation().y, body.rotation().z);
-        let vectors = [
-            ("distance in m", position, MAX_DISTANCE_M),
-            ("orientation", turn, 2.0),
-            ("velocity in m/s", speed, MAX_SPEED_M_S),
-            ("angular velocity in rad/s", spin, MAX_SPIN_RAD_S),
-        ];
-        for (quantity, vector, limit) in vectors {
-            // Written so that what is not a number is too much.
-            if vector.length_squared() <= limit * limit {
-                continue;
-            }
-            let name = name.clone();
-            return Err(if vector.is_finite() {
-                PhysicsFault::TooMuch { name, quantity, found: vector.length(), limit }
-            } else {
-                PhysicsFault::NotFinite { name, quantity, found: vector.into() }
-            });
-        }
-        let depth_m = self.floor_m - position.z;
-        let reach_m = FLOOR_HALF_M.x - FLOOR_EDGE_M;
-        let is_over_floor = position.x.abs() < reach_m && position.y.abs() < reach_m;
-        if *is_object && is_over_floor && (MAX_DEPTH_M..2.0 * FLOOR_HALF_M.z).contains(&depth_m) {
-            return Err(PhysicsFault::ThroughFloor { name: name.clone(), position_m: position.into(), depth_m });
-        }
-        Ok(())
     }
 
     fn insert_floor(&mut self, groups: Groups) {

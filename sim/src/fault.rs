@@ -1,14 +1,23 @@
-//! What goes wrong in the physics: found before the step that it would spoil, named, and held until a reset.
+//! What goes wrong in the physics: found before the step that it would spoil, and named.
 
-use crate::dump::Dump;
-use bridge::{BodyError, BodySpec};
+use crate::engine::{Engine, FLOOR_HALF_M, Named, PHYSICS_HZ};
+use bridge::BodySpec;
+use rapier3d::prelude::Vector;
 use std::f32::consts::TAU;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use thiserror::Error;
 
 /// A target this far outside of a joint's range (rad) or of a tool's workspace (m) is none that a limit let through.
 const TARGET_ROOM: f32 = TAU;
+
+/// Faster than this, something could be on the other side of the floor after a step, m/s.
+const MAX_SPEED_M_S: f32 = 2.0 * FLOOR_HALF_M.z * PHYSICS_HZ as f32;
+/// Faster than this nothing here spins, rad/s.
+const MAX_SPIN_RAD_S: f32 = 1e4;
+/// What is further away than this has left, m.
+const MAX_DISTANCE_M: f32 = 100.0;
+/// How deep in the floor the origin of an object may be, m, and how near to the floor's edge that is looked at.
+const MAX_DEPTH_M: f32 = 0.02;
+const FLOOR_EDGE_M: f32 = 0.05;
 
 /// The physics cannot go on, or would only go on with nonsense.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -89,55 +98,44 @@ pub(crate) fn check_targets(spec: &BodySpec, command: &[f32]) -> Result<(), Phys
     }
 }
 
-/// Holds the fault of an episode: once its physics has failed, nothing works until a reset.
-#[derive(Clone, Debug)]
-pub(crate) struct FaultLatch {
-    body: String,
-    folder: Option<Arc<Path>>,
-    fault: Option<(String, Option<PathBuf>)>,
-}
-
-impl FaultLatch {
-    /// A latch for the body called `body`; dumps go into `folder`, if there is one.
-    pub(crate) const fn new(body: String, folder: Option<Arc<Path>>) -> Self {
-        Self { body, folder, fault: None }
-    }
-
-    /// Forgets the fault: a new episode begins.
-    pub(crate) fn release(&mut self) {
-        self.fault = None;
-    }
-
-    /// # Errors
-    /// While a fault is held.
-    pub(crate) fn check(&self) -> Result<(), BodyError> {
-        self.fault.as_ref().map_or(Ok(()), |(reason, dump)| {
-            let reason = format!("{reason}; a reset comes first");
-            Err(BodyError::SimFault { body: self.body.clone(), reason, dump: dump.clone() })
-        })
-    }
-
-    /// Passes `result` on; a fault is held, and what `dump` makes of it is written.
+impl Engine {
+    /// Whether every body is where a number says, and where it can be.
     ///
     /// # Errors
-    /// When `result` is a fault.
-    pub(crate) fn hold(
-        &mut self,
-        result: Result<(), PhysicsFault>,
-        dump: impl FnOnce(String) -> Dump,
-    ) -> Result<(), BodyError> {
-        let Err(fault) = result else { return Ok(()) };
-        let mut reason = fault.to_string();
-        let written = self.folder.as_ref().map(|folder| dump(reason.clone()).write(folder));
-        let dump = match written {
-            Some(Err(error)) => {
-                reason = format!("{reason}; no dump of it: {error}");
-                None
+    /// When one is not; it is named.
+    pub(crate) fn check(&self) -> Result<(), PhysicsFault> {
+        self.names.iter().try_for_each(|named| self.check_body(named))
+    }
+
+    fn check_body(&self, named: &Named) -> Result<(), PhysicsFault> {
+        let Named { body, name, is_object } = named;
+        let Some(body) = self.physics.bodies.get(*body).filter(|body| body.is_dynamic()) else { return Ok(()) };
+        let (position, speed, spin) = (body.translation(), body.linvel(), body.angvel());
+        let turn = Vector::new(body.rotation().x, body.rotation().y, body.rotation().z);
+        let vectors = [
+            ("distance in m", position, MAX_DISTANCE_M),
+            ("orientation", turn, 2.0),
+            ("velocity in m/s", speed, MAX_SPEED_M_S),
+            ("angular velocity in rad/s", spin, MAX_SPIN_RAD_S),
+        ];
+        for (quantity, vector, limit) in vectors {
+            // Written so that what is not a number is too much.
+            if vector.length_squared() <= limit * limit {
+                continue;
             }
-            Some(Ok(path)) => Some(path),
-            None => None,
-        };
-        self.fault = Some((reason.clone(), dump.clone()));
-        Err(BodyError::SimFault { body: self.body.clone(), reason, dump })
+            let name = name.clone();
+            return Err(if vector.is_finite() {
+                PhysicsFault::TooMuch { name, quantity, found: vector.length(), limit }
+            } else {
+                PhysicsFault::NotFinite { name, quantity, found: vector.into() }
+            });
+        }
+        let depth_m = self.floor_m - position.z;
+        let reach_m = FLOOR_HALF_M.x - FLOOR_EDGE_M;
+        let is_over_floor = position.x.abs() < reach_m && position.y.abs() < reach_m;
+        if *is_object && is_over_floor && (MAX_DEPTH_M..2.0 * FLOOR_HALF_M.z).contains(&depth_m) {
+            return Err(PhysicsFault::ThroughFloor { name: name.clone(), position_m: position.into(), depth_m });
+        }
+        Ok(())
     }
 }

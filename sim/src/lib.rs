@@ -33,6 +33,7 @@ mod gait;
 mod gait_table;
 mod hand;
 mod hand_file;
+mod latch;
 mod parts;
 mod scene;
 mod schedule;

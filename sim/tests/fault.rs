@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use bridge::{Body, BodyError, CubeReward, Environment, GovernorConfig, Percept, SIM_FAULT_SCALAR, ScissorsObject};
+use bridge::{BodyError, CubeReward, Environment, GovernorConfig, Percept, SIM_FAULT_SCALAR, ScissorsObject};
 use sim::{CubeScene, Domain, Dump, Origin, ScissorsDomain, ScissorsScene, Simulated};
 use std::path::{Path, PathBuf};
 

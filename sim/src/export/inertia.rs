@@ -81,7 +81,7 @@ mod tests {
             let theirs_m = DVec3::from_array(theirs.local_com.to_array().map(f64::from));
             assert!((ours.center_m - theirs_m).length() < 1e-8, "{}", joint.name);
             let matrix = theirs.reconstruct_inertia_matrix().to_cols_array().map(f64::from);
-            let apart = ours.moments_kg_m2.to_cols_array().iter().zip(matrix).map(|(a, b)| (a - b).abs());
+            let apart = ours.moments_kg_m2.to_cols_array().into_iter().zip(matrix).map(|(a, b)| (a - b).abs());
             let trace = ours.moments_kg_m2()[..3].iter().sum::<f64>();
             assert!(apart.fold(0.0, f64::max) < 1e-3 * trace, "{}: {ours:?}, {matrix:?}", joint.name);
         }

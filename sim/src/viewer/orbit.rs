@@ -44,7 +44,7 @@ impl Orbit {
             }
             // The hand comes along x: from ahead of it and above, with the case to the left and the tape to the right.
             TaskName::Scissors => {
-                Self { center: Vec3::new(-0.02, 0.07, 0.128), distance_m: 0.62, azimuth_rad: -0.5, elevation_rad: 0.24 }
+                Self { center: Vec3::new(-0.02, 0.07, 0.105), distance_m: 0.6, azimuth_rad: -0.5, elevation_rad: 0.24 }
             }
         }
     }

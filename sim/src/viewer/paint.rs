@@ -37,7 +37,7 @@ const LINK: Color = Color::srgb(0.66, 0.635, 0.605);
 const SCISSORS: [Color; 2] = [Color::srgb(0.72, 0.22, 0.20), Color::srgb(0.60, 0.17, 0.16)];
 const CASE: Color = Color::srgb(0.33, 0.36, 0.40);
 const POST: Color = Color::srgb(0.58, 0.52, 0.44);
-const TAPE: Color = Color::srgb(0.93, 0.87, 0.66);
+const TAPE: Color = Color::srgb(0.98, 0.93, 0.72);
 /// Silicone of the finger tips, from index to thumb, again from the start where a hand has more fingers.
 const TIPS: [Color; 5] = [
     Color::srgb(0.35, 0.56, 0.67),
