@@ -132,7 +132,7 @@ fn nonsense_is_no_dump() {
         [("\"orca_v2\"", "\"hook\"", "hook"), ("seed:", "sead:", "sead"), ("NaN", "soft", "pushes")]
     {
         assert!(text.contains(good), "{good} in {text}");
-        bridge::storage::write_atomic(&path, text.replacen(good, bad, 1).as_bytes()).unwrap();
+        bridge::storage::write_atomic(&path, text.replace(good, bad).as_bytes()).unwrap();
         let error = Dump::read(&path).and_then(|dump| dump.body().map(|_| ())).unwrap_err().to_string();
         assert!(error.contains(hint), "{bad}: {error}");
     }

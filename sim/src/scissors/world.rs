@@ -252,6 +252,10 @@ mod tests {
                 element.reset_forces(true);
                 element.add_force(Vector::new(pull_n * share, 0.0, 0.0), true);
                 world.step().unwrap();
+                // What is torn off and still pulled would fly away.
+                if world.is_tape_torn() {
+                    break;
+                }
             }
             assert_eq!(world.is_tape_torn(), tears, "{pull_n} N");
             assert!(!world.is_tape_cut(), "{pull_n} N");
