@@ -1,8 +1,6 @@
 //! Contract: whatever is done to a body, in whatever domain: no panic, no fault, no number that is not finite, and nothing
 //! goes through a wall. `examples/soak` does the same for a million steps.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[path = "../examples/soak/soak.rs"]
 mod soak;
 
