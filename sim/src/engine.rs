@@ -29,9 +29,6 @@ const PGS_ITERATIONS: usize = 4;
 const LENGTH_UNIT_M: f32 = 0.1;
 /// Natural frequency (Hz) and damping ratio of contacts.
 const CONTACT_SOFTNESS: (f32, f32) = (60.0, 5.0);
-/// The same of contacts with what does not move, under a palm that does: a spring of 60 Hz at 12 g lets 20 N press a blade
-/// 10 mm into a wall.
-const STATIC_CONTACT_HZ: f32 = 240.0;
 const GRAVITY_M_S2: f32 = 9.81;
 const FLOOR_FRICTION: f32 = 0.8;
 /// Half of the floor's edges, m.
@@ -95,7 +92,7 @@ impl Engine {
     /// A floor whose top is at height `floor_m`, and above it the hand at joint positions `q_rad`, which its motors hold.
     pub(crate) fn new(hand: &Hand, q_rad: &[f32], mount: Mount, floor_m: f32, surroundings: &Surroundings) -> Self {
         let mut engine = Self {
-            physics: empty_world(mount),
+            physics: empty_world(),
             palm: RigidBodyHandle::invalid(),
             joints: Vec::with_capacity(hand.n_joints()),
             parts: Vec::new(),
@@ -379,7 +376,7 @@ fn weightless(pose: Pose, mass_kg: f32, inertia_kg_m2: f32) -> RigidBodyBuilder 
     body.additional_mass_properties(properties).gyroscopic_forces_enabled(false)
 }
 
-fn empty_world(mount: Mount) -> PhysicsWorld {
+fn empty_world() -> PhysicsWorld {
     let mut world = PhysicsWorld::new();
     world.gravity = Vector::new(0.0, 0.0, -GRAVITY_M_S2);
     let parameters = &mut world.integration_parameters;
@@ -388,8 +385,7 @@ fn empty_world(mount: Mount) -> PhysicsWorld {
     parameters.num_internal_pgs_iterations = PGS_ITERATIONS;
     parameters.length_unit = LENGTH_UNIT_M;
     parameters.contact_softness = SpringCoefficients::new(CONTACT_SOFTNESS.0, CONTACT_SOFTNESS.1);
-    let static_hz = if matches!(mount, Mount::Fixed) { CONTACT_SOFTNESS.0 } else { STATIC_CONTACT_HZ };
-    parameters.static_contact_softness = SpringCoefficients::new(static_hz, CONTACT_SOFTNESS.1);
+    parameters.static_contact_softness = parameters.contact_softness;
     // Its distance of 0.05 m is the whole cube: contact points would be stale.
     parameters.contact_recycling = false;
     parameters.friction_model = FrictionModel::Coulomb;

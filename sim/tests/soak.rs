@@ -1,5 +1,6 @@
 //! Contract: whatever is done to a body, in whatever domain: no panic, no fault, no number that is not finite, and nothing
-//! goes through a wall. `examples/soak` does the same for a million steps.
+//! goes through hand, floor or table. `examples/soak` does the same for a million steps, and tells how far blades sink into the
+//! case.
 
 #[path = "../examples/soak/soak.rs"]
 mod soak;

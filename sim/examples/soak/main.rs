@@ -32,6 +32,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         1e3 * MAX_DEPTH_M,
         report.n_too_deep
     );
+    println!("deepest in a wall of the case: {:.2} mm", 1e3 * report.sunk_m);
     let is_well = report.faults.is_empty() && report.n_too_deep == 0;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
