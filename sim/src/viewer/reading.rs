@@ -117,7 +117,8 @@ impl Reading {
         let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("; {ending}"));
         let what = match self.gauges {
             Gauges::Cube { turned_rad, .. } => format!("{:.2} turns", turned_rad / TAU),
-            Gauges::Scissors { cut_s: Some(at_s), .. } => format!("the tape was cut after {at_s:.1} s"),
+            // How it ended is said with it.
+            Gauges::Scissors { cut_s: Some(at_s), .. } => return format!("the tape was cut after {at_s:.1} s"),
             Gauges::Scissors { grasped_s: Some(at_s), .. } => format!("the scissors were held after {at_s:.1} s"),
             Gauges::Scissors { .. } => "the scissors are where they were".into(),
         };
