@@ -2,6 +2,7 @@
 
 use crate::{Percept, TOOL_POSE_LEN, ToolSpec};
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Something that can be read and commanded.
@@ -133,7 +134,17 @@ pub enum BodyError {
         /// Its components x, y, z, w.
         found: [f32; 4],
     },
-    /// The physics or the hardware behind the body failed.
+    /// The physics of a simulated body failed. The episode is over; the body works again after a reset.
+    #[error("body {body}: sim_fault: {reason}{}", advice(dump.as_deref()))]
+    SimFault {
+        /// Name of the body.
+        body: String,
+        /// What was found, where, and what was expected.
+        reason: String,
+        /// The file from which the episode can be lived through again, if one was written.
+        dump: Option<PathBuf>,
+    },
+    /// The hardware behind the body failed.
     #[error("body {body}: {reason}")]
     Fault {
         /// Name of the body.
@@ -141,4 +152,8 @@ pub enum BodyError {
         /// What happened.
         reason: String,
     },
+}
+
+fn advice(dump: Option<&Path>) -> String {
+    dump.map_or(String::new(), |path| format!("; to see it: cargo run -p sim --release -- --replay {}", path.display()))
 }

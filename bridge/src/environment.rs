@@ -6,6 +6,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// 1 in the scalars of an episode that ended because the physics of its body failed.
+pub const SIM_FAULT_SCALAR: &str = "sim_fault";
+
 /// An episodic decision problem with continuous actions.
 pub trait Environment: Send {
     /// What it is. It never changes.
@@ -18,6 +21,9 @@ pub trait Environment: Send {
     fn reset(&mut self, seed: u64, observation: &mut [f32]) -> Result<(), EnvironmentError>;
 
     /// Takes one action (joint targets, rad, after the tool pose if the body has a tool) and writes the next observation.
+    ///
+    /// Where the physics of a simulated body fails, the episode is truncated there: the observation stays what it was, and
+    /// the outcome has the scalar [`SIM_FAULT_SCALAR`].
     ///
     /// # Errors
     /// When the action is not finite or has the wrong length (nothing then moves), or when the body fails.
@@ -143,6 +149,8 @@ pub struct TaskEnvironment<B, T> {
     ticks_per_step: u32,
     step_idx: u32,
     ended: bool,
+    /// The episode ended because the physics of its body failed.
+    has_sim_fault: bool,
     start_rad: Vec<f32>,
     wanted_rad: Vec<f32>,
 }
@@ -163,6 +171,7 @@ impl<B: Body, T: Task> TaskEnvironment<B, T> {
             ticks_per_step,
             step_idx: 0,
             ended: true,
+            has_sim_fault: false,
             start_rad: rest_rad.clone(),
             wanted_rad: rest_rad,
         })
@@ -215,6 +224,7 @@ impl<B: Body, T: Task> Environment for TaskEnvironment<B, T> {
         self.task.begin(self.governor.percept());
         self.step_idx = 0;
         self.ended = false;
+        self.has_sim_fault = false;
         self.observe(observation)
     }
 
@@ -236,6 +246,10 @@ impl<B: Body, T: Task> Environment for TaskEnvironment<B, T> {
             self.turn_tool(action_rad, share);
             if let Err(error) = self.governor.command(&mut self.wanted_rad) {
                 self.ended = true;
+                if matches!(error, BodyError::SimFault { .. }) {
+                    self.has_sim_fault = true;
+                    return Ok(Step { reward: 0.0, terminated: false, truncated: true });
+                }
                 return Err(error.into());
             }
         }
@@ -252,7 +266,12 @@ impl<B: Body, T: Task> Environment for TaskEnvironment<B, T> {
     }
 
     fn outcome(&self) -> Outcome {
-        self.task.outcome()
+        let mut outcome = self.task.outcome();
+        if self.has_sim_fault {
+            outcome.succeeded = false;
+            outcome.scalars.insert(SIM_FAULT_SCALAR.into(), 1.0);
+        }
+        outcome
     }
 }
 

@@ -33,7 +33,7 @@ mod tool;
 
 pub use body::{Body, BodyError, BodySpec, JointSpec};
 pub use cube::{CubeReward, CubeTask, CubeTaskConfig, TurnDirection};
-pub use environment::{Environment, EnvironmentError, EnvironmentSpec, Step, TaskEnvironment};
+pub use environment::{Environment, EnvironmentError, EnvironmentSpec, SIM_FAULT_SCALAR, Step, TaskEnvironment};
 pub use episode::{Episode, EpisodeError, EpisodeLabel};
 pub use governor::{Governor, GovernorConfig, Limits};
 pub use percept::{ObjectPose, Percept, heading_rad, rotate, rotate_back, tilt_rad};

@@ -61,6 +61,9 @@ pub enum Command {
                             docs/results.md"
     )]
     Report(ReportArgs),
+    /// Write what is simulated here for other simulators.
+    #[command(after_help = "Example: softflow export hand orca_v2 --format mjcf --out orca_v2.xml")]
+    Export(ExportArgs),
 }
 
 /// What is demonstrated.
@@ -362,6 +365,40 @@ pub struct ReportArgs {
     /// Make the numbers in a Markdown document again, from the stores that it names.
     #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "markdown", "store"])]
     pub update: Option<PathBuf>,
+}
+
+/// Arguments of `softflow export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What is written.
+    #[command(subcommand)]
+    pub what: Export,
+}
+
+/// What can be exported.
+#[derive(Debug, Subcommand)]
+pub enum Export {
+    /// A hand: its tree, limits, masses, shapes and motors.
+    #[command(after_help = "Example: softflow export hand orca_v2 --format urdf --out orca_v2.urdf")]
+    Hand {
+        /// The hand; `softflow tasks` lists them.
+        hand: String,
+        /// The format.
+        #[arg(long, value_enum)]
+        format: HandFormat,
+        /// The file; standard output unless given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// Formats that other simulators read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HandFormat {
+    /// Of MuJoCo: everything.
+    Mjcf,
+    /// Of ROS: everything but gains and armature, which it has no words for.
+    Urdf,
 }
 
 /// What chooses among candidates.

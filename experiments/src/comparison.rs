@@ -134,10 +134,11 @@ impl Entry<'_> {
         all(&self.values).and_then(|values| mean(&values))
     }
 
-    /// Interquartile mean over seeds with its interval.
+    /// Interquartile mean over seeds with its interval; none for a single seed, of which nothing can be told about others.
     #[must_use]
     pub fn interval(&self) -> Option<Estimate> {
-        all(&self.values).and_then(|values| stratified_bootstrap(&[values], BOOTSTRAP_SEED, iqm))
+        let values = all(&self.values).filter(|values| values.len() > 1)?;
+        stratified_bootstrap(&[values], BOOTSTRAP_SEED, iqm)
     }
 }
 

@@ -8,7 +8,8 @@ use color_eyre::eyre::{Result, ensure};
 use learn::{Acting, LearnConfig, LearnError, play_all};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
-use sim::{CubeScene, Domain, ScissorsDomain, ScissorsScene};
+use sim::{CubeScene, Domain, FAULT_FOLDER, ScissorsDomain, ScissorsScene};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A training from demonstrations to the online policy.
@@ -176,11 +177,13 @@ impl Workcell {
     pub fn of(task: &TaskChoice, domain: &str) -> Result<Self> {
         let toy: Arc<dyn AnyToy> = match task {
             TaskChoice::Cube { hand, reward, governor } => {
-                let (scene, domain) = (Box::new(CubeScene::load(hand)?), Box::new(Domain::load(domain)?));
+                let scene = Box::new(CubeScene::load(hand)?.with_fault_folder(Path::new(FAULT_FOLDER)));
+                let domain = Box::new(Domain::load(domain)?);
                 return Ok(Self(Place::Hand { scene, domain, governor: *governor, reward: *reward }));
             }
             TaskChoice::Scissors { hand, governor } => {
-                let (scene, domain) = (Box::new(ScissorsScene::load(hand)?), Box::new(ScissorsDomain::load(domain)?));
+                let scene = Box::new(ScissorsScene::load(hand)?.with_fault_folder(Path::new(FAULT_FOLDER)));
+                let domain = Box::new(ScissorsDomain::load(domain)?);
                 return Ok(Self(Place::Wrist { scene, domain, governor: *governor }));
             }
             TaskChoice::Bandit(toy) => Arc::new(toy.clone()),

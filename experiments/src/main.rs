@@ -1,4 +1,4 @@
-//! `softflow`: demonstrations, training, evaluation, reports; robots.
+//! `softflow`: demonstrations, training, evaluation, reports; robots, and hands for other simulators.
 
 use clap::Parser;
 use experiments::cli::{Cli, Command};
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Calibrate(args) => commands::calibrate(args),
         Command::Emulate(args) => commands::emulate(args),
         Command::Report(args) => commands::report(args),
+        Command::Export(args) => commands::export(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -182,7 +182,7 @@ fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 => format!("{:.2} M", value / 1e6),
         size if size >= 1e4 => format!("{:.0} k", value / 1e3),
-        size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
-        _ => format!("{value:.2}"),
+        size if (0.005..100.0).contains(&size) && value.fract() != 0.0 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
     }
 }

@@ -154,7 +154,7 @@ fn a_store_holds_every_number() -> TestResult {
     assert_eq!(reported(&[&path(&out.join("results.jsonl")), "--markdown"])?, tables);
     reported(&[&study, "--store", &compressed, "--out", &path(&folder.path().join("a.html"))])?;
     assert_eq!(reported(&[&compressed, "--markdown"])?, tables);
-    let [plain, packed] = [out.join("results.jsonl"), compressed.clone().into()].map(|file| fs::metadata(file));
+    let [plain, packed] = [out.join("results.jsonl"), compressed.clone().into()].map(fs::metadata);
     assert!(packed?.len() * 10 < plain?.len());
     // A page on a store alone says what it cannot show.
     reported(&[&compressed])?;

@@ -7,6 +7,7 @@ use bridge::real::bus::{Bus, BusTiming};
 use bridge::real::calibration::Calibration;
 use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
 use bridge::real::port::SerialLine;
+use bridge::storage::write_atomic;
 use experiments::robot::{Emulation, RobotConfig};
 use sim::{CubePlant, CubeScene, Domain};
 use std::error::Error;
@@ -91,7 +92,7 @@ fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
         *deadline = far;
     }
     failsafe.bad_cycles = 51;
-    std::fs::write(file, ron::to_string(&robot)?)?;
+    write_atomic(file, ron::to_string(&robot)?.as_bytes())?;
     Ok(robot)
 }
 
@@ -147,7 +148,7 @@ fn episodes_go_on_after_faults() -> TestResult {
     ];
     let faults = faults.map(|(at_s, fault): (f64, Fault)| Ok(TimedFault { at_s: at_s.try_into()?, fault }));
     let faults = faults.into_iter().collect::<Result<_, Box<dyn Error>>>()?;
-    std::fs::write(&script, ron::to_string(&FaultScript { seed: 1, faults })?)?;
+    write_atomic(&script, ron::to_string(&FaultScript { seed: 1, faults })?.as_bytes())?;
     let mut command = softflow();
     command.arg("eval").arg(&run).args(["--backend", "emulated", "--episodes", "5", "--json", "--faults"]).arg(&script);
     let row = success(&command.output()?)?;
@@ -231,7 +232,7 @@ fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
     let script = path(&folder, "faults.ron");
     let fault = Fault::Silent { servos: Servos::Ids(vec![7]), for_s: 1e6.try_into()? };
     let script_of = FaultScript { seed: 1, faults: vec![TimedFault { at_s: 0.0.try_into()?, fault }] };
-    std::fs::write(&script, ron::to_string(&script_of)?)?;
+    write_atomic(&script, ron::to_string(&script_of)?.as_bytes())?;
     let ill = examine(&["--faults", &script.to_string_lossy()])?;
     let found = verdicts(&ill, "servos");
     assert!(found.iter().any(|(verdict, text)| verdict == "bad" && text.contains("servo 7")), "{found:?}");

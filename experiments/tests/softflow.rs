@@ -243,3 +243,24 @@ fn tasks_lists_every_name() -> TestResult {
     }
     Ok(())
 }
+
+/// Contract: a hand is exported to a file, or to standard output; an unknown one is refused, and the hands are listed.
+#[test]
+fn hands_are_exported() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("hand.xml");
+    for (format, begins) in [("mjcf", "<mujoco model=\"orca_v2\">"), ("urdf", "<robot name=\"orca_v2\">")] {
+        let arguments = ["export", "hand", "orca_v2", "--format", format];
+        let output = softflow(&arguments)?;
+        assert_success(&output);
+        assert!(String::from_utf8_lossy(&output.stdout).contains(begins), "{format}");
+        let to_file = softflow(&[&arguments[..], &["--out", &path.to_string_lossy()]].concat())?;
+        assert_success(&to_file);
+        assert!(to_file.stdout.is_empty());
+        assert_eq!(std::fs::read(&path)?, output.stdout, "{format}");
+    }
+    let unknown = softflow(&["export", "hand", "hook", "--format", "urdf"])?;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("reference16"));
+    Ok(())
+}

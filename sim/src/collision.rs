@@ -5,6 +5,7 @@
 //! 1.41 rad/s with and without) and 8 % of the steps/s with the reference hand, whose first gait needed fingers that pass
 //! through each other (0.841 rad/s without, 0.324 with); `All` drops the slow ORCA gait's cube after 12 s.
 
+use crate::hand::Link;
 use rapier3d::prelude::{Group, InteractionGroups, InteractionTestMode};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,16 @@ impl Groups {
         }
     }
 
-    pub(crate) const fn proximal(self, finger: usize) -> InteractionGroups {
+    /// Those of a link of finger `finger`.
+    pub(crate) const fn link(self, link: &Link, finger: usize, is_distal: bool) -> InteractionGroups {
+        match (link.collides, is_distal) {
+            (false, _) => InteractionGroups::none(),
+            (true, false) => self.proximal(finger),
+            (true, true) => self.distal(finger),
+        }
+    }
+
+    const fn proximal(self, finger: usize) -> InteractionGroups {
         match self.finger_contacts {
             FingerContacts::Off | FingerContacts::Distal => both(ALOOF, OBJECT),
             FingerContacts::All => among_fingers(finger),

@@ -6,15 +6,15 @@
 //! Rapier's default of 4 x 1 iterations a grasped cube slips 16 mm and tilts 51 degrees in 9 s, with 2 x 4 less than 1 mm.
 
 use crate::collision::{FingerContacts, Groups};
-use crate::hand::{Finger, Hand};
+use crate::fault::PhysicsFault;
+use crate::hand::{Finger, Hand, Link, Tip};
 use crate::parts::{Part, PartKind, Shape};
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
-    BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, InteractionGroups,
-    IslandManager, JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase,
-    PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation,
-    SpringCoefficients, Vector,
+    BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, IslandManager,
+    JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase, PhysicsWorld, Pose,
+    RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SpringCoefficients, Vector,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -31,6 +31,8 @@ const LENGTH_UNIT_M: f32 = 0.1;
 const CONTACT_SOFTNESS: (f32, f32) = (60.0, 5.0);
 const GRAVITY_M_S2: f32 = 9.81;
 const FLOOR_FRICTION: f32 = 0.8;
+/// Half of the floor's edges, m.
+pub(crate) const FLOOR_HALF_M: Vector = Vector::new(0.5, 0.5, 0.05);
 
 /// Mass (kg) and inertia (kg m^2) of the roots that weld fingers to a palm that moves: those of a ball of 2 cm.
 const ROOT_MASS_KG: f32 = 0.1;
@@ -56,12 +58,22 @@ pub(crate) enum Mount {
     Moving { pose: Pose, mass_kg: f32, inertia_kg_m2: f32 },
 }
 
-/// A hand in Rapier, before there is anything for it to handle.
-pub(crate) struct Engine {
+/// A hand in Rapier, and what a world adds to it: whatever world it is, this is how to look at it.
+pub struct Engine {
     pub(crate) physics: PhysicsWorld,
     pub(crate) palm: RigidBodyHandle,
     joints: Vec<MultibodyJointHandle>,
     parts: Vec<(RigidBodyHandle, Part)>,
+    pub(crate) names: Vec<Named>,
+    pub(crate) floor_m: f32,
+}
+
+/// What a body is.
+pub(crate) struct Named {
+    pub(crate) body: RigidBodyHandle,
+    pub(crate) name: String,
+    /// It is handled: no part of the hand.
+    pub(crate) is_object: bool,
 }
 
 /// Everything that changes while a world is stepped.
@@ -84,10 +96,12 @@ impl Engine {
             palm: RigidBodyHandle::invalid(),
             joints: Vec::with_capacity(hand.n_joints()),
             parts: Vec::new(),
+            names: Vec::new(),
+            floor_m,
         };
         let groups = Groups::new(surroundings.finger_contacts);
         let friction = surroundings.friction as f32;
-        engine.insert_floor(floor_m, groups);
+        engine.insert_floor(groups);
         engine.insert_palm(hand, mount, groups, friction);
         for (index, finger) in hand.fingers.iter().enumerate() {
             let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
@@ -101,22 +115,41 @@ impl Engine {
         self.parts.push((body, Part { kind, shape }));
     }
 
+    /// Puts a part of the hand or of the room into the world.
+    pub(crate) fn insert(&mut self, name: &str, body: RigidBodyBuilder) -> RigidBodyHandle {
+        let body = self.physics.insert_body(body);
+        self.names.push(Named { body, name: name.to_owned(), is_object: false });
+        body
+    }
+
+    /// Puts something that is handled into the world.
+    pub(crate) fn insert_object(&mut self, name: &str, body: RigidBodyBuilder) -> RigidBodyHandle {
+        let body = self.physics.insert_body(body);
+        self.names.push(Named { body, name: name.to_owned(), is_object: true });
+        body
+    }
+
     /// Lets 1 / [`PHYSICS_HZ`] s pass.
     ///
     /// # Errors
-    /// When a body stops being finite: Rapier then panics (in a multibody) or freezes it (any other). The world must be
-    /// built anew.
-    pub(crate) fn step(&mut self) -> Result<(), String> {
+    /// When a body is not where it can be, which is found before the step, or the step fails: on what is not finite Rapier
+    /// panics (in a multibody) or freezes it (any other). The world must be built anew.
+    pub(crate) fn step(&mut self) -> Result<(), PhysicsFault> {
+        self.check()?;
         catch_unwind(AssertUnwindSafe(|| self.physics.step())).map_err(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            format!("the physics solver panicked: {}", text.unwrap_or("no message"))
+            PhysicsFault::Solver { message: text.unwrap_or("no message").to_owned() }
         })?;
         let frozen = self.physics.quarantine();
-        let (n_bodies, n_colliders) = (frozen.bodies().len(), frozen.colliders().len());
-        if n_bodies + n_colliders > 0 {
-            return Err(format!("{n_bodies} bodies and {n_colliders} shapes stopped being finite"));
+        if frozen.bodies().is_empty() && frozen.colliders().is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let is_frozen = |named: &&Named| {
+            let colliders = self.physics.bodies.get(named.body).map_or(&[][..], |body| body.colliders());
+            frozen.bodies().contains(&named.body) || colliders.iter().any(|it| frozen.colliders().contains(it))
+        };
+        let names: Vec<&str> = self.names.iter().filter(is_frozen).map(|named| named.name.as_str()).collect();
+        Err(PhysicsFault::Frozen { names: names.join(", ") })
     }
 
     /// Sets what the motors hold, rad.
@@ -143,7 +176,7 @@ impl Engine {
     }
 
     /// Reads joint positions (rad) and velocities (rad/s).
-    pub(crate) fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
+    pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
         let read = positions_rad.iter_mut().zip(velocities_rad_s);
         for (&joint, (position_rad, velocity_rad_s)) in self.joints.iter().zip(read) {
             if let Some((multibody, link)) = self.physics.multibody_joints.get(joint)
@@ -167,29 +200,21 @@ impl Engine {
         }
     }
 
-    /// Whether every body is where a number says.
-    pub(crate) fn is_finite(&self) -> bool {
-        self.physics.bodies.iter().all(|(_, body)| {
-            body.translation().is_finite()
-                && body.rotation().is_finite()
-                && body.linvel().is_finite()
-                && body.angvel().is_finite()
-        })
-    }
-
     /// Shapes of everything, in the order of [`Engine::part_pose`].
-    pub(crate) fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
         self.parts.iter().map(|(_, part)| part)
     }
 
     /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
-    pub(crate) fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
+    #[must_use]
+    pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
         let body = &self.physics.bodies[self.parts[index].0];
         (body.translation().into(), (*body.rotation()).into())
     }
 
     /// Number of collider pairs that touch.
-    pub(crate) fn n_contacts(&self) -> usize {
+    #[must_use]
+    pub fn n_contacts(&self) -> usize {
         self.physics.contact_pairs().filter(|pair| pair.has_any_active_contact()).count()
     }
 
@@ -220,12 +245,12 @@ impl Engine {
         physics.multibody_joints.clone_from(&snapshot.multibody_joints);
     }
 
-    fn insert_floor(&mut self, floor_m: f32, groups: Groups) {
-        let half = Vector::new(0.5, 0.5, 0.05);
-        let center = Vector::new(0.0, 0.0, floor_m - half.z);
+    fn insert_floor(&mut self, groups: Groups) {
+        let half = FLOOR_HALF_M;
+        let center = Vector::new(0.0, 0.0, self.floor_m - half.z);
         let collider = ColliderBuilder::cuboid(half.x, half.y, half.z).collision_groups(groups.object());
-        let (floor, _) =
-            self.physics.insert(RigidBodyBuilder::fixed().translation(center), collider.friction(FLOOR_FRICTION));
+        let floor = self.insert("floor", RigidBodyBuilder::fixed().translation(center));
+        self.physics.insert_collider(collider.friction(FLOOR_FRICTION), Some(floor));
         self.show(floor, PartKind::Floor, Shape::cuboid([0.0; 3], half.into()));
     }
 
@@ -234,7 +259,7 @@ impl Engine {
             Mount::Fixed => RigidBodyBuilder::fixed(),
             Mount::Moving { pose, mass_kg, inertia_kg_m2 } => weightless(pose, mass_kg, inertia_kg_m2),
         };
-        let palm = self.physics.insert_body(palm);
+        let palm = self.insert("palm", palm);
         self.palm = palm;
         for part in &hand.palm {
             let (center, half) = (vector(part.center_m), vector(part.half_extents_m));
@@ -263,38 +288,23 @@ impl Engine {
         let motor = &hand.motor;
         let stiffness_nm_rad = (motor.stiffness_nm_rad * surroundings.motor_gain_scale) as f32;
         let n_joints = finger.joints.len();
-        let (mut parent, mut pose) = self.insert_root(mount);
+        let (mut parent, mut pose) = self.insert_root(&finger.name, mount);
         for (link_index, (joint, &q)) in finger.joints.iter().zip(q_rad).enumerate() {
             let (axis, offset) = (vector(joint.axis), vector(joint.offset_m));
             let is_distal = link_index + 1 == n_joints;
             pose = pose * Pose::from_translation(offset) * Pose::from_rotation(Rotation::from_axis_angle(axis, q));
-            let body = self
-                .physics
-                .insert_body(RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false));
+            let body = RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false);
+            let body = self.insert(&joint.name, body);
 
-            let link = &joint.link;
-            let (end, radius) = (vector(link.end_m), link.radius_m as f32);
-            let capsule = if link.end_m.length() > 0.0 {
-                ColliderBuilder::capsule_from_endpoints(Vector::ZERO, end, radius)
-            } else {
-                ColliderBuilder::ball(radius)
-            };
-            let link_groups = match (link.collides, is_distal) {
-                (false, _) => InteractionGroups::none(),
-                (true, false) => groups.proximal(index),
-                (true, true) => groups.distal(index),
-            };
-            let capsule = capsule.mass(link.mass_kg as f32).friction(friction).collision_groups(link_groups);
-            self.physics.insert_collider(capsule, Some(body));
+            let (end, radius) = (vector(joint.link.end_m), joint.link.radius_m as f32);
+            let capsule = joint.link.collider().friction(friction);
+            let link_groups = groups.link(&joint.link, index, is_distal);
+            self.physics.insert_collider(capsule.collision_groups(link_groups), Some(body));
             let shape = Shape::Capsule { start_m: [0.0; 3], end_m: end.into(), radius_m: radius };
             self.show(body, PartKind::Link { finger: index }, shape);
             if is_distal {
                 let (center, radius) = (vector(finger.tip.center_m), finger.tip.radius_m as f32);
-                let tip = ColliderBuilder::ball(radius)
-                    .translation(center)
-                    .mass(finger.tip.mass_kg as f32)
-                    .friction(friction)
-                    .collision_groups(groups.distal(index));
+                let tip = finger.tip.collider().friction(friction).collision_groups(groups.distal(index));
                 self.physics.insert_collider(tip, Some(body));
                 let shape = Shape::Ball { center_m: center.into(), radius_m: radius };
                 self.show(body, PartKind::Tip { finger: index }, shape);
@@ -315,11 +325,12 @@ impl Engine {
     }
 
     /// What a finger stands on, and where.
-    fn insert_root(&mut self, mount: Mount) -> (RigidBodyHandle, Pose) {
+    fn insert_root(&mut self, finger: &str, mount: Mount) -> (RigidBodyHandle, Pose) {
+        let name = format!("root of {finger}");
         match mount {
-            Mount::Fixed => (self.physics.insert_body(RigidBodyBuilder::fixed()), Pose::identity()),
+            Mount::Fixed => (self.insert(&name, RigidBodyBuilder::fixed()), Pose::identity()),
             Mount::Moving { pose, .. } => {
-                let root = self.physics.insert_body(weightless(pose, ROOT_MASS_KG, ROOT_INERTIA_KG_M2));
+                let root = self.insert(&name, weightless(pose, ROOT_MASS_KG, ROOT_INERTIA_KG_M2));
                 let weld = FixedJointBuilder::new().contacts_enabled(false);
                 self.physics.insert_impulse_joint(self.palm, root, weld);
                 (root, pose)
@@ -347,6 +358,26 @@ impl Engine {
             multibody.damping_mut()[dof] = if is_joint { hand.joint_damping_nm_s_rad as f32 } else { 0.0 };
             multibody.armature_mut()[dof] = if is_joint { hand.armature_kg_m2 as f32 } else { 0.0 };
         }
+    }
+}
+
+impl Link {
+    /// Its capsule, with its mass.
+    pub(crate) fn collider(&self) -> ColliderBuilder {
+        let (end, radius) = (vector(self.end_m), self.radius_m as f32);
+        let capsule = if self.end_m.length() > 0.0 {
+            ColliderBuilder::capsule_from_endpoints(Vector::ZERO, end, radius)
+        } else {
+            ColliderBuilder::ball(radius)
+        };
+        capsule.mass(self.mass_kg as f32)
+    }
+}
+
+impl Tip {
+    /// Its ball, with its mass.
+    pub(crate) fn collider(&self) -> ColliderBuilder {
+        ColliderBuilder::ball(self.radius_m as f32).translation(vector(self.center_m)).mass(self.mass_kg as f32)
     }
 }
 

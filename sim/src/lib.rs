@@ -1,9 +1,9 @@
 //! A simulated hand with what it handles: one [`bridge::Body`] made of Rapier, and everything that goes with it as data.
 //!
 //! A [`Hand`] is a table of joints and links. A [`World`] is that hand with a cube in Rapier; a [`SimHand`] makes it a
-//! body, in a [`Domain`] that says how far it is from its real twin. A [`CubeScene`] puts all of it together and offers
+//! body, a [`Simulated`] one, in a [`Domain`] that says how far it is from its real twin. A [`CubeScene`] puts all of it together and offers
 //! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
-//! [`search_gait`] finds new ones.
+//! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators.
 //!
 //! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot.
 //!
@@ -13,11 +13,13 @@
 //!
 //! Invariants:
 //! - The same seed gives the same bits, on any number of threads and after any snapshot.
-//! - The physics never panics into its caller: what blows up is a [`bridge::BodyError::Fault`].
+//! - The physics never panics into its caller: what blows up is a [`bridge::BodyError::SimFault`], and a [`Dump`]
+//!   leads to it again.
 //! - The hand frame, which is the palm's, has x to the finger tips, y to the thumb side, z out of the back. Around the cube
 //!   it is the world frame too, z up; around the scissors the world frame is that of the table.
 //! - Without the feature `viewer` nothing here draws, and nothing here learns.
 
+pub mod export;
 pub mod kinematics;
 
 mod asset;
@@ -26,11 +28,14 @@ mod contact;
 mod delay;
 mod demonstrator;
 mod domain;
+mod dump;
 mod engine;
+mod fault;
 mod gait;
 mod gait_table;
 mod hand;
 mod hand_file;
+mod latch;
 mod parts;
 mod plant;
 mod scene;
@@ -39,6 +44,7 @@ mod scissors;
 mod search;
 mod sensors;
 mod sim_hand;
+mod simulated;
 mod world;
 
 pub use asset::AssetError;
@@ -46,7 +52,9 @@ pub use collision::FingerContacts;
 pub use contact::Contact;
 pub use demonstrator::{DemonstrationError, Demonstrator, collect, perturb};
 pub use domain::{Domain, EpisodeDraw, Jitter, PoseNoise};
-pub use engine::{PHYSICS_HZ, Surroundings, WorldSnapshot};
+pub use dump::{Dump, DumpError, FAULT_FOLDER, Origin, Push};
+pub use engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
+pub use fault::PhysicsFault;
 pub use gait::{FingerGait, Gait};
 pub use gait_table::{GaitTable, N_SAMPLES};
 pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
@@ -60,4 +68,5 @@ pub use scissors::{
 };
 pub use search::{GaitScore, SearchOptions, SearchProgress, search_gait};
 pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
+pub use simulated::Simulated;
 pub use world::{Cube, World};

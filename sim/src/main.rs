@@ -1,4 +1,4 @@
-//! Shows a simulated hand turning a cube, in the best way that the machine has.
+//! Shows a simulated hand that turns a cube or cuts a tape, in the best way that the machine has.
 
 mod viewer;
 
@@ -33,7 +33,7 @@ fn show(arguments: &Arguments) -> Result<ExitCode, ViewerError> {
     match recording::record(arguments) {
         Ok((recorded, reading)) => {
             let (path, n_pictures, kilobytes) = (recorded.path.display(), recorded.n_pictures, recorded.n_bytes / 1000);
-            println!("Wrote {path}: {n_pictures} pictures, {kilobytes} kB; {:.2} turns", reading.turns());
+            println!("Wrote {path}: {n_pictures} pictures, {kilobytes} kB; {}", reading.summary());
             return Ok(ExitCode::SUCCESS);
         }
         Err(ViewerError::NoRenderer { reason }) => println!("No recording, but text, because {reason}."),

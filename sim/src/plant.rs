@@ -203,7 +203,7 @@ impl CubePlant {
             self.world = world(&self.hand, &self.start, &self.draw, &self.q_rad, ASIDE_M);
             self.cube = Holder::Hand;
         }
-        self.world.read_joints(&mut self.q_rad, &mut self.dq_rad_s);
+        self.world.engine().read_joints(&mut self.q_rad, &mut self.dq_rad_s);
         self.sense();
         self.help();
     }

@@ -12,6 +12,7 @@ use bridge::number::{Finite, NonNegative, NumberError, Positive};
 use bridge::{CubeReward, CubeTask, CubeTaskConfig, EnvironmentError, GovernorConfig, TaskEnvironment, TurnDirection};
 use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The cube task in simulation.
@@ -22,6 +23,7 @@ pub struct CubeScene {
     start: Arc<Start>,
     task: CubeTaskConfig,
     demonstrations: Vec<Demonstration>,
+    fault_folder: Option<Arc<Path>>,
 }
 
 /// A gait that demonstrates the task, ready to be played.
@@ -155,10 +157,17 @@ impl CubeScene {
         self
     }
 
+    /// The same scene with bodies that leave dumps of their faults in `folder`.
+    #[must_use]
+    pub fn with_fault_folder(mut self, folder: &Path) -> Self {
+        self.fault_folder = Some(folder.into());
+        self
+    }
+
     /// The hand with the cube, in `domain`.
     #[must_use]
     pub fn body(&self, domain: Domain) -> SimHand {
-        SimHand::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain)
+        SimHand::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain, self.fault_folder.clone())
     }
 
     /// The task on the hand in `domain`, behind a governor.
@@ -209,6 +218,7 @@ impl SceneFile {
             Ok(Demonstration { gait, config })
         });
         let demonstrations = demonstrations.collect::<Result<_, AssetError>>()?;
-        Ok(CubeScene { name, hand: Arc::new(hand), start: Arc::new(start), task, demonstrations })
+        let (hand, start) = (Arc::new(hand), Arc::new(start));
+        Ok(CubeScene { name, hand, start, task, demonstrations, fault_folder: None })
     }
 }

@@ -1,14 +1,20 @@
 //! A simulated hand with a cube in it: one [`Body`].
 
 use crate::collision::FingerContacts;
+use crate::contact::Contact;
 use crate::delay::{CommandDelay, follow_with_play};
 use crate::domain::{Domain, EpisodeDraw};
-use crate::engine::{PHYSICS_HZ, Surroundings, WorldSnapshot};
+use crate::dump::{Dump, History, Origin};
+use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
+use crate::fault::{PhysicsFault, check_targets};
 use crate::hand::Hand;
+use crate::latch::FaultLatch;
 use crate::sensors::{disturb, normals};
+use crate::simulated::Simulated;
 use crate::world::{Cube, World};
 use bridge::random::{Rng, stream};
 use bridge::{Body, BodyError, BodySpec, ObjectPose, Percept};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Commands per second.
@@ -42,14 +48,15 @@ pub struct SimHand {
     start: Arc<Start>,
     domain: Domain,
     episode: Episode,
+    latch: FaultLatch,
 }
 
 /// Everything that belongs to one episode.
 struct Episode {
+    seed: u64,
     draw: EpisodeDraw,
     world: World,
     state: State,
-    fault: Option<String>,
 }
 
 /// What changes during an episode, besides the world.
@@ -61,6 +68,7 @@ struct State {
     /// Targets of the joints, behind delay and play.
     target_rad: Vec<f32>,
     noise: Rng,
+    history: History,
 }
 
 /// A moment of an episode, to return to.
@@ -71,12 +79,12 @@ pub struct Snapshot {
 }
 
 impl SimHand {
-    /// A hand in `domain`, before its first episode.
-    #[must_use]
-    pub fn new(hand: Arc<Hand>, start: Arc<Start>, domain: Domain) -> Self {
+    /// A hand in `domain`, before its first episode. Dumps of faults go into `fault_folder`, if there is one.
+    pub(crate) fn new(hand: Arc<Hand>, start: Arc<Start>, domain: Domain, fault_folder: Option<Arc<Path>>) -> Self {
         let spec = hand.body_spec(vec!["cube".into()], SERVO_HZ);
         let episode = Episode::new(&hand, &start, &domain, 0);
-        Self { spec, hand, start, domain, episode }
+        let latch = FaultLatch::new(spec.name.clone(), fault_folder);
+        Self { spec, hand, start, domain, episode, latch }
     }
 
     /// The hand.
@@ -108,11 +116,6 @@ impl SimHand {
         self.episode.world.cube_pose(self.episode.time_s())
     }
 
-    /// Gives the cube a push through its centre, N s.
-    pub fn push_cube(&mut self, impulse_n_s: [f32; 3]) {
-        self.episode.world.push_cube(impulse_n_s);
-    }
-
     /// Copies the moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -123,25 +126,22 @@ impl SimHand {
     pub fn restore(&mut self, snapshot: &Snapshot) {
         self.episode.world.restore(&snapshot.world);
         self.episode.state.clone_from(&snapshot.state);
-        self.episode.fault = None;
-    }
-
-    fn fault(&self, reason: &str) -> BodyError {
-        BodyError::Fault { body: self.spec.name.clone(), reason: reason.to_owned() }
+        self.latch.release();
     }
 
     /// Runs one servo period.
     fn advance(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
-        if let Some(reason) = &self.episode.fault {
-            return Err(self.fault(&format!("{reason}; a reset comes first")));
-        }
-        let backlash_rad = self.domain.backlash_rad.f32();
-        if let Err(reason) = self.episode.advance(targets_rad, backlash_rad) {
-            let error = self.fault(&reason);
-            self.episode.fault = Some(reason);
-            return Err(error);
-        }
-        Ok(())
+        self.latch.check()?;
+        let result = check_targets(&self.spec, targets_rad)
+            .and_then(|()| self.episode.advance(targets_rad, self.domain.backlash_rad.f32()));
+        self.latch.hold(result, |fault| {
+            let origin = Origin::Cube {
+                hand: self.hand.name.clone(),
+                finger_contacts: self.start.finger_contacts,
+                domain: self.domain.clone(),
+            };
+            Dump::new(fault, origin, self.episode.seed, &self.episode.state.history)
+        })
     }
 
     /// Closes the hand around the weightless cube, then lets the cube have its weight.
@@ -175,22 +175,44 @@ impl Body for SimHand {
 
     fn reset(&mut self, seed: u64) -> Result<(), BodyError> {
         self.episode = Episode::new(&self.hand, &self.start, &self.domain, seed);
+        self.latch.release();
         self.close()?;
         self.episode.state.step = 0;
         Ok(())
     }
 
     fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
-        if let Some(reason) = &self.episode.fault {
-            return Err(self.fault(reason));
-        }
+        self.latch.check()?;
         self.episode.read(&self.hand, &self.domain, percept);
         Ok(())
     }
 
     fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
         self.spec.check_command("targets_rad", targets_rad)?;
+        self.latch.check()?;
+        self.episode.state.history.command(targets_rad);
         self.advance(targets_rad)
+    }
+}
+
+impl Simulated for SimHand {
+    fn engine(&self) -> &Engine {
+        self.episode.world.engine()
+    }
+
+    fn truth(&self, percept: &mut Percept) {
+        self.episode.truth(&self.hand, percept);
+    }
+
+    fn contacts(&self) -> Vec<Contact> {
+        self.episode.world.cube_contacts()
+    }
+
+    fn push(&mut self, object: usize, impulse_n_s: [f32; 3]) {
+        self.episode.state.history.push(object, impulse_n_s);
+        if object == 0 {
+            self.episode.world.push_cube(impulse_n_s);
+        }
     }
 }
 
@@ -215,15 +237,16 @@ impl Episode {
             delay: CommandDelay::new(delay_steps, &start.open_rad),
             target_rad: start.open_rad.clone(),
             noise: stream(seed, "sensor noise", 0),
+            history: History::new(hand.n_joints()),
         };
-        Self { draw, world: World::new(hand, &start.open_rad, &cube, &surroundings), state, fault: None }
+        Self { seed, draw, world: World::new(hand, &start.open_rad, &cube, &surroundings), state }
     }
 
     fn time_s(&self) -> f64 {
         self.state.step as f64 / f64::from(PHYSICS_HZ)
     }
 
-    fn advance(&mut self, targets_rad: &[f32], backlash_rad: f32) -> Result<(), String> {
+    fn advance(&mut self, targets_rad: &[f32], backlash_rad: f32) -> Result<(), PhysicsFault> {
         let state = &mut self.state;
         state.commanded_rad.copy_from_slice(targets_rad);
         for _ in 0..STEPS_PER_COMMAND {
@@ -232,33 +255,33 @@ impl Episode {
             self.world.step()?;
             state.step += 1;
         }
-        if self.world.is_finite() {
-            Ok(())
-        } else {
-            Err(format!("the physics stopped being finite {} s after the reset", self.time_s()))
-        }
+        self.world.engine().check()
     }
 
-    fn read(&mut self, hand: &Hand, domain: &Domain, percept: &mut Percept) {
+    fn truth(&self, hand: &Hand, percept: &mut Percept) {
         let n_joints = self.state.commanded_rad.len();
         percept.time_s = self.time_s();
         percept.measured_rad.resize(n_joints, 0.0);
         percept.effort_nm.resize(n_joints, 0.0);
-        self.world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
+        self.world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad);
         for ((effort, &q), &target) in efforts {
             *effort = hand.motor.effort_nm(self.draw.motor_gain_scale, target - q, *effort);
         }
+        percept.commanded_rad.clone_from(&self.state.commanded_rad);
+        percept.objects.clear();
+        percept.objects.push(self.world.cube_pose(percept.time_s));
+    }
 
+    fn read(&mut self, hand: &Hand, domain: &Domain, percept: &mut Percept) {
+        self.truth(hand, percept);
         let mut normal = normals(&mut self.state.noise);
         for q in &mut percept.measured_rad {
             *q += normal(domain.joint_noise_rad.f32());
         }
-        percept.commanded_rad.clone_from(&self.state.commanded_rad);
-        let mut cube = self.world.cube_pose(percept.time_s);
-        disturb(&mut cube, &domain.pose_noise, &mut normal);
-        percept.objects.clear();
-        percept.objects.push(cube);
+        for object in &mut percept.objects {
+            disturb(object, &domain.pose_noise, &mut normal);
+        }
     }
 }
 
@@ -278,12 +301,12 @@ mod tests {
         for impulse_n_s in [f32::NAN, f32::INFINITY, f32::MAX] {
             hand.reset(0).unwrap();
             hand.command(&targets_rad).unwrap();
-            hand.episode.world.push_cube([0.0, impulse_n_s, 0.0]);
+            hand.push(0, [0.0, impulse_n_s, 0.0]);
             for _ in 0..3 {
                 let error = hand.command(&targets_rad).unwrap_err();
-                assert!(matches!(error, BodyError::Fault { .. }), "{impulse_n_s} N s: {error}");
+                assert!(matches!(error, BodyError::SimFault { .. }), "{impulse_n_s} N s: {error}");
                 let error = hand.read(&mut percept).unwrap_err();
-                assert!(matches!(error, BodyError::Fault { .. }), "{impulse_n_s} N s: {error}");
+                assert!(matches!(error, BodyError::SimFault { .. }), "{impulse_n_s} N s: {error}");
             }
         }
         hand.reset(0).unwrap();

@@ -1,6 +1,7 @@
 //! The three ways to show a rollout, and what they share.
 //!
-//! In reading order: the [`rollout`] is shown in a [`window`], as a [`recording`] or as [`text`].
+//! In reading order: the [`rollout`], which is a [`play`] or a [`replay`], is shown in a [`window`], as a [`recording`] or as
+//! [`text`]. What belongs to one task is in [`cube`] and [`scissors`].
 //!
 //! Invariants:
 //! - Bevy never steps the physics: it is told poses, and draws them.
@@ -15,6 +16,7 @@ pub mod window;
 mod animation;
 mod attempt;
 mod clock;
+mod cube;
 mod driver;
 mod filmed;
 mod offscreen;
@@ -23,8 +25,12 @@ mod overlay;
 mod paint;
 mod palette;
 mod picture;
+mod play;
 mod policy;
+mod props;
 mod reading;
 mod recorder;
+mod replay;
 mod rollout;
+mod scissors;
 mod studio;

@@ -3,8 +3,9 @@
 use crate::collision::Groups;
 use crate::contact::Contact;
 use crate::engine::{Engine, Mount, Surroundings, WorldSnapshot, vector};
+use crate::fault::PhysicsFault;
 use crate::hand::Hand;
-use crate::parts::{Part, PartKind, Shape};
+use crate::parts::{PartKind, Shape};
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{ColliderBuilder, Pose, RigidBodyBuilder, RigidBodyHandle, Rotation, Vector};
@@ -41,12 +42,17 @@ impl World {
         world
     }
 
+    /// The physics, to look at.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Lets 1 / [`crate::PHYSICS_HZ`] s pass.
     ///
     /// # Errors
-    /// When a body stops being finite: Rapier then panics (in a multibody) or freezes it (any other). The world must be
-    /// built anew.
-    pub fn step(&mut self) -> Result<(), String> {
+    /// When a body is not where it can be. The world must be built anew.
+    pub fn step(&mut self) -> Result<(), PhysicsFault> {
         self.engine.step()
     }
 
@@ -59,11 +65,6 @@ impl World {
     /// (N m).
     pub(crate) fn set_motor(&mut self, joint: usize, target_rad: f32, stiffness_nm_rad: f32, max_nm: f32) {
         self.engine.set_motor(joint, target_rad, stiffness_nm_rad, max_nm);
-    }
-
-    /// Reads joint positions (rad) and velocities (rad/s).
-    pub fn read_joints(&self, positions_rad: &mut [f32], velocities_rad_s: &mut [f32]) {
-        self.engine.read_joints(positions_rad, velocities_rad_s);
     }
 
     /// Pose and velocity of the cube, at `time_s`.
@@ -90,29 +91,6 @@ impl World {
         self.engine.physics.bodies[self.cube].set_gravity_scale(if on { 1.0 } else { 0.0 }, true);
     }
 
-    /// Whether every body is where a number says.
-    #[must_use]
-    pub fn is_finite(&self) -> bool {
-        self.engine.is_finite()
-    }
-
-    /// Shapes of everything, in the order of [`World::part_pose`].
-    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
-        self.engine.parts()
-    }
-
-    /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
-    #[must_use]
-    pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
-        self.engine.part_pose(index)
-    }
-
-    /// Number of collider pairs that touch.
-    #[must_use]
-    pub fn n_contacts(&self) -> usize {
-        self.engine.n_contacts()
-    }
-
     /// Copies everything that changes.
     #[must_use]
     pub fn snapshot(&self) -> WorldSnapshot {
@@ -133,14 +111,15 @@ impl World {
             .mass(cube.mass_kg as f32)
             .friction(friction)
             .collision_groups(groups.object());
-        (self.cube, _) = self.engine.physics.insert(body, collider);
+        self.cube = self.engine.insert_object("cube", body);
+        self.engine.physics.insert_collider(collider, Some(self.cube));
         self.engine.show(self.cube, PartKind::Cube, Shape::cuboid([0.0; 3], [half; 3]));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{CubeScene, Domain};
+    use crate::{CubeScene, Domain, Simulated};
     use bridge::Body;
 
     /// Contract: the forces on a cube that is held still add up to its weight, and a push changes its velocity by impulse
@@ -155,7 +134,7 @@ mod tests {
         let mut mean_n = [0.0; 3];
         for _ in 0..n_ticks {
             body.command(&holding_rad).unwrap();
-            for contact in body.world().cube_contacts() {
+            for contact in body.contacts() {
                 for (mean, force) in mean_n.iter_mut().zip(contact.force_n) {
                     *mean += force / n_ticks as f32;
                 }
@@ -168,7 +147,7 @@ mod tests {
         }
 
         let before = body.cube_pose().velocity_m_s;
-        body.push_cube([0.0, 0.008, 0.0]);
+        body.push(0, [0.0, 0.008, 0.0]);
         let gained_m_s = body.cube_pose().velocity_m_s[1] - before[1];
         assert!((gained_m_s - 0.008 / mass_kg).abs() < 1e-4, "{gained_m_s} m/s");
     }

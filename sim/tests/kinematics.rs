@@ -72,13 +72,13 @@ fn rapier_agrees_with_forward_kinematics() {
             let surroundings =
                 Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Off };
             let world = World::new(&hand, &single, &cube, &surroundings);
-            let tips: Vec<usize> = (0..world.parts().len())
-                .filter(|&part| matches!(world.parts().nth(part).unwrap().kind, PartKind::Tip { .. }))
+            let tips: Vec<usize> = (0..world.engine().parts().len())
+                .filter(|&part| matches!(world.engine().parts().nth(part).unwrap().kind, PartKind::Tip { .. }))
                 .collect();
             for (finger, tip) in hand.fingers.iter().zip(tips) {
                 let own_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
                 let origin_m = finger.point_m(own_rad, finger.joints.len() - 1, DVec3::ZERO);
-                let (position_m, orientation) = world.part_pose(tip);
+                let (position_m, orientation) = world.engine().part_pose(tip);
                 let offset = finger.tip.center_m.to_array().map(|x| x as f32);
                 let rotated = bridge::rotate(orientation, offset);
                 for axis in 0..3 {
@@ -89,7 +89,7 @@ fn rapier_agrees_with_forward_kinematics() {
                 }
             }
             let (mut read_rad, mut velocity_rad_s) = (vec![0.0; single.len()], vec![1.0; single.len()]);
-            world.read_joints(&mut read_rad, &mut velocity_rad_s);
+            world.engine().read_joints(&mut read_rad, &mut velocity_rad_s);
             for (read, set) in read_rad.iter().zip(&single) {
                 assert!((read - set).abs() < 1e-6, "{name}: read {read} rad, set {set} rad");
             }

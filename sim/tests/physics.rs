@@ -5,7 +5,8 @@
 use bridge::{Body, BodyError, Percept};
 use rapier3d::glamx::DVec3;
 use sim::{
-    Cube, CubeScene, Domain, FingerContacts, Gait, GaitTable, Hand, PHYSICS_HZ, SERVO_HZ, SimHand, Surroundings, World,
+    Cube, CubeScene, Domain, FingerContacts, Gait, GaitTable, Hand, PHYSICS_HZ, SERVO_HZ, SimHand, Simulated,
+    Surroundings, World,
 };
 
 /// A hand that plays the gait of its scene at the servo rate.
@@ -71,7 +72,7 @@ fn a_snapshot_leads_to_the_same_bits() {
     for (hand, gait) in [("orca_v2", "orca_v2_r5"), ("reference16", "reference16_trot")] {
         let mut player = Player::new(hand, gait, 5);
         player.ticks(60);
-        assert!(player.hand.world().n_contacts() >= 3, "{hand}: the snapshot is not in mid-contact");
+        assert!(player.hand.engine().n_contacts() >= 3, "{hand}: the snapshot is not in mid-contact");
         let (snapshot, tick) = (player.hand.snapshot(), player.tick);
         let expected = player.ticks(120);
 

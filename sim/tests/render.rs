@@ -6,6 +6,8 @@
 #![cfg(feature = "viewer")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
+use bridge::{Body, BodyError};
+use sim::{CubeScene, Domain, Simulated};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
@@ -154,11 +156,7 @@ fn without_a_driver_it_prints() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("No recording, but text, because") && said.contains("mesa-vulkan-drivers"), "{said}");
-    let rows: Vec<Vec<f64>> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(|line| line.split_whitespace().map_while(|word| word.parse().ok()).collect())
-        .filter(|row: &Vec<f64>| row.len() == 7)
-        .collect();
+    let rows = rows(&output);
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), [0.0, 1.0, 2.0, 3.0], "{said}");
     assert!(rows[3][1] > 0.5, "the demonstrator turned the cube by {} rad in 3 s", rows[3][1]);
 
@@ -177,6 +175,68 @@ fn the_seed_names_the_rollout() {
     };
     assert!(print("1") == print("1"));
     assert!(print("1") != print("2"));
+}
+
+/// Rows of numbers that were printed.
+fn rows(output: &Output) -> Vec<Vec<f64>> {
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| line.split_whitespace().map_while(|word| word.parse().ok()).collect())
+        .filter(|row: &Vec<f64>| row.len() == 7)
+        .collect()
+}
+
+/// Contract: the scissors task is shown by its demonstrator unless another policy is asked for: red handles are seen from
+/// the first picture on and move; as text, the scissors are held and then the tape is cut, and a new episode follows.
+#[test]
+fn the_scissors_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pictures = Vec::new();
+    for seconds in ["0.1", "4", "9"] {
+        let arguments = ["--task", "scissors", "--record", "still.png", "--seconds", seconds, "--size", "160x90"];
+        record(sim(folder.path(), &arguments));
+        let (_, _, pixels) = read_png(&folder.path().join("still.png"));
+        let n_red = pixels.iter().filter(|&&[r, g, b]| r > 100 && r > 2 * g && r > 2 * b).count();
+        assert!(n_red > 20 && n_colors(&pixels) > 200, "{seconds} s: {n_red} pixels of the handles");
+        pictures.push(pixels);
+    }
+    assert!(pictures.windows(2).all(|pair| difference(&pair[0], &pair[1]) > 1.0), "nothing moves");
+
+    let output = sim_without_driver(folder.path(), &["--task", "scissors", "--headless"]).output().unwrap();
+    let rows = rows(&output);
+    let when = |column: usize| rows.iter().find(|row| row[column] == 1.0).map(|row| row[0]);
+    let (held_s, cut_s) = (when(4).unwrap(), when(5).unwrap());
+    assert!(held_s < cut_s && rows.iter().filter(|row| row[0] == 0.0).count() == 2, "{}", text(&output));
+    for policy in ["zero", "random"] {
+        let arguments = ["--task", "scissors", "--policy", policy, "--seconds", "1", "--headless"];
+        let output = sim_without_driver(folder.path(), &arguments).output().unwrap();
+        assert!(output.status.success() && text(&output).contains(policy), "{}", text(&output));
+    }
+}
+
+/// Contract: the dump of a fault is shown up to the fault, which is told; a file that is none is refused.
+#[test]
+fn a_fault_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = CubeScene::load("orca_v2").unwrap().with_fault_folder(folder.path());
+    let mut body = scene.body(Domain::load("nominal").unwrap());
+    body.reset(2).unwrap();
+    for _ in 0..30 {
+        body.command(&scene.start().holding_rad).unwrap();
+    }
+    body.push(0, [0.0, 0.0, f32::NAN]);
+    let Err(BodyError::SimFault { dump: Some(path), .. }) = body.command(&scene.start().holding_rad) else {
+        panic!("the physics did not fail")
+    };
+    let path = path.to_string_lossy().into_owned();
+    let said = record(sim(folder.path(), &["--replay", &path, "--record", "fault.png", "--size", "160x90"]));
+    assert!(said.contains("cube: velocity") && said.contains("NaN"), "{said}");
+    let output = sim_without_driver(folder.path(), &["--replay", &path, "--headless"]).output().unwrap();
+    let last = rows(&output).pop().unwrap();
+    assert!((last[0] - 0.5).abs() < 1e-9 && text(&output).contains("sim_fault"), "{}", text(&output));
+
+    let output = sim(folder.path(), &["--replay", "Cargo.toml", "--headless"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
 }
 
 /// Contract: a command line that makes no sense is refused with exit code 2, and says what would make sense.

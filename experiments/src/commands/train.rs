@@ -24,9 +24,10 @@ pub fn train(args: &TrainArgs) -> Result<Ended> {
     // Before the run exists: a robot that is not there leaves none.
     let robot = open_robot(args, &out, &experiment)?;
     let backend = args.backend.name();
-    let run = match args.resume {
-        true => RunFolder::resume(&out, backend)?,
-        false => RunFolder::create(&out, &experiment, experiment.seed, backend)?,
+    let run = if args.resume {
+        RunFolder::resume(&out, backend)?
+    } else {
+        RunFolder::create(&out, &experiment, experiment.seed, backend)?
     };
     eprintln!("run {}", run.path().display());
     if let Some(robot) = &robot {

@@ -63,7 +63,7 @@ impl Rows {
         };
 
         let mut canvas = Canvas::new(bottom + BOTTOM);
-        for (tick, name) in x.ticks(if width < 450.0 { 3 } else { 5 }) {
+        for (tick, name) in x.ticks(if width < 450.0 { 4 } else { 6 }) {
             canvas.line("rule", (x.at(tick), TOP), (x.at(tick), bottom));
             canvas.text("a", (x.at(tick), bottom + 15.0), "middle", &name);
         }

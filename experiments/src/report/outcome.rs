@@ -21,7 +21,12 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Result<Option<Se
     match curve_figures(results) {
         figures if figures.is_empty() => missing.push("the curve over own episodes".into()),
         mut figures if figures.len() == 1 => blocks.extend(figures.pop().map(Block::Wide)),
-        figures => blocks.push(Block::Figures(figures)),
+        figures => {
+            let (title, domain) = (results.headline().title, &results.experiment().online_domain);
+            let words =
+                format!("{title} in {domain}, a picture a party with all others in grey. {}", curve_note(results));
+            blocks.extend([Block::Words(words), Block::Figures(figures)]);
+        }
     }
     match last {
         Some(last) => blocks.extend(summary(results, last)),
@@ -104,15 +109,10 @@ fn curve_figures(results: &Results) -> Vec<Figure> {
         .map(|(color, party)| (color, party, points(party, &headline.column.statistic)))
         .filter(|(.., points)| points.len() > 1)
         .collect();
-    let figure = |name: String, title: String, series: Vec<Series>, levels: Vec<Level>| Figure {
+    let figure = |name: String, title: String, note: &str, series: Vec<Series>, levels: Vec<Level>| Figure {
         name,
         title,
-        note: if results.has_seeds() {
-            "IQM over seeds and its 95 % interval. At 0 stands what the offline stage left.".into()
-        } else {
-            "Bands: 95 % over the episodes of an evaluation, rollout noise alone. At 0 stands what the offline stage left."
-                .into()
-        },
+        note: note.into(),
         plot: Plot::Curve(Curve {
             x_label: "own episodes".into(),
             y_label: headline.y_label.into(),
@@ -124,23 +124,31 @@ fn curve_figures(results: &Results) -> Vec<Figure> {
     if lines.is_empty() {
         return Vec::new();
     }
-    let title = format!("{}, {}", headline.title, results.experiment().online_domain);
     if lines.len() <= N_COLORS {
+        let title = format!("{}, {}", headline.title, results.experiment().online_domain);
         let series = |(color, party, points): &(usize, &Party, Vec<Point>)| {
             let name = if lines.len() == 1 { "deployed".into() } else { party.name.clone() };
             Series { name, color: Some(*color), points: points.clone() }
         };
         let levels = if let [(_, party, _)] = &lines[..] { levels(party, &headline.column) } else { Vec::new() };
-        return vec![figure("headline".into(), title, lines.iter().map(series).collect(), levels)];
+        return vec![figure("headline".into(), title, curve_note(results), lines.iter().map(series).collect(), levels)];
     }
     let of_party = |(color, party, points): &(usize, &Party, Vec<Point>)| {
         let others = lines.iter().filter(|(other, ..)| other != color);
         let behind = others.map(|(.., points)| Series { name: String::new(), color: None, points: points.clone() });
         let own = Series { name: String::new(), color: Some(0), points: points.clone() };
         let series = behind.chain([own]).collect();
-        figure(format!("headline_{}", party.name), format!("{title}: {}", party.name), series, Vec::new())
+        figure(format!("headline_{}", party.name), party.name.clone(), "", series, Vec::new())
     };
     lines.iter().map(of_party).collect()
+}
+
+fn curve_note(results: &Results) -> &'static str {
+    if results.has_seeds() {
+        "IQM over seeds and its 95 % interval. At 0 stands what the offline stage left."
+    } else {
+        "Bands: 95 % over the episodes of an evaluation, rollout noise alone. At 0 stands what the offline stage left."
+    }
 }
 
 /// What stays as it is beside the curve of a single party: imitation, and the demonstrator.

@@ -163,7 +163,7 @@ pub fn examine(
     if verify(&mut driver, &mut examination)
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
-        let before = poses::n_poses(listener.as_mut());
+        let before = poses::count(listener.as_mut());
         rate(&mut hand, setup, listener.as_mut(), seconds, clock, &mut examination);
         poses::report(listener.as_ref(), before, seconds, &mut examination);
         if may_move {

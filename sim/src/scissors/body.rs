@@ -4,13 +4,19 @@ use super::domain::{Placement, ScissorsDomain, ScissorsDraw};
 use super::parameters::ScissorsParameters;
 use super::world::{ScissorsWorld, ScissorsWorldSnapshot};
 use crate::collision::FingerContacts;
+use crate::contact::Contact;
 use crate::delay::{CommandDelay, follow_with_play};
-use crate::engine::PHYSICS_HZ;
+use crate::dump::{Dump, History, Origin};
+use crate::engine::{Engine, PHYSICS_HZ};
+use crate::fault::{PhysicsFault, check_targets};
 use crate::hand::Hand;
+use crate::latch::FaultLatch;
 use crate::sensors::{disturb, normals};
 use crate::sim_hand::{SERVO_HZ, STEPS_PER_COMMAND};
+use crate::simulated::Simulated;
 use bridge::random::{Rng, stream};
 use bridge::{Body, BodyError, BodySpec, Percept, ScissorsObject, TAPE_CUT_SIGNAL, TOOL_POSE_LEN, ToolPose, ToolState};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The scissors settle in their case before the episode starts, s.
@@ -36,14 +42,15 @@ pub struct SimScissors {
     start: Arc<ScissorsStart>,
     domain: ScissorsDomain,
     episode: Episode,
+    latch: FaultLatch,
 }
 
 /// Everything that belongs to one episode.
 struct Episode {
+    seed: u64,
     draw: ScissorsDraw,
     world: ScissorsWorld,
     state: State,
-    fault: Option<String>,
 }
 
 /// What changes during an episode, besides the world.
@@ -57,6 +64,7 @@ struct State {
     target_rad: Vec<f32>,
     tool: ToolState,
     noise: Rng,
+    history: History,
 }
 
 /// A moment of an episode, to return to.
@@ -67,8 +75,13 @@ pub struct ScissorsSnapshot {
 }
 
 impl SimScissors {
-    /// The body in `domain`, before its first episode.
-    pub(crate) fn new(hand: Arc<Hand>, start: Arc<ScissorsStart>, domain: ScissorsDomain) -> Self {
+    /// The body in `domain`, before its first episode. Dumps of faults go into `fault_folder`, if there is one.
+    pub(crate) fn new(
+        hand: Arc<Hand>,
+        start: Arc<ScissorsStart>,
+        domain: ScissorsDomain,
+        fault_folder: Option<Arc<Path>>,
+    ) -> Self {
         let objects = ScissorsObject::ALL.map(|object| object.name().to_owned());
         let spec = BodySpec {
             tool: Some(start.parameters.wrist.tool),
@@ -76,7 +89,8 @@ impl SimScissors {
             ..hand.body_spec(objects.into(), SERVO_HZ)
         };
         let episode = Episode::new(&hand, &start, &domain, 0);
-        Self { spec, hand, start, domain, episode }
+        let latch = FaultLatch::new(spec.name.clone(), fault_folder);
+        Self { spec, hand, start, domain, episode, latch }
     }
 
     /// The hand.
@@ -91,8 +105,8 @@ impl SimScissors {
         &self.episode.world
     }
 
-    /// The physics, to disturb between commands.
-    pub const fn world_mut(&mut self) -> &mut ScissorsWorld {
+    #[cfg(test)]
+    pub(crate) const fn world_mut(&mut self) -> &mut ScissorsWorld {
         &mut self.episode.world
     }
 
@@ -117,24 +131,22 @@ impl SimScissors {
     pub fn restore(&mut self, snapshot: &ScissorsSnapshot) {
         self.episode.world.restore(&snapshot.world);
         self.episode.state.clone_from(&snapshot.state);
-        self.episode.fault = None;
-    }
-
-    fn fault(&self, reason: &str) -> BodyError {
-        BodyError::Fault { body: self.spec.name.clone(), reason: reason.to_owned() }
+        self.latch.release();
     }
 
     /// Runs one servo period.
     fn advance(&mut self, command: &[f32]) -> Result<(), BodyError> {
-        if let Some(reason) = &self.episode.fault {
-            return Err(self.fault(&format!("{reason}; a reset comes first")));
-        }
-        if let Err(reason) = self.episode.advance(command, self.domain.backlash_rad.f32()) {
-            let error = self.fault(&reason);
-            self.episode.fault = Some(reason);
-            return Err(error);
-        }
-        Ok(())
+        self.latch.check()?;
+        let result = check_targets(&self.spec, command)
+            .and_then(|()| self.episode.advance(command, self.domain.backlash_rad.f32()));
+        self.latch.hold(result, |fault| {
+            let origin = Origin::Scissors {
+                hand: self.hand.name.clone(),
+                domain: self.domain.clone(),
+                pinned_shifts: self.start.pinned_shifts.clone(),
+            };
+            Dump::new(fault, origin, self.episode.seed, &self.episode.state.history)
+        })
     }
 }
 
@@ -145,6 +157,7 @@ impl Body for SimScissors {
 
     fn reset(&mut self, seed: u64) -> Result<(), BodyError> {
         self.episode = Episode::new(&self.hand, &self.start, &self.domain, seed);
+        self.latch.release();
         let command = self.episode.state.command.clone();
         for _ in 0..(SETTLE_S * f64::from(SERVO_HZ)).round() as u32 {
             self.advance(&command)?;
@@ -154,9 +167,7 @@ impl Body for SimScissors {
     }
 
     fn read(&mut self, percept: &mut Percept) -> Result<(), BodyError> {
-        if let Some(reason) = &self.episode.fault {
-            return Err(self.fault(reason));
-        }
+        self.latch.check()?;
         self.episode.read(&self.hand, &self.domain, percept);
         Ok(())
     }
@@ -167,7 +178,30 @@ impl Body for SimScissors {
             let found = std::array::from_fn(|i| targets_rad[3 + i]);
             return Err(BodyError::NoRotation { body: self.spec.name.clone(), quantity: "targets_rad", found });
         }
+        self.latch.check()?;
+        self.episode.state.history.command(targets_rad);
         self.advance(targets_rad)
+    }
+}
+
+impl Simulated for SimScissors {
+    fn engine(&self) -> &Engine {
+        self.episode.world.engine()
+    }
+
+    fn truth(&self, percept: &mut Percept) {
+        self.episode.truth(&self.hand, percept);
+    }
+
+    fn contacts(&self) -> Vec<Contact> {
+        self.episode.world.scissors_contacts()
+    }
+
+    fn push(&mut self, object: usize, impulse_n_s: [f32; 3]) {
+        self.episode.state.history.push(object, impulse_n_s);
+        if let Some(&object) = ScissorsObject::ALL.get(object) {
+            self.episode.world.push(object, impulse_n_s);
+        }
     }
 }
 
@@ -196,15 +230,12 @@ impl Episode {
             target_rad: start.posture_rad.clone(),
             tool: ToolState { measured: start.tool, commanded: start.tool, ..ToolState::default() },
             noise: stream(seed, "sensor noise", 0),
+            history: History::new(start.tool.values().len() + hand.n_joints()),
         };
-        Self { draw, world, state, fault: None }
+        Self { seed, draw, world, state }
     }
 
-    fn time_s(&self) -> f64 {
-        self.state.step as f64 / f64::from(PHYSICS_HZ)
-    }
-
-    fn advance(&mut self, command: &[f32], backlash_rad: f32) -> Result<(), String> {
+    fn advance(&mut self, command: &[f32], backlash_rad: f32) -> Result<(), PhysicsFault> {
         let state = &mut self.state;
         state.command.copy_from_slice(command);
         for _ in 0..STEPS_PER_COMMAND {
@@ -217,46 +248,44 @@ impl Episode {
             self.world.step()?;
             state.step += 1;
         }
-        if !self.world.is_finite() {
-            return Err(format!("the physics stopped being finite {} s after the reset", self.time_s()));
-        }
+        self.world.engine().check()?;
         self.state.tool = self.world.look_at_tool();
         Ok(())
     }
 
-    fn read(&mut self, hand: &Hand, domain: &ScissorsDomain, percept: &mut Percept) {
+    fn truth(&self, hand: &Hand, percept: &mut Percept) {
         let Self { state, world, draw, .. } = self;
-        let time_s = state.step as f64 / f64::from(PHYSICS_HZ);
         let (tool, joints_rad) = state.command.split_at(TOOL_POSE_LEN);
-        percept.time_s = time_s;
+        percept.time_s = state.step as f64 / f64::from(PHYSICS_HZ);
         percept.measured_rad.resize(joints_rad.len(), 0.0);
         percept.effort_nm.resize(joints_rad.len(), 0.0);
-        world.read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
+        world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&state.target_rad);
         for ((effort, &q), &target) in efforts {
             *effort = hand.motor.effort_nm(draw.motor_gain_scale, target - q, *effort);
         }
+        percept.commanded_rad.clear();
+        percept.commanded_rad.extend_from_slice(joints_rad);
+        // What was commanded is known; the wrist hears of it later.
+        let commanded = tool.first_chunk().and_then(ToolPose::from_values).unwrap_or_default();
+        percept.tool = Some(ToolState { commanded, ..state.tool });
+        percept.objects.clear();
+        percept.objects.extend(ScissorsObject::ALL.map(|object| world.object_pose(object, percept.time_s)));
+        percept.signals.clear();
+        percept.signals.push(world.is_tape_cut());
+    }
 
-        let mut normal = normals(&mut state.noise);
+    fn read(&mut self, hand: &Hand, domain: &ScissorsDomain, percept: &mut Percept) {
+        self.truth(hand, percept);
+        let mut normal = normals(&mut self.state.noise);
         for q in &mut percept.measured_rad {
             *q += normal(domain.joint_noise_rad.f32());
         }
-        percept.commanded_rad.clear();
-        percept.commanded_rad.extend_from_slice(joints_rad);
-        let mut tool_state = state.tool;
-        // What was commanded is known; the wrist hears of it later.
-        tool_state.commanded = tool.first_chunk().and_then(ToolPose::from_values).unwrap_or_default();
-        for force in &mut tool_state.force_n {
+        for force in percept.tool.iter_mut().flat_map(|tool| &mut tool.force_n) {
             *force += normal(domain.force_noise_n.f32());
         }
-        percept.tool = Some(tool_state);
-        percept.objects.clear();
-        for object in ScissorsObject::ALL {
-            let mut pose = world.object_pose(object, time_s);
-            disturb(&mut pose, &domain.pose_noise, &mut normal);
-            percept.objects.push(pose);
+        for object in &mut percept.objects {
+            disturb(object, &domain.pose_noise, &mut normal);
         }
-        percept.signals.clear();
-        percept.signals.push(world.is_tape_cut());
     }
 }

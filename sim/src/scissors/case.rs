@@ -36,7 +36,7 @@ impl Case {
         detent_scale: f64,
         groups: Groups,
     ) -> Self {
-        let body = engine.physics.insert_body(RigidBodyBuilder::fixed().pose(pose));
+        let body = engine.insert("case", RigidBodyBuilder::fixed().pose(pose));
         let bottom = -pose.translation.z;
         let ([slot_x, slot_y], [outer_x, outer_y]) =
             (parameters.slot_m.map(|x| 0.5 * x.f32()), parameters.outer_m.map(|x| 0.5 * x.f32()));

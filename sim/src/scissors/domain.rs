@@ -71,7 +71,8 @@ pub struct ScissorsJitter {
 }
 
 /// Where case and tape are, in the frame of the table.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Placement {
     /// Middle of the case, m.
     pub case_xy_m: [f64; 2],

@@ -15,6 +15,7 @@ use bridge::random::Rng;
 use bridge::{EnvironmentError, GovernorConfig, ScissorsTask, ScissorsTaskConfig, TaskEnvironment, ToolPose};
 use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Fingers that stay further from their places in the loops than this make a grip useless, m.
@@ -29,6 +30,7 @@ pub struct ScissorsScene {
     task: ScissorsTaskConfig,
     strategies: Vec<(Strategy, Arc<Grip>)>,
     configurations: Vec<Configuration>,
+    fault_folder: Option<Arc<Path>>,
 }
 
 /// A named place of case and tape for evaluations: by how much they are moved from where they usually are.
@@ -149,8 +151,11 @@ impl ScissorsScene {
     /// The same scene with case and tape where `configurations` have them, whatever the domain draws: the seed of an episode
     /// goes through them in turn.
     #[must_use]
-    pub fn pinned_to(mut self, configurations: &[Configuration]) -> Self {
-        let pinned_shifts = configurations.iter().map(Configuration::shift).collect();
+    pub fn pinned_to(self, configurations: &[Configuration]) -> Self {
+        self.with_pinned_shifts(configurations.iter().map(Configuration::shift).collect())
+    }
+
+    pub(crate) fn with_pinned_shifts(mut self, pinned_shifts: Vec<Placement>) -> Self {
         self.start = Arc::new(ScissorsStart { pinned_shifts, ..ScissorsStart::clone(&self.start) });
         self
     }
@@ -175,10 +180,17 @@ impl ScissorsScene {
         self
     }
 
+    /// The same scene with bodies that leave dumps of their faults in `folder`.
+    #[must_use]
+    pub fn with_fault_folder(mut self, folder: &Path) -> Self {
+        self.fault_folder = Some(folder.into());
+        self
+    }
+
     /// The hand with scissors and tape, in `domain`.
     #[must_use]
     pub fn body(&self, domain: ScissorsDomain) -> SimScissors {
-        SimScissors::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain)
+        SimScissors::new(Arc::clone(&self.hand), Arc::clone(&self.start), domain, self.fault_folder.clone())
     }
 
     /// The task on the body in `domain`, behind a governor.
@@ -277,6 +289,7 @@ impl SceneFile {
             task: self.task,
             strategies,
             configurations: self.configurations,
+            fault_folder: None,
         })
     }
 }

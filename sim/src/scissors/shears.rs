@@ -8,6 +8,7 @@ use super::parameters::ShearsParameters;
 use crate::collision::Groups;
 use crate::engine::{Engine, PHYSICS_HZ, SOLVER_ITERATIONS};
 use crate::parts::{PartKind, Shape};
+use bridge::ScissorsObject;
 use rapier3d::prelude::{
     ColliderBuilder, ImpulseJointHandle, JointAxis, MotorModel, Pose, RevoluteJointBuilder, RigidBodyBuilder,
     RigidBodyHandle, Rotation, Vector,
@@ -136,7 +137,8 @@ fn insert_half(
     mass_kg: f32,
     groups: Groups,
 ) -> RigidBodyHandle {
-    let half = engine.physics.insert_body(RigidBodyBuilder::dynamic().pose(pose).can_sleep(false));
+    let object = if side < 0.0 { ScissorsObject::FingerHalf } else { ScissorsObject::ThumbHalf };
+    let half = engine.insert_object(object.name(), RigidBodyBuilder::dynamic().pose(pose).can_sleep(false));
     let kind = PartKind::Scissors { half: usize::from(side > 0.0) };
     let x = 0.5 * side * parameters.half_spacing_m.f32();
     let place = |y: f32, z: f32| Vector::new(x, y, z);

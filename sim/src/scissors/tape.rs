@@ -78,7 +78,7 @@ impl Tape {
         let half_width = 0.5 * parameters.width_m.f32();
         let extents = Vector::new(half_element, 0.5 * parameters.thickness_m.f32(), half_width);
 
-        let posts = engine.physics.insert_body(RigidBodyBuilder::fixed().pose(pose));
+        let posts = engine.insert("posts", RigidBodyBuilder::fixed().pose(pose));
         let half_post = 0.5 * parameters.post_m.f32();
         let (top, bottom) = (half_width, -pose.translation.z);
         for side in [-1.0, 1.0] {
@@ -99,7 +99,8 @@ impl Tape {
                 .friction(FRICTION)
                 .collision_groups(groups.object());
             let body = RigidBodyBuilder::dynamic().pose(at).linear_damping(2.0).angular_damping(2.0);
-            let element = engine.physics.insert(body, collider);
+            let body = engine.insert_object(&format!("tape {index}"), body);
+            let element = (body, engine.physics.insert_collider(collider, Some(body)));
             engine.show(element.0, PartKind::Tape, Shape::cuboid([0.0; 3], extents.into()));
             let (before, end) = match elements.last() {
                 Some(&(before, _)) => (before, Vector::new(half_element, 0.0, 0.0)),

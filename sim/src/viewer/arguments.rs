@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::viewer::error::ViewerError;
+use crate::viewer::replay::Replay;
 use clap::{Parser, ValueEnum};
 use sim::CubeScene;
 use std::path::{Path, PathBuf};
@@ -8,13 +10,15 @@ use std::str::FromStr;
 const EXAMPLES: &str = "\
 Examples:
   sim                                      the scripted demonstrator on the ORCA hand
+  sim --task scissors                      takes scissors from their case and cuts a tape
   sim --policy runs/cube --domain shifted  a trained policy on another hand than its own
   sim --record out/cube.gif --seconds 12   a recording, with or without a display
   sim --record out/frames/ --speed 0.5     numbered pictures in slow motion
+  sim --replay out/faults/cube_orca_v2_0_61.ron   an episode whose physics failed
 
 Exit codes: 0 done, 1 failure, 2 usage, 3 printed instead of recorded.";
 
-/// Shows a simulated hand turning a cube: in a window, else as a recording, else as text.
+/// Shows a simulated hand that turns a cube or cuts a tape: in a window, else as a recording, else as text.
 ///
 /// Without a display the hand is drawn into a recording; without a graphics driver the rollout is printed. Each of these
 /// says why.
@@ -29,7 +33,7 @@ pub struct Arguments {
     #[arg(long, default_value = "orca_v2", value_parser = known_hands())]
     pub hand: String,
 
-    /// Who acts: demo (scripted gait), zero (holds the start posture), random (seeded smooth noise around it), or the
+    /// Who acts: demo (scripted), zero (holds the start posture), random (seeded smooth noise around it), or the
     /// folder of a training run.
     #[arg(long, default_value = "demo", value_name = "demo|zero|random|RUN")]
     pub policy: PolicyName,
@@ -43,16 +47,21 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
 
-    /// Simulated time to record or print, s, up to 3600. A window stays open until it is closed.
-    #[arg(long, default_value_t = 8.0, value_name = "S", value_parser = number::<0, 3600>)]
-    pub seconds: f64,
+    /// Shows the dump of a fault of the physics instead: the episode, up to the fault.
+    #[arg(long, value_name = "DUMP", conflicts_with_all = ["task", "hand", "policy", "domain", "seed"])]
+    pub replay: Option<PathBuf>,
+
+    /// Simulated time to record or print, s, up to 3600; unless given, 8 for the cube, 12 for the scissors, and all of a
+    /// replay. A window stays open until it is closed.
+    #[arg(long, value_name = "S", value_parser = number::<0, 3600>)]
+    pub seconds: Option<f64>,
 
     /// Draws into a file instead of a window: a picture of the last moment (.png), an animation (.gif), or a folder of
     /// numbered pictures (ending in /).
     #[arg(long, value_name = "out.png|out.gif|dir/")]
     pub record: Option<RecordTarget>,
 
-    /// Opens no window, even where there is a display; records to out/cube.gif unless --record says otherwise.
+    /// Opens no window, even where there is a display; records to out/TASK.gif unless --record says otherwise.
     #[arg(long)]
     pub headless: bool,
 
@@ -70,6 +79,8 @@ pub struct Arguments {
 pub enum TaskName {
     /// Turn a cube in the palm-down hand.
     Cube,
+    /// Take scissors from their case and cut a tape.
+    Scissors,
 }
 
 /// Physics around the hand, by name.
@@ -119,7 +130,39 @@ pub struct PictureSize {
 impl Arguments {
     /// Where a recording goes, also when no place was given.
     pub fn record_target(&self) -> RecordTarget {
-        self.record.clone().unwrap_or_else(|| RecordTarget::Gif("out/cube.gif".into()))
+        let usual = || {
+            RecordTarget::Gif(match (self.task, &self.replay) {
+                (_, Some(_)) => "out/replay.gif".into(),
+                (TaskName::Cube, None) => "out/cube.gif".into(),
+                (TaskName::Scissors, None) => "out/scissors.gif".into(),
+            })
+        };
+        self.record.clone().unwrap_or_else(usual)
+    }
+
+    /// Simulated time to record or print, also when none was given, s.
+    ///
+    /// # Errors
+    /// When the dump whose length it would be cannot be read.
+    pub fn seconds(&self) -> Result<f64, ViewerError> {
+        match (self.seconds, &self.replay, self.task) {
+            (Some(seconds), ..) => Ok(seconds),
+            (None, Some(path), _) => Replay::seconds(path),
+            (None, None, TaskName::Cube) => Ok(8.0),
+            (None, None, TaskName::Scissors) => Ok(12.0),
+        }
+    }
+
+    /// Name of the domain: a shifted twin of the cube task belongs to one hand.
+    pub fn domain_name(&self) -> String {
+        match (self.task, self.domain) {
+            (TaskName::Cube, DomainName::Nominal) => "nominal".into(),
+            (TaskName::Cube, DomainName::Shifted) => format!("shifted_{}", self.hand),
+            (TaskName::Cube, DomainName::Exact) => "exact".into(),
+            (TaskName::Scissors, DomainName::Nominal) => "scissors_nominal".into(),
+            (TaskName::Scissors, DomainName::Shifted) => "scissors_shifted".into(),
+            (TaskName::Scissors, DomainName::Exact) => "scissors_exact".into(),
+        }
     }
 
     /// Size of recorded pictures, also when none was given.
@@ -138,17 +181,6 @@ impl RecordTarget {
     pub fn path(&self) -> &Path {
         match self {
             Self::Still(path) | Self::Gif(path) | Self::Series(path) => path,
-        }
-    }
-}
-
-impl DomainName {
-    /// Name of the domain for `hand`: a shifted twin belongs to one hand.
-    pub fn asset_name(self, hand: &str) -> String {
-        match self {
-            Self::Nominal => "nominal".into(),
-            Self::Shifted => format!("shifted_{hand}"),
-            Self::Exact => "exact".into(),
         }
     }
 }
@@ -237,5 +269,6 @@ mod tests {
         let arguments = Arguments::try_parse_from(["sim"]).unwrap();
         assert_eq!((arguments.hand.as_str(), arguments.policy), ("orca_v2", PolicyName::Demo));
         assert_eq!(Arguments::try_parse_from(["sim", "--hand", "hook"]).unwrap_err().exit_code(), 2);
+        assert_eq!(Arguments::try_parse_from(["sim", "--replay", "a", "--seed", "1"]).unwrap_err().exit_code(), 2);
     }
 }

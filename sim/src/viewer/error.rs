@@ -15,11 +15,14 @@ pub enum ViewerError {
     /// The environment failed.
     #[error(transparent)]
     Environment(#[from] bridge::EnvironmentError),
+    /// The dump cannot be replayed.
+    #[error(transparent)]
+    Dump(#[from] sim::DumpError),
     /// The policy failed.
     #[error("policy: {0}")]
     Policy(#[from] learn::LearnError),
-    /// The scene has no gait that could be played.
-    #[error("scene {scene}: found no demonstrations, expected at least one gait")]
+    /// The scene has nothing that could be played.
+    #[error("scene {scene}: found no demonstrations, expected at least one")]
     NoDemonstration {
         /// Name of the scene.
         scene: String,

@@ -3,6 +3,7 @@
 use crate::viewer::arguments::PictureSize;
 use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::error::ViewerError;
+use crate::viewer::orbit::Orbit;
 use crate::viewer::overlay::{self, Overlay};
 use crate::viewer::picture::Picture;
 use crate::viewer::studio::{self, Subject};
@@ -38,17 +39,12 @@ pub struct Offscreen {
 }
 
 impl Offscreen {
-    /// Sets up a studio around `subject`, filmed from `transform`, and waits until everything is drawn.
+    /// Sets up a studio around `subject`, filmed from `view`, and waits until everything is drawn.
     ///
     /// # Errors
     /// [`ViewerError::NoRenderer`] when there is no graphics driver.
-    pub fn new(
-        size: PictureSize,
-        transform: Transform,
-        subject: Subject,
-        overlay: Overlay,
-    ) -> Result<Self, ViewerError> {
-        let mut camera = attempt(|| Self::build(size, transform, subject, overlay)).map_err(|said| {
+    pub fn new(size: PictureSize, view: Orbit, subject: Subject, overlay: Overlay) -> Result<Self, ViewerError> {
+        let mut camera = attempt(|| Self::build(size, view, subject, overlay)).map_err(|said| {
             let reason = format!(
                 "there is nothing to draw with ({}); Debian's packages libvulkan1 and mesa-vulkan-drivers bring a \
                  driver that needs no graphics card",
@@ -71,7 +67,7 @@ impl Offscreen {
         self.draw()
     }
 
-    fn build(size: PictureSize, transform: Transform, subject: Subject, overlay: Overlay) -> Self {
+    fn build(size: PictureSize, view: Orbit, subject: Subject, overlay: Overlay) -> Self {
         let plugins = DefaultPlugins
             .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
             .set(RenderPlugin {
@@ -93,11 +89,7 @@ impl Offscreen {
         let mut image = Image::new_target_texture(width, height, TextureFormat::Rgba8UnormSrgb, None);
         image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
         let target = app.world_mut().resource_mut::<Assets<Image>>().add(image);
-        app.world_mut().spawn((
-            studio::camera(transform),
-            IsDefaultUiCamera,
-            RenderTarget::Image(target.clone().into()),
-        ));
+        app.world_mut().spawn((studio::camera(&view), IsDefaultUiCamera, RenderTarget::Image(target.clone().into())));
         studio::furnish(&mut app, subject);
         overlay::lay_over(&mut app, overlay, FONT_SHARE * f32::from(size.height));
 

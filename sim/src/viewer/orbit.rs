@@ -1,5 +1,6 @@
 //! A camera that circles around what it looks at.
 
+use crate::viewer::arguments::TaskName;
 use bevy::prelude::*;
 use std::f32::consts::FRAC_PI_2;
 
@@ -25,18 +26,32 @@ const RAD_PER_PIXEL: f32 = 0.006;
 pub const FIELD_OF_VIEW_RAD: f32 = 0.52;
 
 impl Orbit {
-    /// The first view of a palm-down hand with a cube, given by `points` of its parts: from the thumb's side and a
-    /// little below, where the gap between thumb and index shows the cube turning.
-    pub fn framing(points: impl IntoIterator<Item = Vec3>) -> Self {
-        /// Distance over the radius of what is to be seen: fills a picture with [`FIELD_OF_VIEW_RAD`] to two thirds.
-        const DISTANCE_SHARE: f32 = 4.2;
+    /// The first view of a task, given by `points` of the parts of its world.
+    pub fn framing(task: TaskName, points: impl IntoIterator<Item = Vec3>) -> Self {
         let points: Vec<Vec3> = points.into_iter().collect();
         let lower = points.iter().copied().reduce(Vec3::min).unwrap_or_default();
         let upper = points.iter().copied().reduce(Vec3::max).unwrap_or_default();
         let center = lower.midpoint(upper);
-        let radius_m = points.iter().map(|point| point.distance(center)).fold(0.0, f32::max);
-        let distance_m = (DISTANCE_SHARE * radius_m).clamp(DISTANCES_M.0, DISTANCES_M.1);
-        Self { center, distance_m, azimuth_rad: 1.1, elevation_rad: -0.2 }
+        match task {
+            // A palm-down hand: from the thumb's side and a little below, where the gap between thumb and index shows the
+            // cube turning.
+            TaskName::Cube => {
+                /// Distance over the radius of what is to be seen: fills a picture with [`FIELD_OF_VIEW_RAD`] to two thirds.
+                const DISTANCE_SHARE: f32 = 4.2;
+                let radius_m = points.iter().map(|point| point.distance(center)).fold(0.0, f32::max);
+                let distance_m = (DISTANCE_SHARE * radius_m).clamp(DISTANCES_M.0, DISTANCES_M.1);
+                Self { center, distance_m, azimuth_rad: 1.1, elevation_rad: -0.2 }
+            }
+            // The hand comes along x: from ahead of it and above, with the case to the left and the tape to the right.
+            TaskName::Scissors => {
+                Self { center: Vec3::new(-0.02, 0.07, 0.105), distance_m: 0.6, azimuth_rad: -0.5, elevation_rad: 0.24 }
+            }
+        }
+    }
+
+    /// Distance of the camera from what it looks at, m.
+    pub const fn distance_m(&self) -> f32 {
+        self.distance_m
     }
 
     /// Where the camera is and where it looks.
@@ -73,7 +88,7 @@ mod tests {
     /// Contract: the camera always looks at its centre from its distance, the right way up, however it was dragged.
     #[test]
     fn the_subject_stays_in_view() {
-        let mut orbit = Orbit::framing([Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
+        let mut orbit = Orbit::framing(TaskName::Cube, [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
         for (drag, clicks) in [((0.0, 0.0), 0.0), ((300.0, 900.0), 2.0), ((-5000.0, -9000.0), -40.0)] {
             orbit.drag(drag.into());
             orbit.zoom(clicks);

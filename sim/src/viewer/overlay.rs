@@ -1,13 +1,12 @@
-//! What is drawn over the picture: texts, force arrows and the cube's axes.
+//! What is drawn over the picture: texts, force arrows and the objects' axes.
 
 use crate::viewer::paint::{FORCE, INK};
-use crate::viewer::reading::Reading;
 use crate::viewer::studio::{DrawSubject, Subject};
 use bevy::prelude::*;
 
 /// Length of the arrow for a force, m/N: the finger tips press with a few newtons.
 const ARROW_M_PER_N: f32 = 0.008;
-/// Length of the cube's axes, m: they reach out of its faces.
+/// Length of an object's axes, m: they reach out of a cube's faces.
 const AXIS_LENGTH_M: f32 = 0.05;
 
 /// What is drawn over the picture.
@@ -19,9 +18,9 @@ pub struct Overlay {
     pub help: &'static str,
     /// Text in the lower left corner.
     pub status: String,
-    /// Whether the forces on the cube are drawn.
+    /// Whether the forces on the objects are drawn.
     pub forces: bool,
-    /// Whether the cube's axes are drawn.
+    /// Whether the objects' axes are drawn.
     pub axes: bool,
 }
 
@@ -31,14 +30,6 @@ enum Corner {
     UpperLeft,
     UpperRight,
     LowerLeft,
-}
-
-/// The instruments in one line.
-pub fn status_line(reading: &Reading) -> String {
-    let Reading { time_s, rpm, .. } = reading;
-    let (turns, tilt_deg) = (reading.turns(), reading.tilt_rad.to_degrees());
-    let dropped = if reading.dropped { "   dropped" } else { "" };
-    format!("{time_s:.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0} deg{dropped}")
 }
 
 /// Adds the overlay to an app that has a studio; text is `font_px` high.
@@ -51,7 +42,7 @@ pub fn lay_over(app: &mut App, overlay: Overlay, font_px: f32) {
 
 fn spawn_texts(commands: &mut Commands, font_px: f32) {
     let margin = Val::Px(font_px);
-    let absolute = Node { position_type: PositionType::Absolute, ..default() };
+    let absolute = Node { position_type: PositionType::Absolute, max_width: Val::Percent(94.0), ..default() };
     let nodes = [
         (Corner::UpperLeft, Node { left: margin, top: margin, ..absolute.clone() }),
         (Corner::UpperRight, Node { right: margin, top: margin, ..absolute.clone() }),
@@ -90,9 +81,9 @@ fn draw_arrows(overlay: Res<Overlay>, subject: Res<Subject>, mut gizmos: Gizmos)
         }
     }
     if overlay.axes {
-        let cube = &subject.frame.cube;
-        let pose =
-            Transform::from_translation(cube.position_m.into()).with_rotation(Quat::from_array(cube.orientation));
-        gizmos.axes(pose, AXIS_LENGTH_M);
+        for object in &subject.frame.truth.objects {
+            let turn = Quat::from_array(object.orientation);
+            gizmos.axes(Transform::from_translation(object.position_m.into()).with_rotation(turn), AXIS_LENGTH_M);
+        }
     }
 }

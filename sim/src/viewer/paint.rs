@@ -22,14 +22,22 @@ pub const FORCE: Color = Color::srgb(0.80, 0.05, 0.40);
 /// Text over the picture.
 pub const INK: Color = Color::srgb(0.20, 0.19, 0.18);
 
+/// Blades of the scissors, and their screw.
+pub const STEEL: Color = Color::srgb(0.74, 0.76, 0.79);
+pub const SCREW: Color = Color::srgb(0.45, 0.46, 0.49);
+/// Joints of the hand.
+pub const KNUCKLE: Color = Color::srgb(0.27, 0.265, 0.26);
+/// What is seen of the arm.
+pub const SLEEVE: Color = Color::srgb(0.34, 0.345, 0.36);
+
 const FLOOR: Color = Color::srgb(0.82, 0.80, 0.775);
 const PALM: Color = Color::srgb(0.50, 0.475, 0.45);
 const LINK: Color = Color::srgb(0.66, 0.635, 0.605);
-/// Handles of the scissors and their blades alike: the finger's half, the thumb's.
+/// Handles of the scissors: the finger's half, the thumb's.
 const SCISSORS: [Color; 2] = [Color::srgb(0.72, 0.22, 0.20), Color::srgb(0.60, 0.17, 0.16)];
 const CASE: Color = Color::srgb(0.33, 0.36, 0.40);
 const POST: Color = Color::srgb(0.58, 0.52, 0.44);
-const TAPE: Color = Color::srgb(0.93, 0.87, 0.66);
+const TAPE: Color = Color::srgb(0.98, 0.93, 0.72);
 /// Silicone of the finger tips, from index to thumb, again from the start where a hand has more fingers.
 const TIPS: [Color; 5] = [
     Color::srgb(0.35, 0.56, 0.67),

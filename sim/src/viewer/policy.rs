@@ -2,8 +2,8 @@
 
 use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
-use bridge::EnvironmentSpec;
 use bridge::random::{Rng, stream};
+use bridge::{EnvironmentSpec, Percept};
 use learn::{Actor, LearnError, Policy, find_policy};
 use std::path::Path;
 
@@ -26,8 +26,8 @@ impl Trained {
 }
 
 impl Driver for Trained {
-    fn name(&self) -> &str {
-        self.policy.name()
+    fn name(&self) -> String {
+        self.policy.name().to_owned()
     }
 
     fn begin(&mut self, seed: u64) -> Result<(), ViewerError> {
@@ -35,7 +35,7 @@ impl Driver for Trained {
         Ok(())
     }
 
-    fn plan(&mut self, observation: &[f32], chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError> {
+    fn plan(&mut self, observation: &[f32], _: &Percept, chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError> {
         Ok(self.policy.plan(observation, &mut self.rng, chunk_rad)?)
     }
 }

@@ -1,124 +1,127 @@
 //! What the instruments say: numbers for the overlay, the captions and the text log.
 
-use bridge::{ObjectPose, heading_rad, tilt_rad};
-use std::collections::VecDeque;
-use std::f64::consts::{PI, TAU};
+use crate::viewer::filmed::Frame;
+use bridge::Outcome;
+use std::f64::consts::TAU;
 
-/// Turning speed is the mean over this time, s: long enough to span a gait cycle.
-const SPEED_WINDOW_S: f64 = 2.0;
+/// Follows an episode of one task from frame to frame.
+pub trait Instruments: Send + Sync {
+    /// Starts an episode.
+    fn clear(&mut self);
+
+    /// Reads the next frame; `outcome` is that of the episode so far, `ending` how it has ended if it has.
+    fn read(&mut self, frame: &Frame, outcome: &Outcome, ending: Option<String>) -> Reading;
+
+    /// How an episode with this outcome has ended.
+    fn ending(&self, outcome: &Outcome) -> &'static str;
+}
 
 /// The instruments at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// Time since the episode began, s.
     pub time_s: f64,
-    /// How far the cube has turned in the wanted direction, rad.
-    pub turned_rad: f64,
-    /// How fast it turned over the last two seconds, turns per minute.
-    pub rpm: f64,
-    /// Distance of its centre from its nominal place, m.
-    pub offset_m: f64,
-    /// Angle between its z axis and the vertical, rad.
-    pub tilt_rad: f64,
-    /// Places where it is touched.
+    /// Places where the objects are touched.
     pub n_contacts: usize,
-    /// The cube was dropped.
-    pub dropped: bool,
+    /// What the task is about.
+    pub gauges: Gauges,
+    /// How the episode has ended, while its end is watched.
+    pub ending: Option<String>,
+}
+
+/// What a task is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gauges {
+    /// A cube that turns.
+    Cube {
+        /// How far it has turned in the wanted direction, rad.
+        turned_rad: f64,
+        /// How fast it turned over the last two seconds, turns per minute.
+        rpm: f64,
+        /// Distance of its centre from its nominal place, m.
+        offset_m: f64,
+        /// Angle between its z axis and the vertical, rad.
+        tilt_rad: f64,
+    },
+    /// Scissors and tape.
+    Scissors {
+        /// How far the scissors are open, rad.
+        opening_rad: f64,
+        /// How far they are out of their case, m.
+        out_m: f64,
+        /// Force of the surroundings on the wrist, N.
+        force_n: f64,
+        /// When they were retrieved, s: the first reward.
+        grasped_s: Option<f64>,
+        /// When the tape was cut, s: the second reward.
+        cut_s: Option<f64>,
+    },
 }
 
 impl Reading {
-    /// How far the cube has turned in the wanted direction, turns.
-    pub fn turns(&self) -> f64 {
-        self.turned_rad / TAU
-    }
-}
-
-/// Follows a cube from pose to pose.
-#[derive(Clone, Debug)]
-pub struct Instruments {
-    nominal_center_m: [f64; 3],
-    /// +1 when counter-clockwise is wanted, -1 when clockwise is.
-    wanted_sign: f64,
-    heading_rad: Option<f64>,
-    /// Time and turned angle over the speed window, oldest first.
-    recent: VecDeque<(f64, f64)>,
-    reading: Reading,
-}
-
-impl Instruments {
-    /// Instruments for a cube that belongs at `nominal_center_m` and is to turn as `wanted_sign` says.
-    pub fn new(nominal_center_m: [f64; 3], wanted_sign: f64) -> Self {
-        let reading = Reading::default();
-        Self { nominal_center_m, wanted_sign, heading_rad: None, recent: VecDeque::new(), reading }
-    }
-
-    /// Starts an episode.
-    pub fn clear(&mut self) {
-        *self = Self::new(self.nominal_center_m, self.wanted_sign);
-    }
-
-    /// Reads the next pose. A cube that was dropped does not count as turning any more.
-    pub fn read(&mut self, cube: &ObjectPose, n_contacts: usize, dropped: bool) -> Reading {
-        let heading_rad = f64::from(heading_rad(cube.orientation));
-        let turned_rad = match self.heading_rad {
-            Some(before_rad) if !dropped => (heading_rad - before_rad + PI).rem_euclid(TAU) - PI,
-            _ => 0.0,
-        };
-        self.heading_rad = Some(heading_rad);
-
-        let reading = &mut self.reading;
-        reading.time_s = cube.time_s;
-        reading.turned_rad += self.wanted_sign * turned_rad;
-        let squares =
-            cube.position_m.iter().zip(self.nominal_center_m).map(|(&x, nominal)| (f64::from(x) - nominal).powi(2));
-        reading.offset_m = squares.sum::<f64>().sqrt();
-        reading.tilt_rad = f64::from(tilt_rad(cube.orientation));
-        reading.n_contacts = n_contacts;
-        reading.dropped = dropped;
-
-        self.recent.push_back((reading.time_s, reading.turned_rad));
-        while self.recent.front().is_some_and(|(time_s, _)| reading.time_s - time_s > SPEED_WINDOW_S) {
-            self.recent.pop_front();
-        }
-        reading.rpm = match self.recent.front() {
-            Some((time_s, turned_rad)) if reading.time_s > *time_s => {
-                (reading.turned_rad - turned_rad) / TAU * 60.0 / (reading.time_s - time_s)
+    /// The instruments in one line, over the picture.
+    pub fn status(&self) -> String {
+        let time_s = self.time_s;
+        // A long one gets a line of its own.
+        let gap = |ending: &str| if ending.len() > 24 { "\n" } else { "   " };
+        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("{}{ending}", gap(ending)));
+        match self.gauges {
+            Gauges::Cube { turned_rad, rpm, tilt_rad, .. } => {
+                let (turns, tilt_deg) = (turned_rad / TAU, tilt_rad.to_degrees());
+                format!("{time_s:.1} s   {turns:+.2} turns   {rpm:+.1} rpm   tilt {tilt_deg:.0} deg{ending}")
             }
-            _ => 0.0,
+            Gauges::Scissors { opening_rad, force_n, grasped_s, cut_s, .. } => {
+                let event =
+                    |name, at: Option<f64>| at.map_or(String::new(), |at_s| format!("   +1 {name} {at_s:.1} s"));
+                let (grasped, cut) = (event("held", grasped_s), event("cut", cut_s));
+                let open_deg = opening_rad.to_degrees();
+                // That the tape is cut is said already.
+                let ending = if cut_s.is_some() { "" } else { &ending };
+                format!("{time_s:.1} s   open {open_deg:.0} deg   wrist {force_n:.1} N{grasped}{cut}{ending}")
+            }
+        }
+    }
+
+    /// Heads of the columns of [`Reading::row`].
+    pub const fn columns(&self) -> &'static str {
+        match self.gauges {
+            Gauges::Cube { .. } => " time s   yaw rad    turns     rpm   offset mm   tilt deg   contacts",
+            Gauges::Scissors { .. } => " time s   out mm   open deg   wrist N   held   cut   contacts",
+        }
+    }
+
+    /// The instruments as a row of a table.
+    pub fn row(&self) -> String {
+        let Self { time_s, n_contacts, .. } = self;
+        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("   {ending}"));
+        match self.gauges {
+            Gauges::Cube { turned_rad, rpm, offset_m, tilt_rad } => {
+                let (turns, offset_mm, tilt_deg) = (turned_rad / TAU, 1e3 * offset_m, tilt_rad.to_degrees());
+                format!(
+                    "{time_s:7.2} {turned_rad:9.3} {turns:8.3} {rpm:7.2} {offset_mm:11.1} {tilt_deg:10.1} \
+                     {n_contacts:10}{ending}"
+                )
+            }
+            Gauges::Scissors { opening_rad, out_m, force_n, grasped_s, cut_s } => {
+                let (out_mm, open_deg) = (1e3 * out_m, opening_rad.to_degrees());
+                let [held, cut] = [grasped_s, cut_s].map(|at| u8::from(at.is_some()));
+                format!(
+                    "{time_s:7.2} {out_mm:8.1} {open_deg:10.1} {force_n:9.2} {held:6} {cut:5} {n_contacts:10}{ending}"
+                )
+            }
+        }
+    }
+
+    /// What came of it, in a few words.
+    pub fn summary(&self) -> String {
+        let ending = self.ending.as_ref().map_or(String::new(), |ending| format!("; {ending}"));
+        let what = match self.gauges {
+            Gauges::Cube { turned_rad, .. } => format!("{:.2} turns", turned_rad / TAU),
+            // How it ended is said with it.
+            Gauges::Scissors { cut_s: Some(at_s), .. } => return format!("the tape was cut after {at_s:.1} s"),
+            Gauges::Scissors { grasped_s: Some(at_s), .. } => format!("the scissors were held after {at_s:.1} s"),
+            Gauges::Scissors { .. } => "the scissors are where they were".into(),
         };
-        *reading
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cube_at(time_s: f64, heading_rad: f64) -> ObjectPose {
-        let (sin, cos) = (0.5 * heading_rad as f32).sin_cos();
-        ObjectPose {
-            time_s,
-            position_m: [0.1, 0.0, -0.05],
-            orientation: [0.0, 0.0, sin, cos],
-            velocity_m_s: [0.0; 3],
-            angular_velocity_rad_s: [0.0; 3],
-        }
-    }
-
-    /// Contract: turns are counted through the wrap of the heading, in the wanted direction, and not after a drop.
-    #[test]
-    fn turns_are_counted() {
-        let mut instruments = Instruments::new([0.1, 0.0, -0.06], -1.0);
-        let clockwise_rad_s = 1.5;
-        let mut reading = Reading::default();
-        for tick in 0..=600 {
-            let time_s = f64::from(tick) / 60.0;
-            reading = instruments.read(&cube_at(time_s, -clockwise_rad_s * time_s), 5, false);
-        }
-        assert!((reading.turned_rad - 15.0).abs() < 1e-3, "{reading:?}");
-        assert!((reading.rpm - clockwise_rad_s / TAU * 60.0).abs() < 1e-2, "{reading:?}");
-        assert!((reading.offset_m - 0.01).abs() < 1e-6, "{reading:?}");
-        let after = instruments.read(&cube_at(10.1, 1.0), 0, true);
-        assert_eq!(after.turned_rad, reading.turned_rad);
+        what + &ending
     }
 }

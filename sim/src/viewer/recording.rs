@@ -4,12 +4,12 @@ use crate::viewer::arguments::{Arguments, RecordTarget};
 use crate::viewer::error::ViewerError;
 use crate::viewer::offscreen::Offscreen;
 use crate::viewer::orbit::Orbit;
-use crate::viewer::overlay::{Overlay, status_line};
+use crate::viewer::overlay::Overlay;
 use crate::viewer::palette::Palette;
 use crate::viewer::picture::Picture;
 use crate::viewer::reading::Reading;
 use crate::viewer::recorder::{PICTURES_PER_S, Recorded, Recorder};
-use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::rollout::{Moment, Rollout, rollout};
 use crate::viewer::studio::Subject;
 use sim::SERVO_HZ;
 
@@ -25,15 +25,16 @@ pub fn record(arguments: &Arguments) -> Result<(Recorded, Reading), ViewerError>
     let target = arguments.record_target();
     let mut film = Film::new(arguments)?;
     let mut camera = film.camera(arguments)?;
-    println!("Recording {} s of {} to {}", arguments.seconds, film.rollout.title(), target.path().display());
-    let mut recorder = Recorder::new(&target, arguments.picture_size(), || scout(arguments, &mut camera))?;
-    let shown_s = arguments.seconds / arguments.speed;
+    let seconds = arguments.seconds()?;
+    println!("Recording {seconds} s of {} to {}", film.rollout.title(), target.path().display());
+    let mut recorder = Recorder::new(&target, arguments.picture_size(), || scout(arguments, seconds, &mut camera))?;
+    let shown_s = seconds / arguments.speed;
     let n_pictures = match target {
         RecordTarget::Still(_) => 1,
         RecordTarget::Gif(_) | RecordTarget::Series(_) => (shown_s * f64::from(PICTURES_PER_S)).ceil() as u64,
     };
     for picture in 1..=n_pictures {
-        film.wind_to(arguments.seconds * picture as f64 / n_pictures as f64)?;
+        film.wind_to(seconds * picture as f64 / n_pictures as f64)?;
         recorder.add(film.shoot(&mut camera)?)?;
     }
     Ok((recorder.finish()?, film.moment.reading))
@@ -41,10 +42,10 @@ pub fn record(arguments: &Arguments) -> Result<(Recorded, Reading), ViewerError>
 
 /// Goes through the same rollout ahead of the recording: the colours must be known before the first picture is written,
 /// and a side of the cube that shows up later has its own.
-fn scout(arguments: &Arguments, camera: &mut Offscreen) -> Result<Palette, ViewerError> {
+fn scout(arguments: &Arguments, seconds: f64, camera: &mut Offscreen) -> Result<Palette, ViewerError> {
     let mut film = Film::new(arguments)?;
     let pictures = (0..N_SCOUTED).map(|picture| {
-        film.wind_to(arguments.seconds * picture as f64 / (N_SCOUTED - 1) as f64)?;
+        film.wind_to(seconds * picture as f64 / (N_SCOUTED - 1) as f64)?;
         film.shoot(camera)
     });
     Ok(Palette::of(&pictures.collect::<Result<Vec<_>, _>>()?))
@@ -52,14 +53,14 @@ fn scout(arguments: &Arguments, camera: &mut Offscreen) -> Result<Palette, Viewe
 
 /// A rollout that is wound forward from picture to picture.
 struct Film {
-    rollout: Rollout,
+    rollout: Box<dyn Rollout>,
     moment: Moment,
     n_ticks: u64,
 }
 
 impl Film {
     fn new(arguments: &Arguments) -> Result<Self, ViewerError> {
-        let mut rollout = Rollout::new(arguments)?;
+        let mut rollout = rollout(arguments)?;
         let moment = rollout.tick()?;
         Ok(Self { rollout, moment, n_ticks: 0 })
     }
@@ -67,7 +68,7 @@ impl Film {
     /// A camera in front of the rollout's start.
     fn camera(&self, arguments: &Arguments) -> Result<Offscreen, ViewerError> {
         let subject = self.subject();
-        let view = Orbit::framing(subject.points()).transform();
+        let view = Orbit::framing(self.rollout.task(), subject.points());
         let overlay = Overlay { title: self.rollout.title(), ..Overlay::default() };
         Offscreen::new(arguments.picture_size(), view, subject, overlay)
     }
@@ -83,7 +84,7 @@ impl Film {
     }
 
     fn shoot(&self, camera: &mut Offscreen) -> Result<Picture, ViewerError> {
-        camera.shoot(self.subject(), self.rollout.title(), status_line(&self.moment.reading))
+        camera.shoot(self.subject(), self.rollout.title(), self.moment.reading.status())
     }
 
     fn subject(&self) -> Subject {

@@ -3,15 +3,15 @@
 //! Bevy is y-up only by habit: the world keeps its z-up frame.
 
 use crate::viewer::filmed::Frame;
-use crate::viewer::orbit::FIELD_OF_VIEW_RAD;
-use crate::viewer::paint::{self, BACKDROP};
+use crate::viewer::orbit::{FIELD_OF_VIEW_RAD, Orbit};
+use crate::viewer::paint::BACKDROP;
+use crate::viewer::props::pieces;
 use bevy::anti_alias::fxaa::Fxaa;
 use bevy::camera::Exposure;
 use bevy::core_pipeline::tonemapping::{DebandDither, Tonemapping};
 use bevy::light::CascadeShadowConfigBuilder;
 use bevy::prelude::*;
 use sim::{Part, PartKind, Shape};
-use std::f32::consts::FRAC_PI_2;
 
 /// What is in front of the camera.
 #[derive(Resource)]
@@ -23,7 +23,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Points that the hand and the cube reach out to; not the floor's.
+    /// Points that everything but the floor reaches out to.
     pub fn points(&self) -> Vec<Vec3> {
         let parts = self.parts.iter().zip(&self.frame.part_poses).filter(|(part, _)| part.kind != PartKind::Floor);
         let mut points = Vec::new();
@@ -59,9 +59,11 @@ pub fn furnish(app: &mut App, subject: Subject) {
         .add_systems(Update, (build, pose).chain().in_set(DrawSubject));
 }
 
-/// The camera that films from `transform`, with a fill light beside it.
-pub fn camera(transform: Transform) -> impl Bundle {
-    let fog = DistanceFog { color: BACKDROP, falloff: FogFalloff::Linear { start: 0.7, end: 1.6 }, ..default() };
+/// The camera that films from `view`, with a fill light beside it. What is far behind its subject fades into the backdrop.
+pub fn camera(view: &Orbit) -> impl Bundle {
+    let (transform, distance_m) = (view.transform(), view.distance_m());
+    let falloff = FogFalloff::Linear { start: 1.4 * distance_m, end: 3.2 * distance_m };
+    let fog = DistanceFog { color: BACKDROP, falloff, ..default() };
     let projection = PerspectiveProjection { fov: FIELD_OF_VIEW_RAD, near: 0.01, far: 10.0, ..default() };
     let fill = DirectionalLight { illuminance: 1100.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
     let forwards_and_down = Transform::default().looking_to(Vec3::new(-0.3, -0.2, -1.0), Vec3::Y);
@@ -104,13 +106,13 @@ fn build(
         return;
     }
     drawn.iter().for_each(|entity| commands.entity(entity).despawn());
-    for (index, part) in subject.parts.iter().enumerate() {
+    for index in 0..subject.parts.len() {
         let mut parent = commands.spawn((Drawn(index), Transform::default(), Visibility::default()));
-        for piece in pieces(part) {
+        for piece in pieces(&subject, index) {
             let material = StandardMaterial {
                 base_color: piece.color,
-                perceptual_roughness: 0.55,
-                reflectance: 0.35,
+                perceptual_roughness: if piece.is_steel { 0.28 } else { 0.55 },
+                reflectance: if piece.is_steel { 0.8 } else { 0.35 },
                 ..default()
             };
             parent.with_child((
@@ -131,69 +133,4 @@ fn pose(subject: Res<Subject>, mut drawn: Query<(&Drawn, &mut Transform)>) {
             transform.rotation = Quat::from_array(orientation);
         }
     }
-}
-
-/// A mesh with its colour and its place in the frame of a part.
-struct Piece {
-    mesh: Mesh,
-    color: Color,
-    local_from_mesh: Transform,
-}
-
-fn pieces(part: &Part) -> Vec<Piece> {
-    let color = paint::part_color(part.kind);
-    let piece = |mesh: Mesh, local_from_mesh| Piece { mesh, color, local_from_mesh };
-    match (part.shape, part.kind) {
-        (Shape::Cuboid { center_m, half_extents_m }, PartKind::Floor) => {
-            // The physical floor ends; the studio's goes on into the backdrop.
-            let top = Vec3::from(center_m) + Vec3::Z * half_extents_m[2];
-            vec![piece(Circle::new(4.0).mesh().resolution(64).build(), Transform::from_translation(top))]
-        }
-        (Shape::Cuboid { center_m, half_extents_m }, PartKind::Cube) => {
-            painted_cube(center_m.into(), half_extents_m.into())
-        }
-        (Shape::Cuboid { center_m, half_extents_m }, _) => {
-            let size = 2.0 * Vec3::from(half_extents_m);
-            vec![piece(Cuboid::from_size(size).into(), Transform::from_translation(center_m.into()))]
-        }
-        (Shape::Ball { center_m, radius_m }, _) => {
-            vec![piece(Sphere::new(radius_m).mesh().uv(32, 20), Transform::from_translation(center_m.into()))]
-        }
-        (Shape::Capsule { start_m, end_m, radius_m }, _) => {
-            let (start, end) = (Vec3::from(start_m), Vec3::from(end_m));
-            let axis = (end - start).normalize_or(Vec3::Y);
-            let local_from_mesh =
-                Transform::from_translation(start.midpoint(end)).with_rotation(Quat::from_rotation_arc(Vec3::Y, axis));
-            let mesh = Capsule3d::new(radius_m, start.distance(end)).mesh().longitudes(32).latitudes(16).build();
-            vec![piece(mesh, local_from_mesh)]
-        }
-    }
-}
-
-/// A dark cube with a coloured plate on each face: a turn is seen at once.
-fn painted_cube(center: Vec3, half: Vec3) -> Vec<Piece> {
-    /// Edge of a plate over the cube's.
-    const PLATE_SHARE: f32 = 0.86;
-    /// Rise of a plate above its face over the cube's edge: enough to be drawn in front of it.
-    const PLATE_RISE: f32 = 0.003;
-    let body = Piece {
-        mesh: Cuboid::from_size(2.0 * half).into(),
-        color: paint::CUBE_BODY,
-        local_from_mesh: Transform::from_translation(center),
-    };
-    let faces = [
-        (Vec3::X, Quat::from_rotation_y(FRAC_PI_2)),
-        (Vec3::NEG_X, Quat::from_rotation_y(-FRAC_PI_2)),
-        (Vec3::Y, Quat::from_rotation_x(-FRAC_PI_2)),
-        (Vec3::NEG_Y, Quat::from_rotation_x(FRAC_PI_2)),
-        (Vec3::Z, Quat::IDENTITY),
-        (Vec3::NEG_Z, Quat::from_rotation_x(2.0 * FRAC_PI_2)),
-    ];
-    let plates = faces.into_iter().zip(paint::CUBE_FACES).map(|((normal, rotation), color)| Piece {
-        mesh: Rectangle::from_size(2.0 * PLATE_SHARE * half.xy()).into(),
-        color,
-        local_from_mesh: Transform::from_translation(center + normal * half * (1.0 + 2.0 * PLATE_RISE))
-            .with_rotation(rotation),
-    });
-    std::iter::once(body).chain(plates).collect()
 }

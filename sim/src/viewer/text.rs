@@ -2,8 +2,7 @@
 
 use crate::viewer::arguments::Arguments;
 use crate::viewer::error::ViewerError;
-use crate::viewer::reading::Reading;
-use crate::viewer::rollout::Rollout;
+use crate::viewer::rollout::rollout;
 use sim::SERVO_HZ;
 use std::io::{self, Write};
 
@@ -19,32 +18,23 @@ pub fn print(arguments: &Arguments, out: &mut impl Write) -> Result<(), ViewerEr
 }
 
 fn print_all(arguments: &Arguments, out: &mut impl Write) -> Result<(), ViewerError> {
-    let mut rollout = Rollout::new(arguments)?;
-    let n_ticks = (arguments.seconds * f64::from(SERVO_HZ)).round() as u64;
+    let mut rollout = rollout(arguments)?;
+    let n_ticks = (arguments.seconds()? * f64::from(SERVO_HZ)).round() as u64;
     let mut n_since_start = 0;
-    let mut dropped = false;
+    let mut has_ended = false;
     for tick in 0..=n_ticks {
         let reading = rollout.tick()?.reading;
         if reading.time_s == 0.0 {
             n_since_start = 0;
             writeln!(out, "{}", rollout.title())?;
-            writeln!(out, " time s   yaw rad    turns     rpm   offset mm   tilt deg   contacts")?;
+            writeln!(out, "{}", reading.columns())?;
         }
-        if n_since_start % u64::from(SERVO_HZ) == 0 || tick == n_ticks || (reading.dropped && !dropped) {
-            write_reading(out, &reading)?;
+        let ends = reading.ending.is_some() && !has_ended;
+        if n_since_start % u64::from(SERVO_HZ) == 0 || tick == n_ticks || ends {
+            writeln!(out, "{}", reading.row())?;
         }
         n_since_start += 1;
-        dropped = reading.dropped;
+        has_ended = reading.ending.is_some();
     }
     Ok(())
-}
-
-fn write_reading(out: &mut impl Write, reading: &Reading) -> io::Result<()> {
-    let Reading { time_s, turned_rad, rpm, n_contacts, .. } = reading;
-    let (turns, offset_mm, tilt_deg) = (reading.turns(), 1e3 * reading.offset_m, reading.tilt_rad.to_degrees());
-    let dropped = if reading.dropped { "   dropped" } else { "" };
-    writeln!(
-        out,
-        "{time_s:7.2} {turned_rad:9.3} {turns:8.3} {rpm:7.2} {offset_mm:11.1} {tilt_deg:10.1} {n_contacts:10}{dropped}"
-    )
 }

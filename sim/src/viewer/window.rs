@@ -1,12 +1,12 @@
-//! The rollout in a window, with a hand on the clock, the camera and the cube.
+//! The rollout in a window, with a hand on the clock, the camera and what is handled.
 
 use crate::viewer::arguments::Arguments;
 use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
 use crate::viewer::orbit::Orbit;
-use crate::viewer::overlay::{self, Overlay, status_line};
-use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::overlay::{self, Overlay};
+use crate::viewer::rollout::{Moment, Rollout, rollout};
 use crate::viewer::studio::{self, DrawSubject, Subject};
 use bevy::input::mouse::{AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::log::{Level, LogPlugin};
@@ -20,9 +20,9 @@ drag, wheel   turn and zoom
 space         pause
 .             one servo tick
 [  ]          slower, faster
-arrows        push the cube
-C             forces on the cube
-X             axes of the cube
+arrows        push what is handled
+C             forces on it
+X             axes of the objects
 D             nominal or shifted domain
 R             restart the episode
 H             hide this help
@@ -30,7 +30,7 @@ Esc           close";
 const HELP_HINT: &str = "H: help";
 const FONT_PX: f32 = 15.0;
 
-/// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s.
+/// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s, half of a pair of scissors 0.6 m/s.
 const PUSH_N_S: f32 = 0.015;
 /// Pixels of a touch pad that are one click of a wheel.
 const PIXELS_PER_CLICK: f32 = 40.0;
@@ -38,7 +38,7 @@ const PIXELS_PER_CLICK: f32 = 40.0;
 /// The rollout and what the window adds to it.
 #[derive(Resource)]
 struct Show {
-    rollout: Rollout,
+    rollout: Box<dyn Rollout>,
     moment: Moment,
     clock: Clock,
     help: bool,
@@ -59,7 +59,7 @@ struct Outcome {
 /// [`ViewerError::NoRenderer`] when no window can be opened or there is no graphics driver; else when the rollout or the
 /// renderer fails.
 pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
-    let mut rollout = Rollout::new(arguments)?;
+    let mut rollout = rollout(arguments)?;
     let moment = rollout.tick()?;
     let outcome = Arc::new(Outcome::default());
     let show = Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
@@ -80,7 +80,7 @@ fn build(show: Show) -> App {
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
     let subject = Subject { parts: show.rollout.parts(), frame: show.moment.frame.clone() };
-    let orbit = Orbit::framing(subject.points());
+    let orbit = Orbit::framing(show.rollout.task(), subject.points());
 
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
@@ -92,7 +92,7 @@ fn build(show: Show) -> App {
 }
 
 fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>) {
-    commands.spawn(studio::camera(orbit.transform()));
+    commands.spawn(studio::camera(&orbit));
 }
 
 fn turn_camera(
@@ -135,8 +135,8 @@ fn obey_keys(
             KeyCode::KeyC => overlay.forces ^= true,
             KeyCode::KeyX => overlay.axes ^= true,
             KeyCode::KeyH => show.help ^= true,
-            KeyCode::KeyD => show.begin_anew(Rollout::switch_domain, &mut exit),
-            KeyCode::KeyR => show.begin_anew(Rollout::restart, &mut exit),
+            KeyCode::KeyD => show.begin_anew(|rollout| rollout.switch_domain(), &mut exit),
+            KeyCode::KeyR => show.begin_anew(|rollout| rollout.restart(), &mut exit),
             KeyCode::Escape => {
                 exit.write(AppExit::Success);
             }
@@ -164,7 +164,7 @@ fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Ov
     overlay.help = if show.help { HELP } else { HELP_HINT };
     let pace = if show.clock.is_paused() { "paused".into() } else { format!("{}x", show.clock.speed()) };
     let contacts = show.moment.reading.n_contacts;
-    overlay.status = format!("{}   {contacts} contacts   {pace}", status_line(&show.moment.reading));
+    overlay.status = format!("{}   {contacts} contacts   {pace}", show.moment.reading.status());
 }
 
 impl Show {
@@ -176,16 +176,16 @@ impl Show {
     /// Begins an episode by `begin` and shows its start, also while the clock stands still.
     fn begin_anew(
         &mut self,
-        begin: impl FnOnce(&mut Rollout) -> Result<(), ViewerError>,
+        begin: impl FnOnce(&mut dyn Rollout) -> Result<(), ViewerError>,
         exit: &mut MessageWriter<AppExit>,
     ) {
-        if let Err(error) = begin(&mut self.rollout).and_then(|()| self.take_tick()) {
+        if let Err(error) = begin(self.rollout.as_mut()).and_then(|()| self.take_tick()) {
             self.fail(error, exit);
         }
     }
 
     fn push(&mut self, direction: Vec3) {
-        self.rollout.push_cube((PUSH_N_S * direction).into());
+        self.rollout.push((PUSH_N_S * direction).into());
     }
 
     fn fail(&self, error: ViewerError, exit: &mut MessageWriter<AppExit>) {

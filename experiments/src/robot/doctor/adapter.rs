@@ -66,16 +66,17 @@ fn candidates(devices: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bridge::storage::write_atomic;
 
     /// Contract: a latency timer of 1 ms is good, any other is not, and the advice names the file to write.
     #[test]
     fn latency_timers_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let (port, devices) = (folder.path().join("ttyUSB7"), folder.path().join("devices"));
-        std::fs::write(&port, "").unwrap();
+        write_atomic(&port, b"").unwrap();
         std::fs::create_dir_all(devices.join("ttyUSB7")).unwrap();
         for (text, verdict) in [("1\n", Verdict::Good), ("16\n", Verdict::Bad), ("many\n", Verdict::Warning)] {
-            std::fs::write(devices.join("ttyUSB7/latency_timer"), text).unwrap();
+            write_atomic(&devices.join("ttyUSB7/latency_timer"), text.as_bytes()).unwrap();
             let mut examination = Examination::default();
             examine(&port, &devices, &mut examination);
             assert_eq!(examination.checks.len(), 1);
@@ -90,7 +91,7 @@ mod tests {
     fn ports_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["ttyUSB1", "ttyUSB0", "ttyS0", "ttyACM3"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
+            write_atomic(&folder.path().join(name), b"").unwrap();
         }
         let names: Vec<String> =
             candidates(folder.path()).iter().map(|path| path.rsplit('/').next().unwrap_or_default().into()).collect();

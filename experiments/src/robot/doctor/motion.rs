@@ -26,8 +26,9 @@ pub(super) fn examine<P: Port>(hand: HandRobot<P>, setup: &Setup, examination: &
     let mut governor = Governor::new(hand, setup.governor());
     let done = (|| {
         governor.body_mut().reduce_current(true)?;
-        governor.observe()?;
         governor.body_mut().torque_on()?;
+        // A limp hand sags: what is held is where it is with torque.
+        governor.observe()?;
         governor.hold()?;
         let mut wrong = 0;
         for (idx, joint) in spec.joints.iter().enumerate() {

@@ -28,7 +28,7 @@ pub(super) fn listen(
     examination: &mut Examination,
 ) {
     let Some(listener) = listener else { return };
-    let before = n_poses(Some(&mut *listener));
+    let before = count(Some(&mut *listener));
     let end_s = clock.now_s() + seconds.get();
     while clock.now_s() < end_s {
         listener.poll();
@@ -37,23 +37,22 @@ pub(super) fn listen(
     report(Some(listener), before, seconds, examination);
 }
 
-/// Poses that have come by now.
-pub(super) fn n_poses(listener: Option<&mut UdpTracker<MachineClock>>) -> u64 {
-    listener.map_or(0, |listener| {
-        // One look takes in no more than so many.
-        let mut n_before = u64::MAX;
-        while listener.reception().0.n_accepted != n_before {
-            n_before = listener.reception().0.n_accepted;
-            listener.poll();
-        }
-        n_before
-    })
+/// Poses that have come, and been lost, by now.
+pub(super) fn count(listener: Option<&mut UdpTracker<MachineClock>>) -> (u64, u64) {
+    let Some(listener) = listener else { return (0, 0) };
+    // One look takes in no more than so many.
+    let mut n_before = u64::MAX;
+    while listener.reception().0.n_accepted != n_before {
+        n_before = listener.reception().0.n_accepted;
+        listener.poll();
+    }
+    (n_before, listener.reception().1)
 }
 
-/// Rate and age of the poses that came in `seconds`, after the first `n_before`.
+/// Rate and age of the poses that came in `seconds`, after those of before.
 pub(super) fn report(
     listener: Option<&UdpTracker<MachineClock>>,
-    n_before: u64,
+    (n_before, n_lost_before): (u64, u64),
     seconds: Positive,
     examination: &mut Examination,
 ) {
@@ -64,6 +63,7 @@ pub(super) fn report(
         let found = format!("{} datagrams on {address} were refused, the last one: {error}", reception.n_refused);
         examination.note("tracker", Verdict::Warning, found, "the layout is in docs/examples/object_tracker.py");
     }
+    let n_lost = n_lost.saturating_sub(n_lost_before);
     let n_new = reception.n_accepted.saturating_sub(n_before);
     if n_new == 0 {
         let advice =

@@ -1,0 +1,288 @@
+//! Random actions on random domains, and what must hold whatever they do.
+//!
+//! Every second episode commands the body without the governor's limits on rates and errors. What must hold: every
+//! perceived number is finite, no step fails, and nothing is inside of what it cannot pass. Depths are lower bounds, from
+//! the ball in the cube and from points on the scissors; see [`Room`].
+
+use bridge::number::{NonNegative, NumberError, Positive};
+use bridge::random::{Rng, stream};
+use bridge::{
+    BodyError, BodySpec, GovernorConfig, Limits, Percept, ScissorsObject, TOOL_POSE_LEN, rotate, rotate_back,
+};
+use rand::{Rng as _, RngCore as _};
+use rapier3d::glamx::DVec3;
+use sim::{
+    CubeScene, Domain, Engine, Hand, PHYSICS_HZ, PartKind, SERVO_HZ, ScissorsDomain, ScissorsParameters, ScissorsScene,
+    Shape, Simulated,
+};
+use std::error::Error;
+
+/// Length of an episode, servo ticks.
+const EPISODE_TICKS: u64 = 6 * SERVO_HZ as u64;
+const STEPS_PER_TICK: u64 = (PHYSICS_HZ / SERVO_HZ) as u64;
+
+/// Below every floor, m.
+const LOST_BELOW_M: f32 = -0.6;
+/// The tool overshoots what its controller's error leaves it by less than this, m.
+const OVERSHOOT_M: f32 = 0.01;
+
+/// A task to be soaked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The cube in the hand.
+    Cube,
+    /// Scissors and tape.
+    Scissors,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Physics steps.
+    pub n_steps: u64,
+    /// Episodes.
+    pub n_episodes: u64,
+    /// What the physics said where it failed, and numbers that were not finite.
+    pub faults: Vec<String>,
+    /// How deep something was in something else at most, m, and what.
+    pub deepest: (f64, String),
+    /// How deep a point on the scissors was in a wall of the case at most, m. It is told and not judged: contacts are springs
+    /// of 60 Hz, and at the 12 g of a blade the 20 N of the wrist press it into the wall.
+    pub sunk_m: f64,
+    /// Episodes in which something was deeper than allowed.
+    pub n_too_deep: u64,
+}
+
+/// Deeper than this, something is on its way through, m.
+pub const MAX_DEPTH_M: f64 = 0.004;
+
+/// Soaks `task` for at least `n_steps` physics steps.
+///
+/// # Errors
+/// When an asset is not there, or a body cannot be reset.
+pub fn soak(task: Task, n_steps: u64, seed: u64) -> Result<Report, Box<dyn Error>> {
+    let mut report = Report::default();
+    while report.n_steps < n_steps {
+        let mut rng = stream(seed, "soak", report.n_episodes);
+        let (mut body, room) = match task {
+            Task::Cube => {
+                let scene = CubeScene::load("orca_v2")?;
+                let body = scene.body(random_cube_domain(&mut rng)?);
+                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()))
+            }
+            Task::Scissors => {
+                let scene = ScissorsScene::load("orca_v2")?;
+                let body = scene.body(random_scissors_domain(&mut rng)?);
+                (Box::new(body) as Box<dyn Simulated>, Room::Table(scene.parameters().clone()))
+            }
+        };
+        play(body.as_mut(), &room, &mut rng, &mut report)?;
+        report.n_episodes += 1;
+    }
+    Ok(report)
+}
+
+fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let spec = body.spec().clone();
+    let limits = (report.n_episodes % 2 == 0).then(|| GovernorConfig::usual().map(|usual| Limits::new(&spec, usual)));
+    let limits = limits.transpose()?;
+    let (mut percept, mut truth) = (Percept::default(), Percept::default());
+    body.reset(rng.next_u64())?;
+    body.read(&mut percept)?;
+    let radius_m = f64::from(cube_half_m(body.engine()).unwrap_or(0.0));
+    let start = commanded(&percept);
+    let (mut command, mut wish) = (start.clone(), start.clone());
+    // Some episodes stay near their start, where something is held; others go everywhere.
+    let reach = rng.random_range(0.02..=1.0);
+    let (mut ticks_left, mut is_deep) = (0, false);
+    for _ in 0..EPISODE_TICKS {
+        if ticks_left == 0 {
+            ticks_left = rng.random_range(1..30);
+            draw_wish(&spec, rng, &mut wish);
+            for (wish, start) in wish.iter_mut().zip(&start) {
+                *wish = start + (*wish - start) * reach;
+            }
+        }
+        ticks_left -= 1;
+        let previous = std::mem::replace(&mut command, wish.clone());
+        if let Some(limits) = &limits {
+            limits.apply(&mut command, &previous, &measured(&percept))?;
+        }
+        report.n_steps += STEPS_PER_TICK;
+        match body.command(&command).and_then(|()| body.read(&mut percept)) {
+            Ok(()) => {}
+            Err(error @ BodyError::SimFault { .. }) => {
+                report.faults.push(error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Some((name, value)) = percept.find_non_finite() {
+            report.faults.push(format!("{name} is {value}"));
+            return Ok(());
+        }
+        body.truth(&mut truth);
+        let (depth_m, what, sunk_m) = room.deepest(radius_m, &truth);
+        report.sunk_m = report.sunk_m.max(sunk_m);
+        if depth_m > report.deepest.0 {
+            report.deepest = (depth_m, format!("{what} in episode {} at {} s", report.n_episodes, truth.time_s));
+        }
+        is_deep |= depth_m > MAX_DEPTH_M;
+        // What rolled off the edge of the floor falls for ever.
+        if truth.objects.iter().any(|object| object.position_m[2] < LOST_BELOW_M) {
+            break;
+        }
+    }
+    report.n_too_deep += u64::from(is_deep);
+    Ok(())
+}
+
+fn cube_half_m(engine: &Engine) -> Option<f32> {
+    engine.parts().find_map(|part| match (part.kind, part.shape) {
+        (PartKind::Cube, Shape::Cuboid { half_extents_m: [half_m, ..], .. }) => Some(half_m),
+        _ => None,
+    })
+}
+
+/// Measured positions, in the layout of a command.
+fn measured(percept: &Percept) -> Vec<f32> {
+    let tool = percept.tool.iter().flat_map(|tool| tool.measured.values());
+    tool.chain(percept.measured_rad.iter().copied()).collect()
+}
+
+/// What holds the start, in the layout of a command.
+fn commanded(percept: &Percept) -> Vec<f32> {
+    let tool = percept.tool.iter().flat_map(|tool| tool.commanded.values());
+    tool.chain(percept.commanded_rad.iter().copied()).collect()
+}
+
+/// Anywhere that limits allow.
+fn draw_wish(spec: &BodySpec, rng: &mut Rng, wish: &mut [f32]) {
+    let (tool, joints) = wish.split_at_mut(spec.tool_len());
+    if let (Some(limits), Some(pose)) = (&spec.tool, tool.first_chunk_mut::<TOOL_POSE_LEN>()) {
+        let [x, y, z, orientation @ ..] = pose;
+        for (axis, value) in [x, y, z].into_iter().enumerate() {
+            *value = rng.random_range(limits.lower_m[axis]..=limits.upper_m[axis]);
+        }
+        // Every second wish turns the hand, the others only move it.
+        if rng.random_bool(0.5) {
+            orientation.fill_with(|| rng.random_range(-1.0..=1.0));
+        }
+    }
+    for (value, joint) in joints.iter_mut().zip(&spec.joints) {
+        *value = rng.random_range(joint.lower_rad..=joint.upper_rad);
+    }
+}
+
+/// Ranges far beyond those that anything is trained on.
+fn random_cube_domain(rng: &mut Rng) -> Result<Domain, Box<dyn Error>> {
+    let nominal = Domain::load("nominal")?;
+    Ok(Domain {
+        friction: between(rng, 0.2, 2.0)?,
+        cube_mass_scale: between(rng, 0.3, 4.0)?,
+        cube_edge_scale: between(rng, 0.9, 1.1)?,
+        motor_gain_scale: between(rng, 0.3, 2.0)?,
+        command_delay_s: from_zero(rng, 0.1)?,
+        backlash_rad: from_zero(rng, 0.1)?,
+        ..nominal
+    })
+}
+
+fn random_scissors_domain(rng: &mut Rng) -> Result<ScissorsDomain, Box<dyn Error>> {
+    let randomised = ScissorsDomain::load("scissors_randomised")?;
+    Ok(ScissorsDomain {
+        friction: between(rng, 0.2, 2.0)?,
+        scissors_mass_scale: between(rng, 0.3, 4.0)?,
+        pivot_friction_scale: between(rng, 0.1, 4.0)?,
+        detent_scale: between(rng, 0.1, 4.0)?,
+        tape_strength_scale: between(rng, 0.1, 4.0)?,
+        motor_gain_scale: between(rng, 0.3, 2.0)?,
+        wrist_gain_scale: between(rng, 0.3, 2.0)?,
+        command_delay_s: from_zero(rng, 0.1)?,
+        backlash_rad: from_zero(rng, 0.1)?,
+        ..randomised
+    })
+}
+
+fn between(rng: &mut Rng, lower: f64, upper: f64) -> Result<Positive, NumberError> {
+    Positive::try_from(rng.random_range(lower..=upper))
+}
+
+fn from_zero(rng: &mut Rng, upper: f64) -> Result<NonNegative, NumberError> {
+    NonNegative::try_from(rng.random_range(0.0..=upper))
+}
+
+/// What cannot be passed.
+enum Room {
+    /// The palm and the fingers, for the ball inside of the cube.
+    Hand(Hand),
+    /// The table and the walls of the case, for points on the blades and loops.
+    Table(ScissorsParameters),
+}
+
+impl Room {
+    /// How deep something is in something else, m, and what, 0 where nothing is; how deep the scissors are in the case, m.
+    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String, f64) {
+        let mut deepest = (0.0, String::new());
+        let mut sunk_m = 0.0f64;
+        let mut note = |depth_m: f64, what: &dyn Fn() -> String| {
+            if depth_m > deepest.0 {
+                deepest = (depth_m, what());
+            }
+        };
+        match self {
+            Self::Hand(hand) => {
+                let center_m = vector(truth.objects[0].position_m);
+                for part in &hand.palm {
+                    let off_m = ((center_m - part.center_m).abs() - part.half_extents_m).max(DVec3::ZERO).length();
+                    note(radius_m - off_m, &|| "cube in palm".into());
+                }
+                for finger in &hand.fingers {
+                    let q_rad: Vec<f64> = truth.measured_rad[finger.first_joint..][..finger.joints.len()]
+                        .iter()
+                        .map(|&q| f64::from(q))
+                        .collect();
+                    for (link, joint) in finger.joints.iter().enumerate().filter(|(_, joint)| joint.link.collides) {
+                        let start_m = finger.point_m(&q_rad, link, DVec3::ZERO);
+                        let axis_m = finger.point_m(&q_rad, link, joint.link.end_m) - start_m;
+                        let share = (center_m - start_m).dot(axis_m) / axis_m.length_squared().max(1e-12);
+                        let off_m = (start_m + axis_m * share.clamp(0.0, 1.0) - center_m).length();
+                        note(radius_m + joint.link.radius_m - off_m, &|| format!("cube in {}", joint.name));
+                    }
+                }
+            }
+            Self::Table(ScissorsParameters { shears, case, wrist, .. }) => {
+                let limits = &wrist.tool;
+                let room_m = limits.max_error_m + OVERSHOOT_M;
+                for (axis, x) in truth.tool.iter().flat_map(|tool| tool.measured.position_m.into_iter().enumerate()) {
+                    let beyond_m = (limits.lower_m[axis] - x).max(x - limits.upper_m[axis]) - room_m;
+                    note(f64::from(beyond_m), &|| "tool beyond its workspace".into());
+                }
+                let frame = ScissorsObject::Case.of(truth);
+                let ([slot_x, slot_y], [outer_x, outer_y]) =
+                    (case.slot_m.map(|x| 0.5 * x.get()), case.outer_m.map(|x| 0.5 * x.get()));
+                let bottom = f64::from(-frame.position_m[2]);
+                let (floor, top) = (bottom + case.floor_m.get(), bottom + case.height_m.get());
+                for object in [ScissorsObject::FingerHalf, ScissorsObject::ThumbHalf] {
+                    let half = object.of(truth);
+                    let blade = (0..=8).map(|k| -f64::from(k) / 8.0 * shears.blade_length_m.get());
+                    for z in blade.chain([shears.loop_height_m.get()]) {
+                        let turned = rotate(half.orientation, [0.0, 0.0, z as f32]);
+                        let point: [f32; 3] = std::array::from_fn(|i| half.position_m[i] + turned[i]);
+                        note(-f64::from(point[2]), &|| format!("{} in the table", object.name()));
+                        let seen = std::array::from_fn(|i| point[i] - frame.position_m[i]);
+                        let [x, y, z] = rotate_back(frame.orientation, seen).map(f64::from);
+                        let to_slot = if z > floor { (x.abs() - slot_x).max(y.abs() - slot_y) } else { floor - z };
+                        let to_outside = (outer_x - x.abs()).min(outer_y - y.abs()).min(top - z);
+                        sunk_m = sunk_m.max(to_slot.min(to_outside));
+                    }
+                }
+            }
+        }
+        (deepest.0, deepest.1, sunk_m)
+    }
+}
+
+fn vector(v: [f32; 3]) -> DVec3 {
+    DVec3::from_array(v.map(f64::from))
+}

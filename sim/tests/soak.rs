@@ -1,0 +1,17 @@
+//! Contract: whatever is done to a body, in whatever domain: no panic, no fault, no number that is not finite, and nothing
+//! goes through hand, floor or table. `examples/soak` does the same for a million steps, and tells how far blades sink into the
+//! case.
+
+#[path = "../examples/soak/soak.rs"]
+mod soak;
+
+use soak::{Task, soak};
+
+#[test]
+fn random_actions_break_nothing() {
+    for (task, n_steps) in [(Task::Cube, 60_000), (Task::Scissors, 40_000)] {
+        let report = soak(task, n_steps, 7).unwrap();
+        assert!(report.n_steps >= n_steps && report.n_episodes > 10, "{task:?}: {report:?}");
+        assert!(report.faults.is_empty() && report.n_too_deep == 0, "{task:?}: {report:?}");
+    }
+}
