@@ -84,7 +84,8 @@ pub fn soak(task: Task, n_steps: u64, seed: u64) -> Result<Report, Box<dyn Error
 
 fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let spec = body.spec().clone();
-    let limits = (report.n_episodes % 2 == 0).then(|| GovernorConfig::usual().map(|usual| Limits::new(&spec, usual)));
+    let limits =
+        report.n_episodes.is_multiple_of(2).then(|| GovernorConfig::usual().map(|usual| Limits::new(&spec, usual)));
     let limits = limits.transpose()?;
     let (mut percept, mut truth) = (Percept::default(), Percept::default());
     body.reset(rng.next_u64())?;
