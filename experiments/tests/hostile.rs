@@ -1,8 +1,6 @@
 //! Contract: what comes from outside - the file of a robot, a calibration, a script of faults, a datagram - is what it says or an error,
 //! however it was damaged; never a panic, and never a number that its field does not allow. Fixed seeds: every run tries the same.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use bridge::config::parse;
 use bridge::number::{NonNegative, Positive};
 use bridge::random::{Rng, stream};
