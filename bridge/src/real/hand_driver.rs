@@ -72,6 +72,8 @@ pub struct HandDriver<P: Port> {
     effort_ids: Vec<u8>,
     health: Vec<u8>,
     next_health: usize,
+    /// Ticks since the health of a servo was read.
+    n_blind_ticks: u32,
     status: HandStatus,
     recent_bad: u64,
     is_armed: bool,
@@ -127,6 +129,7 @@ impl<P: Port> HandDriver<P> {
             effort_ids: Vec::with_capacity(ids.len()),
             health: vec![0; HEALTH.1.into()],
             next_health: 0,
+            n_blind_ticks: 0,
             recent_bad: 0,
             is_armed: false,
             is_verified: false,

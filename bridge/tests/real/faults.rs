@@ -95,6 +95,27 @@ fn corrupted_frames() -> TestResult {
     Ok(())
 }
 
+/// Rows 2 and 5. Without fast reads, slow ones take the time of the health readings; an overload is seen all the same, and a
+/// stopped servo too.
+#[test]
+fn health_without_fast_reads() -> TestResult {
+    let (emulator, mut driver, mut percept) = running()?;
+    // An old firmware says nothing to a fast read.
+    emulator.lock().set_register(8, 6, 1, 40);
+    run(&mut driver, &mut percept, 10)?;
+    assert!(!driver.bus_mut().is_fast());
+    let overloaded = index_of(&driver, 9)?;
+    inject(&emulator, Fault::Overload { servos: Servos::Ids(vec![9]) })?;
+    run(&mut driver, &mut percept, 8)?;
+    assert!(driver.status().servos[overloaded].hardware_error.has(HardwareError::OVERLOAD));
+
+    let deaf = index_of(&driver, 12)?;
+    inject(&emulator, Fault::Silent { servos: Servos::Ids(vec![12]), for_s: 0.3.try_into()? })?;
+    run(&mut driver, &mut percept, 30 + 3 * 17 + 10)?;
+    assert!(driver.status().servos[deaf].is_watchdog_tripped);
+    Ok(())
+}
+
 /// Row 2, with noise between the packets.
 #[test]
 fn noise_on_the_line() -> TestResult {

@@ -7,6 +7,10 @@ use crate::real::status::RECENT_CYCLES;
 use crate::{Body, BodyError, BodySpec, Percept};
 use std::time::Duration;
 
+/// For so many ticks in a row the health of no servo may be unknown: reading it is then worth a late tick. Without fast reads
+/// the feedback of 17 servos leaves it no time, and a servo that nobody looks at stays stopped.
+const MAX_BLIND_TICKS: u32 = 2;
+
 impl<P: Port> Body for HandDriver<P> {
     fn spec(&self) -> &BodySpec {
         &self.spec
@@ -101,7 +105,8 @@ impl<P: Port> HandDriver<P> {
                 None => is_complete = false,
             }
         }
-        self.read_health(deadline)?;
+        let is_blind = self.n_blind_ticks >= MAX_BLIND_TICKS;
+        self.read_health(if is_blind { deadline + period } else { deadline })?;
         self.advance_recovery(deadline)?;
         self.recent_bad = self.recent_bad << 1 | u64::from(is_broken);
         self.refresh_status(is_complete, is_broken);
@@ -123,6 +128,7 @@ impl<P: Port> HandDriver<P> {
             return Ok(());
         }
         let is_alert = self.bus.read_health(self.ids[index], &mut self.health, deadline)?;
+        self.n_blind_ticks = if is_alert.is_some() { 0 } else { self.n_blind_ticks.saturating_add(1) };
         if let Some(is_alert) = is_alert {
             self.status.servos[index].is_alert = is_alert;
             servo::note_health(&mut self.status.servos[index], &self.health);
