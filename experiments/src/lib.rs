@@ -14,6 +14,7 @@
 //! - The same samples and seed give the same interval, bit for bit.
 
 // The commands.
+mod averages;
 pub mod cli;
 pub mod commands;
 pub mod dataset;

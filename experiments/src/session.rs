@@ -1,5 +1,6 @@
 //! One process that works on a run: it gives the trainer its episodes, logs, checkpoints and evaluates.
 
+use crate::averages::Averages;
 use crate::commands::read_demonstrations;
 use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
@@ -8,9 +9,7 @@ use crate::robot::RobotSession;
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
 use bridge::{EnvironmentSpec, Episode, Outcome};
 use color_eyre::eyre::{Result, ensure};
-use learn::{
-    Boundary, Checkpoint, Choice, Policy, Stage, StepReport, Trainer, TrainerState, Work, episode_seed, play_all,
-};
+use learn::{Boundary, Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, episode_seed, play_all};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -429,34 +428,4 @@ fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Ve
         episodes.len()
     );
     Ok(episodes)
-}
-
-/// Means of the numbers of several steps.
-#[derive(Debug, Default)]
-struct Averages {
-    sums: BTreeMap<&'static str, (f64, u32)>,
-}
-
-impl Averages {
-    fn add(&mut self, report: &StepReport) {
-        for &(name, value) in &report.metrics {
-            let (sum, n) = self.sums.entry(name).or_default();
-            *sum += value;
-            *n += 1;
-        }
-    }
-
-    fn take(&mut self) -> Vec<(&'static str, f64)> {
-        std::mem::take(&mut self.sums).into_iter().map(|(name, (sum, n))| (name, sum / f64::from(n))).collect()
-    }
-
-    /// What is worth watching, in a few words.
-    fn headline(&self) -> String {
-        let shown =
-            [("imitation_loss", "imitation"), ("critic_loss", "critic"), ("q_own", "Q"), ("kl_to_imitation", "KL")];
-        let parts = shown.iter().filter_map(|(name, label)| {
-            self.sums.get(name).map(|(sum, n)| format!("{label} {:.2}", sum / f64::from(*n)))
-        });
-        parts.collect::<Vec<_>>().join("  ")
-    }
 }
