@@ -20,7 +20,7 @@ const N_STEPS: usize = 200;
 fn trainer(size: &Size, stage: Stage) -> Trainer {
     let steps = |of: Stage| if of == stage { u64::MAX } else { 0 };
     let text = format!(
-        "(chunk_len: {CHUNK_LEN}, discount: 0.99, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.02, batch_size: {BATCH},
+        "(chunk_len: {CHUNK_LEN}, lead: 0, discount: 0.99, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.02, batch_size: {BATCH},
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
           policy: Flow(n_blocks: {n_blocks}, couplings: Mlp(hidden: {hidden}, embedding: {embedding}), partition: Complementary, s_max: 2.0),
           critic: (ensemble: {n_critics}, net: Mlp(hidden: {hidden}, n_layers: 3), support: (min: -0.5, max: 5.0, n_bins: 101),

@@ -29,7 +29,8 @@ pub trait Environment: Send {
     /// When the action is not finite or has the wrong length (nothing then moves), or when the body fails.
     fn step(&mut self, action_rad: &[f32], observation: &mut [f32]) -> Result<Step, EnvironmentError>;
 
-    /// The action that was really carried out in the last step, after all limits; its layout is that of an action.
+    /// The action that was really carried out in the last step, after all limits; before the first one the command at which
+    /// the episode begins. Its layout is that of an action.
     fn applied_rad(&self) -> &[f32];
 
     /// What came of the episode so far.

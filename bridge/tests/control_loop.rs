@@ -46,15 +46,15 @@ fn episodes_are_recorded() {
     assert_eq!(records[0].episode.label.actor, "policy 1");
     // The target of 0.3 from 0.1 at 2 rad/s, 0.1 rad a step; then the chunk's own thousandths.
     let applied: Vec<f32> = (0..HORIZON_STEPS).map(|step| records[0].episode.action_rad(step)[0]).collect();
-    // The chunk of step 2 is carried out from step 4 on; that of step 6 is the first of the second policy.
+    // The first chunk is carried out whole; that of step 4, of the second policy, from step 6 on.
     for (step, expected) in
-        [(0, 0.2), (1, 0.3), (2, 0.302), (3, 0.303), (4, 0.302), (7, 0.305), (8, 0.402), (11, 0.405)]
+        [(0, 0.2), (1, 0.3), (2, 0.302), (3, 0.303), (4, 0.304), (5, 0.305), (6, 0.402), (9, 0.405), (10, 0.402)]
     {
         assert!((applied[step] - expected).abs() < 1e-4, "step {step}: {applied:?}");
     }
-    // Joint 1 tells which step was observed: 0 for steps 0 to 3, then two steps before the first of each chunk.
-    for step in 8..HORIZON_STEPS {
-        let observed = step - step % CHUNKS.execute - CHUNKS.lead;
+    // Joint 1 tells which step was observed: 0 for steps 0 to 5, then two steps before the first of each chunk.
+    for step in CHUNKS.horizon..HORIZON_STEPS {
+        let observed = step - (step - CHUNKS.lead) % CHUNKS.execute - CHUNKS.lead;
         let told = records[0].episode.action_rad(step)[1];
         assert!((told - 0.01 * observed as f32).abs() < 1e-6, "step {step}: {told}");
     }
@@ -69,7 +69,7 @@ fn episodes_are_recorded() {
         })
         .take(3)
         .collect();
-    assert_eq!(chunks, [(0, 1), (4, 1), (8, 2)]);
+    assert_eq!(chunks, [(0, 1), (6, 2), (10, 2)]);
 }
 
 /// Contract, row 11: without chunks the rest of the old one is carried out, its last action kept for 150 ms, then the
@@ -78,8 +78,8 @@ fn episodes_are_recorded() {
 fn late_chunks_end_in_hold() {
     let mut rig = Rig::new();
     rig.start();
-    // Chunks of steps 0 and 2 are planned, then none: the last has actions up to step 9.
-    rig.steps(3);
+    // Chunks of steps 0 and 4 are planned, then none: the last has actions up to step 11.
+    rig.steps(5);
     for _ in 0..7 * TICKS_PER_STEP + 1 {
         rig.tick_without_planner();
         assert_eq!(rig.control.state(), State::Run);
@@ -90,7 +90,7 @@ fn late_chunks_end_in_hold() {
         rig.tick_without_planner();
         n_ticks += 1;
     }
-    // Missed from the first tick of step 10 on; 15 ticks later it is 150 ms but for the rounding.
+    // Missed from the first tick of step 12 on; 15 ticks later it is 150 ms but for the rounding.
     assert!((15..=16).contains(&n_ticks), "{n_ticks}");
     rig.servos(|servos| assert!(servos.has_torque && servos.is_reduced && servos.goal_rad == goal_rad));
     let record = rig.sides.records.try_recv().unwrap();
@@ -99,8 +99,8 @@ fn late_chunks_end_in_hold() {
         (record.cut_by, outcome.terminated, outcome.scalars["fault_row"]),
         (Some(Cause::ChunkLate), false, 11.0)
     );
-    // Of 15 or 16 ticks after the first of step 10, and the two spoilt steps.
-    assert_eq!(record.episode.n_steps(), n_ticks - 5);
+    // Of 15 or 16 ticks after the first of step 12, and the two spoilt steps.
+    assert_eq!(record.episode.n_steps(), n_ticks - 3);
 
     rig.ticks(99);
     assert_eq!(rig.control.state(), State::Hold);
@@ -120,9 +120,9 @@ fn bad_chunks_are_refused_whole() {
         let mut rig = Rig::new();
         rig.start();
         rig.publish(target_rad, 2);
-        rig.steps(2);
+        rig.steps(4);
         assert_eq!(rig.control.state(), State::Run);
-        // The chunk asked for in step 2 is refused in the next tick.
+        // The chunk asked for in step 4 is refused in the next tick.
         rig.tick();
         let (measured_rad, goal_rad) = rig.servos(|servos| (servos.q_rad.clone(), servos.goal_rad.clone()));
         rig.tick();

@@ -35,12 +35,12 @@ impl Cost {
     pub fn of(policy: &Policy) -> Result<Self> {
         let members = policy.critic().members().iter();
         // What the policy computes does not depend on what it sees.
-        let observation = vec![0.0; policy.header().environment.observation_len];
+        let state = vec![0.0; policy.header().state_len()];
         let (mut rng, mut chunk) = (stream(0, "cost", 0), Vec::new());
         let mut times_ms = Vec::with_capacity(N_TIMED);
         for plan_idx in 0..N_WARM + N_TIMED {
             let started = Instant::now();
-            policy.plan(&observation, &mut rng, &mut chunk)?;
+            policy.plan(&state, &mut rng, &mut chunk)?;
             if plan_idx >= N_WARM {
                 times_ms.push(1e3 * started.elapsed().as_secs_f64());
             }

@@ -21,7 +21,7 @@ pub use doctor::{Check, Examination, Verdict, examine, examine_machine, open_tra
 pub use emulation::{Emulation, Served};
 pub use human::Human;
 pub use play::RobotSession;
-pub use setup::{Kind, Setup};
+pub use setup::{Kind, Planning, Setup};
 pub use soak::soak;
 
 use crate::cli::RobotArgs;

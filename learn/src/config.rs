@@ -1,6 +1,7 @@
 //! Everything about learning that can be chosen. There are no defaults here: they stand in the experiments' RON files,
 //! where a difference shows.
 
+use bridge::EnvironmentSpec;
 use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ use crate::policy_net::PolicyConfig;
 pub struct LearnConfig {
     /// H: actions in a chunk. The policy emits them at once and the critic scores them at once.
     pub chunk_len: usize,
+    /// Steps between an observation and the first action that is planned from it. The networks see the actions that are
+    /// carried out in between beside the observation (real-time chunking: Black et al. 2025). 0 where the world waits for the
+    /// plan, as a simulation does; on a robot the lead of its control loop.
+    pub lead: usize,
     /// gamma per step. A chunk of L steps is discounted by gamma^L.
     pub discount: UnitInterval,
     /// Which range of every joint is mapped to -k..k.
@@ -60,6 +65,12 @@ pub struct LearnConfig {
 }
 
 impl LearnConfig {
+    /// Values that the networks see in `environment`: an observation and the actions on the way.
+    #[must_use]
+    pub const fn state_len(&self, environment: &EnvironmentSpec) -> usize {
+        environment.observation_len + self.lead * environment.action_len
+    }
+
     /// Checks what the types of the fields cannot.
     ///
     /// # Errors

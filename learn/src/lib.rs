@@ -52,5 +52,5 @@ pub use kernels::configure_process;
 pub use normalizer::Normalizer;
 pub use policy::{Policy, PolicyHeader};
 pub use policy_net::{PolicyConfig, PolicyNet};
-pub use rollout::{Actor, MakeEnvironment, play, play_all};
+pub use rollout::{Actor, MakeEnvironment, Schedule, play, play_all};
 pub use training::{Boundary, Metrics, Position, Stage, StepReport, Trainer, TrainerState, Work, episode_seed};

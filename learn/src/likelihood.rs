@@ -7,7 +7,7 @@
 //! `-ln p(x) = -ln p(u) + sum ln |da/du| - H sum_j ln |da_j/dx_j|`,   `da/du = 1 - tanh(u)^2`, `da/dx = k / half range`.
 
 use crate::layers::Track;
-use crate::replay::{ChunkBatch, Replay};
+use crate::replay::{ChunkBatch, Replay, Window};
 use crate::squash::action_log_prob;
 use crate::training::unsquashed;
 use crate::{LearnError, Policy, shards};
@@ -32,7 +32,8 @@ impl Policy {
         if !header.policy.has_density() {
             return Ok(None);
         }
-        let mut replay = Replay::new(header.chunk_len, 1, 1.0);
+        let window = Window { lead: header.lead, chunk_len: header.chunk_len, backup_len: 1 };
+        let mut replay = Replay::new(window, 1.0);
         episodes.iter().for_each(|episode| replay.push(episode, &header.normalizer));
         let mut batch = ChunkBatch::default();
         replay.gather(&replay.imitable_starts(), &mut batch);

@@ -25,6 +25,8 @@ pub struct PolicyHeader {
     pub environment: EnvironmentSpec,
     /// H: actions in a chunk.
     pub chunk_len: usize,
+    /// Steps between an observation and the first action that is planned from it.
+    pub lead: usize,
     /// What the networks see instead of raw units.
     pub normalizer: Normalizer,
     /// The policy network.
@@ -156,7 +158,7 @@ impl Policy {
         let unusable = |reason: String| LearnError::Checkpoint { path: folder.to_owned(), reason };
         let header: PolicyHeader =
             config::load(&folder.join(HEADER_FILE)).map_err(|error| unusable(error.to_string()))?;
-        let (observation_len, chunk) = (header.normalizer.observation_len(), header.chunk_shape());
+        let (observation_len, chunk) = (header.state_len(), header.chunk_shape());
         let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
             header.policy.read(observation_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
@@ -169,7 +171,7 @@ impl Policy {
         Ok(Self { header, net, frozen, critic })
     }
 
-    /// The policy's best normalized chunk for one normalized observation: candidates at the acting temperature, the one that
+    /// The policy's best normalized chunk for one normalized state: candidates at the acting temperature, the one that
     /// the critics value most or that is the likeliest.
     fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
@@ -198,6 +200,12 @@ impl Policy {
 }
 
 impl PolicyHeader {
+    /// Values that the networks see: an observation and the actions on the way.
+    #[must_use]
+    pub const fn state_len(&self) -> usize {
+        self.normalizer.observation_len() + self.lead * self.normalizer.action_len()
+    }
+
     /// H d: values in a chunk.
     #[must_use]
     pub const fn chunk_dim(&self) -> usize {
@@ -216,10 +224,18 @@ impl Actor for Policy {
         &self.header.name
     }
 
-    fn plan(&self, observation: &[f32], rng: &mut Rng, chunk_rad: &mut Vec<f32>) -> Result<(), LearnError> {
+    fn lead(&self) -> usize {
+        self.header.lead
+    }
+
+    fn plan(&self, state: &[f32], rng: &mut Rng, chunk_rad: &mut Vec<f32>) -> Result<(), LearnError> {
         let normalizer = &self.header.normalizer;
-        let mut normalized = Vec::with_capacity(observation.len());
+        let mut normalized = Vec::with_capacity(state.len());
+        let (observation, on_the_way_rad) = state.split_at(normalizer.observation_len().min(state.len()));
         normalizer.observation(observation, &mut normalized);
+        for action_rad in on_the_way_rad.chunks_exact(normalizer.action_len()) {
+            normalizer.action(action_rad, &mut normalized);
+        }
         let chunk = self.best_chunk(&normalized, rng)?;
         chunk_rad.clear();
         for action in chunk.chunks_exact(normalizer.action_len()) {

@@ -8,17 +8,22 @@
 //! A critic of single steps has `L = min(n, T - t)` with n = 1 instead; the chunk stays what it is. Here
 //! d is 1 only if the episode *terminated* inside the chunk; a truncated one is bootstrapped from its last
 //! observation. The whole open-loop chunk is Q's input, so overlapping windows of closed episodes are consistent.
+//!
+//! Where plans are made a lead of l steps ahead, the state is what is observed and the l actions that are on the way
+//! (Katsikopoulos and Engelbrecht 2003): `o_t` becomes `(o_t, a_t .. a_{t+l-1})` and its chunk `a_{t+l} .. a_{t+l+H-1}`.
+//! Rewards and values stay those from step t on.
 
 use crate::Normalizer;
 use bridge::Episode;
 use rand::Rng as _;
+use std::ops::Range;
 
 /// A batch of chunks, row after row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChunkBatch {
     /// Rows.
     pub n_rows: usize,
-    /// Normalized observations `o_t`, n x O.
+    /// Normalized observations `o_t`, n x O, with the actions on the way.
     pub observations: Vec<f32>,
     /// Normalized chunks, n x (H d), padded with their last action.
     pub chunks: Vec<f32>,
@@ -30,7 +35,7 @@ pub struct ChunkBatch {
     pub rewards: Vec<f32>,
     /// `gamma^L (1 - d)`: what the next value is multiplied with, n.
     pub continuations: Vec<f32>,
-    /// Normalized observations `o_{t+L}`, n x O.
+    /// Normalized observations `o_{t+L}`, n x O, with the actions on the way.
     pub next_observations: Vec<f32>,
     /// Normalized chunks that were carried out from `o_{t+L}` on, n x (H d), padded with their last action; that of the
     /// episode where it has ended.
@@ -85,11 +90,21 @@ pub struct ToGo {
     pub last: ChunkStart,
 }
 
+/// What is cut out of an episode at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// l: actions on the way.
+    pub lead: usize,
+    /// H: actions in a chunk.
+    pub chunk_len: usize,
+    /// n: steps of a target.
+    pub backup_len: usize,
+}
+
 /// Normalized episodes and the index of their chunk starts. Windows never cross an episode's end.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    chunk_len: usize,
-    backup_len: usize,
+    window: Window,
     discount: f64,
     episodes: Vec<StoredEpisode>,
     starts: Vec<ChunkStart>,
@@ -98,6 +113,7 @@ pub struct Replay {
 
 #[derive(Clone, Debug)]
 struct StoredEpisode {
+    /// Each with the actions on the way.
     observations: Vec<f32>,
     actions: Vec<f32>,
     rewards: Vec<f32>,
@@ -105,31 +121,35 @@ struct StoredEpisode {
 }
 
 impl Replay {
-    /// An empty replay of chunks of `chunk_len` actions, with targets over `backup_len` steps, discounted by `discount` per
-    /// step.
+    /// An empty replay of such windows, discounted by `discount` per step.
     #[must_use]
-    pub const fn new(chunk_len: usize, backup_len: usize, discount: f64) -> Self {
-        Self { chunk_len, backup_len, discount, episodes: Vec::new(), starts: Vec::new(), success_starts: Vec::new() }
+    pub const fn new(window: Window, discount: f64) -> Self {
+        Self { window, discount, episodes: Vec::new(), starts: Vec::new(), success_starts: Vec::new() }
     }
 
     /// Adds an episode.
     pub fn push(&mut self, episode: &Episode, normalizer: &Normalizer) {
-        let n_steps = episode.n_steps();
+        let (n_steps, lead) = (episode.n_steps(), self.window.lead);
+        let on_the_way_len = (n_steps + 1) * lead * episode.label.action_len;
         let mut stored = StoredEpisode {
-            observations: Vec::with_capacity(episode.observations.len()),
+            observations: Vec::with_capacity(episode.observations.len() + on_the_way_len),
             actions: Vec::with_capacity(episode.actions_rad.len()),
             rewards: episode.rewards.clone(),
             terminated: episode.label.terminated,
         };
-        for step_idx in 0..=n_steps {
-            normalizer.observation(episode.observation(step_idx), &mut stored.observations);
-        }
         for step_idx in 0..n_steps {
             normalizer.action(episode.action_rad(step_idx), &mut stored.actions);
         }
+        for step_idx in 0..=n_steps {
+            normalizer.observation(episode.observation(step_idx), &mut stored.observations);
+            if n_steps > 0 {
+                push_actions(&stored.actions, n_steps, step_idx..step_idx + lead, &mut stored.observations);
+            }
+        }
         let episode_idx = self.episodes.len();
         self.episodes.push(stored);
-        let starts = (0..n_steps).map(|step_idx| ChunkStart { episode_idx, step_idx });
+        // A chunk has at least one action that was carried out.
+        let starts = (0..n_steps.saturating_sub(lead)).map(|step_idx| ChunkStart { episode_idx, step_idx });
         self.starts.extend(starts.clone());
         if episode.label.outcome.succeeded {
             self.success_starts.extend(starts);
@@ -163,15 +183,16 @@ impl Replay {
     /// The starts of whole chunks of successful episodes: what is worth imitating.
     #[must_use]
     pub fn imitable_starts(&self) -> Vec<ChunkStart> {
+        let Window { lead, chunk_len, .. } = self.window;
         let is_whole =
-            |start: &&ChunkStart| start.step_idx + self.chunk_len <= self.episodes[start.episode_idx].rewards.len();
+            |start: &&ChunkStart| start.step_idx + lead + chunk_len <= self.episodes[start.episode_idx].rewards.len();
         self.success_starts.iter().filter(is_whole).copied().collect()
     }
 
     /// Those of `starts` that lie within the first chunk of their episode.
     #[must_use]
     pub fn openings(&self, starts: &[ChunkStart]) -> Vec<ChunkStart> {
-        starts.iter().filter(|start| start.step_idx < self.chunk_len).copied().collect()
+        starts.iter().filter(|start| start.step_idx < self.window.chunk_len).copied().collect()
     }
 
     /// Draws `n` starts from `among`, uniformly and with replacement.
@@ -181,11 +202,13 @@ impl Replay {
 
     /// Appends the chunks at `starts` to `batch`.
     pub fn gather(&self, starts: &[ChunkStart], batch: &mut ChunkBatch) {
+        let Window { lead, chunk_len, backup_len } = self.window;
         for &ChunkStart { episode_idx, step_idx } in starts {
             let episode = &self.episodes[episode_idx];
             let n_steps = episode.rewards.len();
             let observation_len = episode.observations.len() / (n_steps + 1);
-            let backup_end = n_steps.min(step_idx + self.backup_len);
+            let backup_end = n_steps.min(step_idx + backup_len);
+            let first = step_idx + lead;
 
             batch
                 .observations
@@ -193,11 +216,11 @@ impl Replay {
             batch
                 .next_observations
                 .extend_from_slice(&episode.observations[backup_end * observation_len..][..observation_len]);
-            episode.push_chunk(step_idx, self.chunk_len, &mut batch.chunks);
-            episode.push_chunk(backup_end, self.chunk_len, &mut batch.next_chunks);
-            batch.has_next.push(backup_end < n_steps);
-            batch.is_whole.push(step_idx + self.chunk_len <= n_steps);
-            batch.n_valid.push(self.chunk_len.min(n_steps - step_idx));
+            episode.push_chunk(first, chunk_len, &mut batch.chunks);
+            episode.push_chunk(backup_end + lead, chunk_len, &mut batch.next_chunks);
+            batch.has_next.push(backup_end + lead < n_steps);
+            batch.is_whole.push(first + chunk_len <= n_steps);
+            batch.n_valid.push(chunk_len.min(n_steps.saturating_sub(first)).max(1));
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
             for &r in &episode.rewards[step_idx..backup_end] {
                 reward += weight * f64::from(r);
@@ -221,7 +244,9 @@ impl Replay {
             for (step_idx, &r) in episode.rewards.iter().enumerate().rev() {
                 reward = f64::from(r) + self.discount * reward;
                 continuation *= self.discount;
-                all.push(ToGo { start: ChunkStart { episode_idx, step_idx }, reward, continuation, last });
+                if step_idx + self.window.lead < episode.rewards.len() {
+                    all.push(ToGo { start: ChunkStart { episode_idx, step_idx }, reward, continuation, last });
+                }
             }
         }
         all
@@ -229,14 +254,16 @@ impl Replay {
 }
 
 impl StoredEpisode {
-    /// Appends the `chunk_len` actions from step `first` on; after the last one it is repeated.
     fn push_chunk(&self, first: usize, chunk_len: usize, out: &mut Vec<f32>) {
-        let n_steps = self.rewards.len();
-        let action_len = self.actions.len() / n_steps;
-        let last = n_steps - 1;
-        for step_idx in first..first + chunk_len {
-            out.extend_from_slice(&self.actions[step_idx.min(last) * action_len..][..action_len]);
-        }
+        push_actions(&self.actions, self.rewards.len(), first..first + chunk_len, out);
+    }
+}
+
+/// Appends those `steps` of the `actions` of an episode of `n_steps`; after the last one it is repeated.
+fn push_actions(actions: &[f32], n_steps: usize, steps: Range<usize>, out: &mut Vec<f32>) {
+    let action_len = actions.len() / n_steps;
+    for step_idx in steps {
+        out.extend_from_slice(&actions[step_idx.min(n_steps - 1) * action_len..][..action_len]);
     }
 }
 
@@ -275,10 +302,10 @@ mod tests {
         }
     }
 
-    fn batch_of(terminated: bool, backup_len: usize) -> Result<(ChunkBatch, Normalizer), LearnError> {
+    fn batch_of(terminated: bool, backup_len: usize, lead: usize) -> Result<(ChunkBatch, Normalizer), LearnError> {
         let episode = episode(terminated);
         let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.9)?;
-        let mut replay = Replay::new(3, backup_len, 0.5);
+        let mut replay = Replay::new(Window { lead, chunk_len: 3, backup_len }, 0.5);
         replay.push(&episode, &normalizer);
         let mut batch = ChunkBatch::default();
         replay.gather(replay.starts(), &mut batch);
@@ -290,7 +317,7 @@ mod tests {
     #[test]
     fn targets_of_whole_and_partial_chunks() -> Result<(), LearnError> {
         for (terminated, continuations) in [(true, [0.125, 0.0, 0.0, 0.0]), (false, [0.125, 0.125, 0.25, 0.5])] {
-            let (batch, _) = batch_of(terminated, 3)?;
+            let (batch, _) = batch_of(terminated, 3, 0)?;
             assert_eq!(batch.rewards, [1.0 + 1.0 + 1.0, 2.0 + 2.0 + 2.0, 4.0 + 4.0, 8.0]);
             assert_eq!(batch.continuations, continuations, "terminated: {terminated}");
         }
@@ -302,13 +329,13 @@ mod tests {
     #[test]
     fn targets_of_single_steps() -> Result<(), LearnError> {
         for (terminated, last) in [(true, 0.0), (false, 0.5)] {
-            let (batch, normalizer) = batch_of(terminated, 1)?;
+            let (batch, normalizer) = batch_of(terminated, 1, 0)?;
             assert_eq!(batch.rewards, [1.0, 2.0, 4.0, 8.0]);
             assert_eq!(batch.continuations, [0.5, 0.5, 0.5, last], "terminated: {terminated}");
             let mut next = Vec::new();
             [1.0, 2.0, 3.0, 4.0].iter().for_each(|&x| normalizer.observation(&[x], &mut next));
             assert_eq!(batch.next_observations, next);
-            assert_eq!(batch.chunks, batch_of(terminated, 3)?.0.chunks);
+            assert_eq!(batch.chunks, batch_of(terminated, 3, 0)?.0.chunks);
         }
         Ok(())
     }
@@ -317,7 +344,7 @@ mod tests {
     /// window crosses the end.
     #[test]
     fn partial_chunks_are_padded() -> Result<(), LearnError> {
-        let (batch, normalizer) = batch_of(false, 3)?;
+        let (batch, normalizer) = batch_of(false, 3, 0)?;
         let actions = |steps: [f32; 3]| {
             let mut out = Vec::new();
             for x in steps {
@@ -332,10 +359,34 @@ mod tests {
         // Three steps after the first comes the last action, after the others nothing.
         assert_eq!(batch.has_next, [true, false, false, false]);
         assert_eq!(batch.next_chunks[..3], actions([0.3, 0.3, 0.3]));
-        assert_eq!(batch_of(false, 1)?.0.next_chunks[..3], actions([0.1, 0.2, 0.3]));
+        assert_eq!(batch_of(false, 1, 0)?.0.next_chunks[..3], actions([0.1, 0.2, 0.3]));
         let mut last = Vec::new();
         normalizer.observation(&[4.0], &mut last);
         assert!(batch.next_observations[1..].iter().all(|&x| x.to_bits() == last[0].to_bits()));
+        Ok(())
+    }
+
+    /// Contract: with a lead of one step the state is the observation and the action on the way, the chunk begins one step
+    /// later, and rewards, ends and the next state stay where they were. The last step starts no chunk.
+    #[test]
+    fn windows_of_plans_made_ahead() -> Result<(), LearnError> {
+        let (batch, normalizer) = batch_of(true, 3, 1)?;
+        let state = |observation: f32, on_the_way: f32| {
+            let mut out = Vec::new();
+            normalizer.observation(&[observation], &mut out);
+            normalizer.action(&[on_the_way], &mut out);
+            out
+        };
+        assert_eq!(batch.n_rows, 3);
+        assert_eq!(batch.observations, [state(0.0, 0.0), state(1.0, 0.1), state(2.0, 0.2)].concat());
+        let actions = |steps: [f32; 3]| steps.map(|x| state(0.0, x)[1]);
+        assert_eq!(batch.chunks, [[0.1, 0.2, 0.3], [0.2, 0.3, 0.3], [0.3; 3]].map(actions).concat());
+        assert_eq!(batch.n_valid, [3, 2, 1]);
+        assert_eq!(batch.is_whole, [true, false, false]);
+        assert_eq!(batch.rewards, [3.0, 6.0, 8.0]);
+        assert_eq!(batch.continuations, [0.125, 0.0, 0.0]);
+        assert_eq!(batch.next_observations, [state(3.0, 0.3), state(4.0, 0.3), state(4.0, 0.3)].concat());
+        assert_eq!(batch.has_next, [false; 3]);
         Ok(())
     }
 
@@ -343,7 +394,7 @@ mod tests {
     #[test]
     fn only_successes_are_imitated() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 3, 0.5);
+        let mut replay = Replay::new(Window { lead: 0, chunk_len: 3, backup_len: 3 }, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let expected = [0, 1].map(|step_idx| ChunkStart { episode_idx: 1, step_idx });
@@ -362,7 +413,7 @@ mod tests {
     #[test]
     fn returns_to_go() -> Result<(), LearnError> {
         let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
-        let mut replay = Replay::new(3, 3, 0.5);
+        let mut replay = Replay::new(Window { lead: 0, chunk_len: 3, backup_len: 3 }, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
         let to_go = |episode_idx, continuations: [f64; 4]| {

@@ -30,7 +30,7 @@ use crate::gate::{Returns, Verdict};
 use crate::layers::Track;
 use crate::policy::{Policy, PolicyHeader};
 use crate::policy_net::PolicyNet;
-use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
+use crate::replay::{ChunkBatch, ChunkStart, Replay, Window, gather_mixed};
 use crate::squash::squash;
 use crate::{Acting, ActionRange, Choice, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::random::{Rng, stream};
@@ -152,7 +152,9 @@ impl Trainer {
             normalizer = normalizer.over_limits(&environment);
         }
         let backup = config.critic.backup;
-        let empty = Replay::new(config.chunk_len, backup.n_steps(config.chunk_len), config.discount.get());
+        let LearnConfig { lead, chunk_len, .. } = config;
+        let window = Window { lead, chunk_len, backup_len: backup.n_steps(chunk_len) };
+        let empty = Replay::new(window, config.discount.get());
         let mut offline = empty.clone();
         for episode in demonstrations {
             episode.check()?;
@@ -163,12 +165,12 @@ impl Trainer {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
         let imitation_openings = offline.openings(&imitation_starts);
-        let observation_len = environment.observation_len;
-        let chunk = ChunkShape { n_steps: config.chunk_len, action_len: environment.action_len };
-        let read_by_critic = ChunkShape { n_steps: backup.n_actions(config.chunk_len), ..chunk };
-        let mut actor = config.policy.build(observation_len, chunk, seed)?;
+        let state_len = config.state_len(&environment);
+        let chunk = ChunkShape { n_steps: chunk_len, action_len: environment.action_len };
+        let read_by_critic = ChunkShape { n_steps: backup.n_actions(chunk_len), ..chunk };
+        let mut actor = config.policy.build(state_len, chunk, seed)?;
         actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
-        let critic = ChunkCritic::new(config.critic, observation_len, read_by_critic, seed, &Device::Cpu)?;
+        let critic = ChunkCritic::new(config.critic, state_len, read_by_critic, seed, &Device::Cpu)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
@@ -318,6 +320,7 @@ impl Trainer {
             name,
             environment: self.environment.clone(),
             chunk_len: self.config.chunk_len,
+            lead: self.config.lead,
             normalizer: self.normalizer.clone(),
             policy: self.config.policy,
             critic: self.config.critic,

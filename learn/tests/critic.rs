@@ -13,7 +13,7 @@ use learn::flow::{Couplings, Flow, FlowConfig, Partition};
 use learn::hl_gauss::Support;
 use learn::layers::Track;
 use learn::noise;
-use learn::replay::{ChunkBatch, Replay};
+use learn::replay::{ChunkBatch, Replay, Window};
 use learn::shards::{self, Gradient, GradientError, ShardOutput};
 use learn::squash::squash;
 
@@ -284,7 +284,7 @@ fn golden_targets() {
         let (next_obs, next_action) = (golden.tensor("next_obs"), golden.tensor("next_action"));
         let next_values = golden_critic(combine).value(next_obs, next_action, Track::Frozen).unwrap();
         for backup_len in [1, 4] {
-            let mut replay = Replay::new(4, backup_len, 0.97);
+            let mut replay = Replay::new(Window { lead: 0, chunk_len: 4, backup_len }, 0.97);
             episodes.iter().for_each(|episode| replay.push(episode, &normalizer));
             let mut batch = ChunkBatch::default();
             replay.gather(replay.starts(), &mut batch);

@@ -16,14 +16,19 @@ use line::{
 };
 use std::error::Error;
 
-/// Contract: every stage does its part. Imitation returns what was demonstrated, offline and online RL return more, and
-/// the reverse KL settles near its target.
-#[test]
-fn the_stages_improve_the_policy() -> TestResult {
-    let demonstrations = demonstrations()?;
-    let mut returns = Vec::new();
-    let mut trainer = trainer(REVERSE_KL, &demonstrations)?;
-    let mut kl = Vec::new();
+/// What a training came to.
+struct Course {
+    /// Mean returns of the policies of imitation, offline and online RL.
+    returns: [f64; 3],
+    /// KL to the imitation policy, step by step online, nats.
+    kl: Vec<f64>,
+    /// The policy at the end.
+    policy: Policy,
+}
+
+fn train(config: LearnConfig, demonstrations: &[Episode]) -> Result<Course, Box<dyn Error>> {
+    let mut trainer = Trainer::new(config, Line::new().spec, demonstrations, temperature()?, 3)?;
+    let (mut imitation, mut offline, mut kl) = (f64::NAN, f64::NAN, Vec::new());
     loop {
         match trainer.work() {
             Work::Finished => break,
@@ -37,22 +42,46 @@ fn the_stages_improve_the_policy() -> TestResult {
                     kl.extend(report.metrics.iter().filter(|(name, _)| *name == "kl_to_imitation").map(|(_, kl)| *kl));
                 }
                 if let Some(Boundary::Stage(Stage::Imitation)) = report.boundary {
-                    returns.push(mean_return(&trainer.imitation_policy()?)?);
+                    imitation = mean_return(&trainer.imitation_policy()?)?;
                 } else if let Some(Boundary::Stage(Stage::Offline)) = report.boundary {
-                    returns.push(mean_return(&trainer.policy()?)?);
+                    offline = mean_return(&trainer.policy()?)?;
                 }
             }
         }
     }
-    returns.push(mean_return(&trainer.policy()?)?);
+    let policy = trainer.policy()?;
+    Ok(Course { returns: [imitation, offline, mean_return(&policy)?], kl, policy })
+}
+
+/// Contract: every stage does its part. Imitation returns what was demonstrated, offline and online RL return more, and
+/// the reverse KL settles near its target.
+#[test]
+fn the_stages_improve_the_policy() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let Course { returns: [imitation, offline, online], kl, .. } = train(config(REVERSE_KL)?, &demonstrations)?;
     let demonstrated = demonstrations.iter().map(|e| e.label.outcome.total_reward).sum::<f64>() / 40.0;
-    let [imitation, offline, online] = returns[..] else { return Err("three stages were to be evaluated".into()) };
     assert!((imitation - demonstrated).abs() < 0.25, "demonstrated {demonstrated}, imitated {imitation}");
     assert!(offline > imitation + 0.1, "imitation {imitation}, offline {offline}");
     assert!(online > imitation + 0.15, "imitation {imitation}, online {online}");
     let settled = kl[kl.len() / 2..].iter().sum::<f64>() / (kl.len() / 2) as f64;
     let target = 0.3 * 4.0;
     assert!((0.4 * target..2.5 * target).contains(&settled), "KL {settled} nats, target {target}");
+    Ok(())
+}
+
+/// Contract: plans made two steps ahead improve as others do and resume bit for bit. Their episodes begin with two steps of
+/// the command of the start.
+#[test]
+fn plans_made_ahead_improve_too() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let config = LearnConfig { lead: 2, ..config(REVERSE_KL)? };
+    assert_repeatable(&short(config.clone()), &demonstrations)?;
+    let Course { returns: [imitation, offline, online], policy, .. } = train(config, &demonstrations)?;
+    assert!(offline > imitation + 0.1, "imitation {imitation}, offline {offline}");
+    assert!(online > imitation + 0.15, "imitation {imitation}, online {online}");
+    let episode = play_all(&make, &policy, &[5], 1, |_| ())?.remove(0);
+    assert_eq!([episode.action_rad(0), episode.action_rad(1)], [[0.0], [0.0]]);
+    assert!(episode.action_rad(2)[0].abs() > 0.0);
     Ok(())
 }
 

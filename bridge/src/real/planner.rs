@@ -8,6 +8,9 @@
 //! old chunk  ...  |<- carried out ->|
 //! new chunk       |<-  skipped    ->|<-    carried out   ...  ->|   lead + E <= H
 //! ```
+//! The planner is told what is carried out in the steps that it skips, so that its actions may follow from them. Before the
+//! first chunk the command of the start is held; it counts as on the way.
+//!
 //! When the new chunk is late, the rest of the old one is carried out, and then nothing more comes. A job that belongs to
 //! an episode that is over is thrown away.
 
@@ -27,7 +30,8 @@ pub trait Planner: Send {
     /// Uses the newest policy from the next chunk on.
     fn adopt(&mut self, policy: Self::Policy);
 
-    /// Writes a chunk, H x `action_len` joint targets in rad, for the step at which `observation` was made.
+    /// Writes a chunk, H x `action_len` joint targets in rad, for the step at which `observation` was made. It comes with
+    /// the actions of the first `lead` steps: they are carried out whatever is written there.
     ///
     /// # Errors
     /// When there is no chunk to be had.
@@ -86,6 +90,14 @@ pub struct PlanJob {
     result: Result<(), PlanError>,
     version: u64,
     published_s: f64,
+}
+
+impl PlanJob {
+    /// The action `ahead` steps after `step`, of `len` values.
+    fn action(&self, step: u32, ahead: usize, len: usize) -> Option<&[f32]> {
+        let index = (step - self.step) as usize + ahead;
+        self.chunk_rad.get(index * len..(index + 1) * len)
+    }
 }
 
 /// The planning thread's side.
@@ -230,8 +242,9 @@ impl Plans {
         collected
     }
 
-    /// Asks for a chunk at `step` if one is due. Returns whether it did.
-    pub fn request(&mut self, step: u32, observation: &[f32]) -> bool {
+    /// Asks for a chunk at `step` if one is due; `held_rad` is what is carried out where no action is planned. Returns
+    /// whether it did.
+    pub fn request(&mut self, step: u32, observation: &[f32], held_rad: &[f32]) -> bool {
         let is_due = match self.current {
             None => true,
             Some(_) => step as usize + self.config.lead >= self.first_step as usize + self.config.execute,
@@ -242,6 +255,13 @@ impl Plans {
         let Some(mut job) = self.idle.pop() else { return false };
         (job.epoch, job.step) = (self.epoch, step);
         job.observation.copy_from_slice(observation);
+        let len = self.bounds_rad.len();
+        let mut on_the_way_rad = held_rad;
+        for (index, action_rad) in job.chunk_rad.chunks_exact_mut(len.max(1)).take(self.config.lead).enumerate() {
+            on_the_way_rad =
+                self.current.as_ref().and_then(|current| current.action(step, index, len)).unwrap_or(on_the_way_rad);
+            action_rad.copy_from_slice(on_the_way_rad);
+        }
         match self.jobs.try_send(job) {
             Ok(()) => self.is_planning = true,
             // The planner is gone: the chunks end, and that is seen.
@@ -262,19 +282,16 @@ impl Plans {
         let mut is_begun = false;
         if is_due && let Some(next) = self.next.take() {
             if ((step - next.step) as usize) < self.config.horizon {
+                // The first chunk of all is not skipped into: what was held while it was planned is its beginning.
+                self.first_step = step.max(next.step + self.config.lead as u32);
                 self.idle.extend(self.current.replace(next));
-                self.first_step = step;
                 is_begun = true;
             } else {
                 self.idle.push(next);
             }
         }
         let len = self.bounds_rad.len();
-        let action = self.current.as_ref().and_then(|current| {
-            let index = (step - current.step) as usize;
-            current.chunk_rad.get(index * len..(index + 1) * len)
-        });
-        (action, is_begun)
+        (self.current.as_ref().and_then(|current| current.action(step, 0, len)), is_begun)
     }
 
     /// Whether a chunk is being planned.
@@ -313,5 +330,53 @@ impl Plans {
             && chunk_rad.chunks_exact(self.bounds_rad.len().max(1)).all(|action| {
                 action.iter().zip(&self.bounds_rad).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::newest::newest;
+    use super::*;
+
+    /// Plans `step + 0.1 h` for the h-th of its own steps, and keeps what it was told about the others.
+    struct Ahead {
+        lead: usize,
+        told: Vec<Vec<f32>>,
+    }
+
+    impl Planner for Ahead {
+        type Policy = ();
+
+        fn adopt(&mut self, (): ()) {}
+
+        fn plan(&mut self, observation: &[f32], chunk_rad: &mut [f32]) -> Result<(), PlanError> {
+            let (on_the_way, own) = chunk_rad.split_at_mut(self.lead);
+            self.told.push(on_the_way.to_vec());
+            own.iter_mut().enumerate().for_each(|(h, x)| *x = observation[0] + 0.1 * h as f32);
+            Ok(())
+        }
+    }
+
+    /// Contract: a chunk of three actions planned one step ahead is carried out whole, before the first one the command of the
+    /// start is held for a step, and the planner is told what is carried out before its actions come.
+    #[test]
+    fn chunks_planned_ahead_follow_one_another() -> Result<(), ChunkError> {
+        let lead = 1;
+        let config = ChunkConfig { horizon: lead + 3, execute: 3, lead };
+        let (_publisher, policies) = newest();
+        let planner = Ahead { lead, told: Vec::new() };
+        let (mut plans, mut worker) = Plans::new(config, 1, vec![(-100.0, 100.0)], planner, policies)?;
+        plans.request(0, &[0.0], &[-1.0]);
+        worker.serve_waiting();
+        let mut carried_out = Vec::new();
+        for step in 0..10 {
+            plans.collect();
+            plans.request(step, &[step as f32], &[-1.0]);
+            carried_out.extend(plans.action(step).0.map(|action| action[0]));
+            worker.serve_waiting();
+        }
+        assert_eq!(carried_out, [-1.0, 0.0, 0.1, 0.2, 3.0, 3.1, 3.2, 6.0, 6.1, 6.2]);
+        assert_eq!(worker.planner.told, [[-1.0], [0.2], [3.2], [6.2]]);
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::{Ended, kind_of};
 use crate::cli::CalibrateArgs;
 use crate::experiment::TaskChoice;
-use crate::robot::{Emulation, Kind, RobotConfig, Setup};
+use crate::robot::{Emulation, Kind, Planning, RobotConfig, Setup};
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use bridge::{CubeReward, GovernorConfig};
@@ -21,7 +21,7 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     let task =
         TaskChoice::Cube { hand: args.hand.clone(), reward: CubeReward::Dense, governor: GovernorConfig::usual()? };
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
-    let setup = Setup::new(&task, robot, kind, 10, 0)?;
+    let setup = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 0)?;
     ensure!(!args.out.exists(), "{}: it exists already; move the old calibration away first", args.out.display());
     if !args.yes {
         eprintln!(

@@ -3,7 +3,9 @@
 use super::{Ended, kind_of};
 use crate::cli::{DoctorArgs, RobotArgs};
 use crate::experiment::TaskChoice;
-use crate::robot::{Emulation, Examination, Kind, RobotConfig, Setup, Verdict, examine, examine_machine, open_tracker};
+use crate::robot::{
+    Emulation, Examination, Kind, Planning, RobotConfig, Setup, Verdict, examine, examine_machine, open_tracker,
+};
 use bridge::number::Positive;
 use bridge::real::calibration::Calibration;
 use bridge::real::clock::MachineClock;
@@ -37,7 +39,7 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
         TaskChoice::Cube { hand: args.hand.clone(), reward: CubeReward::Dense, governor: GovernorConfig::usual()? };
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
     // There are no chunks here; any length will do.
-    let setup = Setup::new(&task, robot, kind, 10, 0)?;
+    let setup = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 0)?;
     let clock = MachineClock::start();
     let mut examination = Examination::default();
     let listen = |config: &TrackerConfig, examination: &mut Examination| open_tracker(config, clock, examination);

@@ -224,7 +224,8 @@ impl Drop for OnThreads {
 struct PolicyPlanner {
     policy: Option<Policy>,
     rng: Rng,
-    chunk_rad: Vec<f32>,
+    state: Vec<f32>,
+    planned_rad: Vec<f32>,
 }
 
 impl Planner for PolicyPlanner {
@@ -237,12 +238,17 @@ impl Planner for PolicyPlanner {
     fn plan(&mut self, observation: &[f32], chunk_rad: &mut [f32]) -> Result<(), PlanError> {
         let failed = |reason: String| PlanError { reason };
         let policy = self.policy.as_ref().ok_or_else(|| failed("no policy was published yet".into()))?;
-        policy.plan(observation, &mut self.rng, &mut self.chunk_rad).map_err(|error| failed(error.to_string()))?;
-        if self.chunk_rad.len() != chunk_rad.len() {
-            let (found, expected) = (self.chunk_rad.len(), chunk_rad.len());
+        let n_on_the_way = policy.lead() * policy.header().environment.action_len;
+        let (on_the_way_rad, chunk_rad) = chunk_rad.split_at_mut(n_on_the_way.min(chunk_rad.len()));
+        self.state.clear();
+        self.state.extend_from_slice(observation);
+        self.state.extend_from_slice(on_the_way_rad);
+        policy.plan(&self.state, &mut self.rng, &mut self.planned_rad).map_err(|error| failed(error.to_string()))?;
+        if self.planned_rad.len() != chunk_rad.len() {
+            let (found, expected) = (self.planned_rad.len(), chunk_rad.len());
             return Err(failed(format!("the policy's chunk has {found} values, expected {expected}")));
         }
-        chunk_rad.copy_from_slice(&self.chunk_rad);
+        chunk_rad.copy_from_slice(&self.planned_rad);
         Ok(())
     }
 }
@@ -350,8 +356,12 @@ impl Wiring {
         datagrams: Option<UdpButtons>,
     ) -> Result<(Assembled<P, S>, Ends, Vec<Finding>)> {
         let (hand, findings) = HandRobot::connect(driver, parts.hold_share)?;
-        let planner =
-            PolicyPlanner { policy: None, rng: stream(parts.seed, "act on a robot", 0), chunk_rad: Vec::new() };
+        let planner = PolicyPlanner {
+            policy: None,
+            rng: stream(parts.seed, "act on a robot", 0),
+            state: Vec::new(),
+            planned_rad: Vec::new(),
+        };
         let (policies, policy_inbox) = newest();
         let (e_stop, n_dropped) = (self.inbox.e_stop.clone(), Arc::clone(&self.outbox.n_dropped));
         let buttons = Buttons { keyboard: self.keyboard, datagrams };

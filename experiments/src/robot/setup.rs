@@ -16,7 +16,7 @@ use bridge::real::planner::ChunkConfig;
 use bridge::real::port::{Port, SerialLine};
 use bridge::real::tracker::{TrackerConfig, UdpTracker};
 use bridge::{BodySpec, CubeReward, CubeTask, GovernorConfig};
-use color_eyre::eyre::{Result, WrapErr, bail};
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use sim::{CubeScene, Domain};
 use std::path::Path;
 
@@ -51,22 +51,43 @@ pub struct Setup {
     scene: CubeScene,
     reward: CubeReward,
     governor: GovernorConfig,
-    chunk_len: usize,
+    planning: Planning,
     seed: u64,
 }
 
+/// How a policy plans.
+#[derive(Clone, Copy, Debug)]
+pub struct Planning {
+    /// H: actions in a chunk.
+    pub chunk_len: usize,
+    /// Steps between an observation and the first of them.
+    pub lead: usize,
+}
+
+impl Planning {
+    /// For those who carry out no policy.
+    pub const OF_NOBODY: Self = Self { chunk_len: 10, lead: 0 };
+}
+
 impl Setup {
-    /// The task on the robot, with chunks of `chunk_len`. `seed` names the policy's noise.
+    /// The task on the robot. `seed` names the policy's noise.
     ///
     /// # Errors
-    /// When there is no robot for the task.
-    pub fn new(task: &TaskChoice, robot: RobotConfig, kind: Kind, chunk_len: usize, seed: u64) -> Result<Self> {
+    /// When there is no robot for the task, or the policy's lead is none of the robot's.
+    pub fn new(task: &TaskChoice, robot: RobotConfig, kind: Kind, planning: Planning, seed: u64) -> Result<Self> {
         let TaskChoice::Cube { hand, reward, governor } = task else {
             bail!("task: found one that only the simulation has; the backends emulated and real have Cube");
         };
         let scene = CubeScene::load(hand)?;
         motors(&scene)?;
-        Ok(Self { robot, kind, scene, reward: *reward, governor: *governor, chunk_len, seed })
+        // A policy that does not know what is on the way is asked early and the beginning of its plan skipped.
+        let (found, lead) = (planning.lead, robot.control.lead);
+        ensure!(
+            found == 0 || found == lead,
+            "the policy plans {found} steps ahead (learn.lead), and the robot asks for plans {lead} steps ahead \
+             (control.lead); expected the same number, or 0 of the policy"
+        );
+        Ok(Self { robot, kind, scene, reward: *reward, governor: *governor, planning, seed })
     }
 
     /// Name of the hand of `task`.
@@ -183,14 +204,11 @@ impl Setup {
         let posture = |q_rad: &[f32]| -> Result<Vec<Finite>, NumberError> {
             q_rad.iter().map(|&q| Finite::try_from(f64::from(q))).collect()
         };
+        let horizon = self.planning.lead + self.planning.chunk_len;
         let config = LoopConfig {
             bounds: BoundsConfig { governor: self.governor, widened: control.widened.clone() },
             failsafe: control.failsafe,
-            chunks: ChunkConfig {
-                horizon: self.chunk_len,
-                execute: self.chunk_len.saturating_sub(control.lead),
-                lead: control.lead,
-            },
+            chunks: ChunkConfig { horizon, execute: horizon.saturating_sub(control.lead), lead: control.lead },
             first_chunk_s: control.first_chunk_s,
             range_slack_rad: control.range_slack_rad,
             n_spoilt_steps: control.n_spoilt_steps,

@@ -84,7 +84,7 @@ impl Trainer {
         rng: &mut Rng,
         metrics: &mut Metrics,
     ) -> Result<(), LearnError> {
-        let (n, width) = (N_STATES * N_CANDIDATES, self.environment.observation_len);
+        let (n, width) = (N_STATES * N_CANDIDATES, self.config.state_len(&self.environment));
         let states = batch.observations.chunks_exact(width).take(N_STATES);
         let repeated: Vec<f32> =
             states.flat_map(|state| std::iter::repeat_n(state, N_CANDIDATES)).flatten().copied().collect();

@@ -128,11 +128,11 @@ impl Trainer {
             trainer.beta = state.beta;
         }
         trainer.calibration_gap = state.calibration_gap;
-        let (policy, observation_len) = (trainer.config.policy, trainer.environment.observation_len);
+        let (policy, state_len) = (trainer.config.policy, trainer.config.state_len(&trainer.environment));
         let chunk = trainer.chunk_shape();
         let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
-            policy.read(observation_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
+            policy.read(state_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
         };
         trainer.actor = net("actor.safetensors")?;
         trainer.reference = net("reference.safetensors")?;

@@ -53,6 +53,7 @@ impl Environment for Line {
     fn reset(&mut self, seed: u64, observation: &mut [f32]) -> Result<(), EnvironmentError> {
         let mut rng = stream(seed, "line", 0);
         (self.position, self.goal) = (rng.random_range(-0.5..0.5), rng.random_range(-0.5..0.5));
+        self.applied = [0.0];
         (self.step_idx, self.outcome) = (0, Outcome { succeeded: true, ..Outcome::default() });
         self.observe(observation);
         Ok(())
@@ -108,7 +109,7 @@ pub fn config(objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
 
 pub fn config_of(policy: &str, critic: &str, objective: &str) -> Result<LearnConfig, Box<dyn Error>> {
     let text = format!(
-        "(chunk_len: 4, discount: 0.9, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
+        "(chunk_len: 4, lead: 0, discount: 0.9, action_range: Demonstrated, action_margin: 0.9, dequantization: 0.03, batch_size: 64,
           optimizer: (weight_decay: 1e-4, max_gradient_norm: 1.0),
           policy: {policy},
           critic: (support: (min: -3.0, max: 1.2, n_bins: 51), {critic}),

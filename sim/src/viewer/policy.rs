@@ -4,13 +4,15 @@ use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
 use bridge::random::{Rng, stream};
 use bridge::{EnvironmentSpec, Percept};
-use learn::{Actor, LearnError, Policy, find_policy};
+use learn::{Actor, LearnError, Policy, Schedule, find_policy};
 use std::path::Path;
 
 /// Acts as a trained policy does.
 pub struct Trained {
     policy: Policy,
     rng: Rng,
+    /// Of the episode that runs, once it has begun.
+    schedule: Option<Schedule>,
 }
 
 impl Trained {
@@ -21,7 +23,7 @@ impl Trained {
     pub fn load(folder: &Path, environment: &EnvironmentSpec) -> Result<Self, LearnError> {
         let policy = find_policy(folder)?;
         policy.check_fits(environment)?;
-        Ok(Self { policy, rng: stream(0, "act", 0) })
+        Ok(Self { policy, rng: stream(0, "act", 0), schedule: None })
     }
 }
 
@@ -31,11 +33,19 @@ impl Driver for Trained {
     }
 
     fn begin(&mut self, seed: u64) -> Result<(), ViewerError> {
-        self.rng = stream(seed, "act", 0);
+        (self.rng, self.schedule) = (stream(seed, "act", 0), None);
         Ok(())
     }
 
-    fn plan(&mut self, observation: &[f32], _: &Percept, chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError> {
-        Ok(self.policy.plan(observation, &mut self.rng, chunk_rad)?)
+    fn plan(&mut self, observation: &[f32], percept: &Percept, chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError> {
+        let schedule = self.schedule.get_or_insert_with(|| {
+            let tool = percept.tool.iter().flat_map(|tool| tool.commanded.values());
+            let command_rad: Vec<f32> = tool.chain(percept.commanded_rad.iter().copied()).collect();
+            Schedule::begin(self.policy.lead(), &command_rad)
+        });
+        let due_rad = schedule.next(&self.policy, observation, &mut self.rng)?;
+        chunk_rad.clear();
+        chunk_rad.extend_from_slice(due_rad);
+        Ok(())
     }
 }

@@ -188,7 +188,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         } else if decision.may_query && !self.plans.is_planning() {
             self.task.begin(self.governor.percept());
             if self.observe() {
-                self.plans.request(0, &self.after);
+                self.plans.request(0, &self.after, self.governor.applied_rad());
             }
         }
     }
@@ -209,7 +209,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             return;
         }
         if decision.may_query {
-            self.plans.request(acting.step, &self.before);
+            self.plans.request(acting.step, &self.before, self.governor.applied_rad());
         }
         let (action_rad, is_new) = self.plans.action(acting.step);
         match action_rad {
