@@ -193,9 +193,11 @@ fn a_learner_that_dies() -> TestResult {
     let mut command = tiny_training(&run);
     success(&command.args(["--backend", "emulated", "--faults"]).arg(&script).output()?)?;
     let log = std::fs::read_to_string(run.join("robot/log"))?;
+    // The first of those lines that come after the fault.
     let time_of = |text: &str| -> Result<f64, Box<dyn Error>> {
-        let line = log.lines().find(|line| line.contains(text)).ok_or_else(|| format!("no {text} in\n{log}"))?;
-        Ok(line.split_whitespace().next().ok_or("an empty line")?.parse()?)
+        let of_line = |line: &str| line.split_whitespace().next().and_then(|word| word.parse().ok());
+        let mut times_s = log.lines().filter(|line| line.contains(text)).filter_map(of_line);
+        Ok(times_s.find(|&time_s: &f64| time_s > at_s).ok_or_else(|| format!("no {text} in\n{log}"))?)
     };
     let held_s = time_of("Run -> Hold: the learner is gone")?;
     let robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;

@@ -88,7 +88,8 @@ impl RobotSession {
         let mut waiting: Vec<Recorded> = Vec::new();
         let mut missing = seeds.iter();
         let mut kept = Vec::with_capacity(seeds.len());
-        let mut progress = Progress { last_s: 0.0, n_stops: 0 };
+        // The loop's clock goes on from one call to the next.
+        let mut progress = Progress { last_s: self.now_s().unwrap_or_default(), n_stops: 0 };
         self.cell()?.publish(policy.deep_clone()?);
         while operator.position().stage != Stage::Done {
             if self.interrupt.is_asked() {

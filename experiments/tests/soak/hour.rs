@@ -1,7 +1,7 @@
 //! A robot with random recoverable faults, and what its log and its process say of them.
 
 use bridge::real::cause::Cause;
-use bridge::real::emulator::{Fault, FaultScript};
+use bridge::real::emulator::{Fault, FaultScript, Servos};
 use clap::Parser as _;
 use color_eyre::eyre::{Result, bail, ensure, eyre};
 use experiments::cli::{Cli, Command};
@@ -15,11 +15,14 @@ use std::path::Path;
 use std::time::Instant;
 
 const N_SERVOS: u8 = 17;
+const WRIST: u8 = 1;
 /// Episodes between two looks at the process.
 const N_EPISODES: u64 = 4;
 /// A cause that was told so long ago may still be there: a servo that shuts down for the fourth time in a minute waits 16 s for its
 /// reboot.
 const LASTS_S: f64 = 40.0;
+/// Longest tick, in which torque goes on or off, s.
+const SWITCHING_S: f64 = 0.6;
 /// Memory that may come and go, KiB.
 const SLACK_KIB: u64 = 16 * 1024;
 /// A policy in seconds: what acts does not matter here.
@@ -132,6 +135,8 @@ fn train(out: &Path) -> Result<RunFolder> {
 fn due(fault: &Fault) -> Option<(Cause, f64)> {
     Some(match fault {
         Fault::Overload { .. } => (Cause::ServoShutdown, 0.2),
+        // Its model bears 80 °C, those of the fingers 70.
+        Fault::Temperature { servos, .. } if *servos == Servos::Ids(vec![WRIST]) => return None,
         Fault::Temperature { celsius, .. } if celsius.get() > 65.5 => (Cause::Overheated, 0.6),
         Fault::Temperature { celsius, .. } if celsius.get() > 60.5 => (Cause::Hot, 0.6),
         Fault::Temperature { celsius, .. } if celsius.get() > 55.5 => (Cause::Warm, 0.6),
@@ -178,12 +183,17 @@ fn reconcile(script: &FaultScript, log: &str) -> Result<Reconciled> {
         *states.entry(text.clone()).or_default() += 1;
     }
     let end_s = lines.last().map_or(0.0, |&(time_s, _)| time_s);
+    // Torque goes on and off in one long tick, in which nothing else is looked at.
+    let is_switching = |at_s: f64| {
+        lines.iter().any(|(time_s, text)| text.contains("Connected") && (time_s - at_s).abs() < SWITCHING_S)
+    };
     let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();
+    let mut missed = Vec::new();
     for fault in script.faults.iter().filter(|fault| fault.at_s.get() < end_s - 1.0) {
         let at_s = fault.at_s.get();
         let tally = tallies.entry(kind(&fault.fault)).or_default();
         tally.n += 1;
-        let Some((cause, limit_s)) = due(&fault.fault) else { continue };
+        let Some((cause, limit_s)) = due(&fault.fault).filter(|_| !is_switching(at_s)) else { continue };
         tally.n_due += 1;
         // Times in the log are rounded to a millisecond.
         let of_cause = || lines.iter().filter(|(_, text)| text == cause.text()).map(|&(time_s, _)| time_s + 0.001);
@@ -195,9 +205,11 @@ fn reconcile(script: &FaultScript, log: &str) -> Result<Reconciled> {
                 tally.worst_s = tally.worst_s.max(after_s);
             }
             _ if is_there && cause == Cause::ServoShutdown => tally.n_there += 1,
-            _ => bail!("{:?} at {at_s:.3} s: {cause} is told {told_s:?} s after it, expected {limit_s} s", fault.fault),
+            _ => missed
+                .push(format!("{:?} at {at_s:.3} s: {cause}, {told_s:?} s after it, expected {limit_s}", fault.fault)),
         }
     }
+    ensure!(missed.is_empty(), "{} faults are not in the log in their time:\n{}", missed.len(), missed.join("\n"));
     Ok((tallies, states))
 }
 
