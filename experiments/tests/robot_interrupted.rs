@@ -186,12 +186,18 @@ fn a_learner_that_dies() -> TestResult {
     let folder = tempfile::tempdir()?;
     let (run, script) = (path(&folder, "run"), path(&folder, "faults.ron"));
     // On the way to the start of the first episode.
-    let at_s = 4.5;
+    let at_s = 6.6;
     let fault = Fault::LearnerSilent { for_s: 4.0.try_into()? };
     let faults = vec![TimedFault { at_s: at_s.try_into()?, fault }];
     write_atomic(&script, ron::to_string(&FaultScript { seed: 1, faults })?.as_bytes())?;
+    // Whoever stands in for the human is slower to let the hand open than it is to open by itself.
+    let robot_file = path(&folder, "slow.ron");
+    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
+    robot.emulated.answer_s = 1.5.try_into()?;
+    write_atomic(&robot_file, ron::to_string(&robot)?.as_bytes())?;
     let mut command = tiny_training(&run);
-    success(&command.args(["--backend", "emulated", "--faults"]).arg(&script).output()?)?;
+    command.args(["--backend", "emulated", "--robot"]).arg(&robot_file).arg("--faults").arg(&script);
+    success(&command.output()?)?;
     let log = std::fs::read_to_string(run.join("robot/log"))?;
     // The first of those lines that come after the fault.
     let time_of = |text: &str| -> Result<f64, Box<dyn Error>> {
@@ -200,7 +206,6 @@ fn a_learner_that_dies() -> TestResult {
         Ok(times_s.find(|&time_s: &f64| time_s > at_s).ok_or_else(|| format!("no {text} in\n{log}"))?)
     };
     let held_s = time_of("Run -> Hold: the learner is gone")?;
-    let robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
     let tick_s = 1.0 / f64::from(robot.servo_hz);
     let limit_s = robot.control.failsafe.learner_lost_s.get();
     assert!(held_s - at_s <= limit_s + 2.0 * tick_s && held_s > at_s, "held at {held_s} s\n{log}");
