@@ -11,18 +11,17 @@ mod cell;
 mod doctor;
 mod emulation;
 mod human;
+mod interrupt;
 mod log;
 mod play;
 mod setup;
-mod soak;
 
 pub use cell::Cell;
 pub use doctor::{Check, Examination, Verdict, examine, examine_machine, open_tracker};
-pub use emulation::{Emulation, Served};
+pub use emulation::{Emulation, Served, motors};
 pub use human::Human;
 pub use play::RobotSession;
 pub use setup::{Kind, Planning, Setup};
-pub use soak::soak;
 
 use crate::cli::RobotArgs;
 use bridge::config;

@@ -1,15 +1,17 @@
 //! One process that works on a run: it gives the trainer its episodes, logs, checkpoints and evaluates.
 
+mod episodes;
+
 use crate::averages::Averages;
-use crate::commands::read_demonstrations;
 use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
 use crate::experiment::{Experiment, Workcell};
 use crate::robot::RobotSession;
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
 use bridge::{EnvironmentSpec, Episode, Outcome};
-use color_eyre::eyre::{Result, ensure};
-use learn::{Boundary, Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, episode_seed, play_all};
+use color_eyre::eyre::Result;
+use episodes::{demonstrations, first_own};
+use learn::{Boundary, Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, play_all};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -147,6 +149,7 @@ impl Session {
         loop {
             // An evaluation belongs to what comes before it but is made with what comes after: a process that was killed between
             // its checkpoint and its evaluation makes up for it.
+            self.refuse_interrupted()?;
             match self.trainer.work() {
                 Work::Finished => {
                     self.evaluate_online(self.experiment.learn.online.iterations)?;
@@ -162,6 +165,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Fails where somebody who has a robot wants to end; a checkpoint was written.
+    fn refuse_interrupted(&self) -> Result<()> {
+        self.robot.as_ref().map_or(Ok(()), RobotSession::refuse_interrupted)
     }
 
     fn learn_until_boundary(&mut self) -> Result<()> {
@@ -181,9 +189,11 @@ impl Session {
             if let Some(boundary) = report.boundary {
                 break boundary;
             }
-            if report.step.is_multiple_of(self.experiment.checkpoint_every) {
+            let is_interrupted = self.robot.as_ref().is_some_and(RobotSession::is_interrupted);
+            if is_interrupted || report.step.is_multiple_of(self.experiment.checkpoint_every) {
                 self.checkpoint()?;
             }
+            self.refuse_interrupted()?;
         };
         progress.finish();
         let took_s = started.elapsed().as_secs_f64();
@@ -382,50 +392,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// The demonstrations of the run: those in it, those given, or fresh ones.
-fn demonstrations(
-    run: &RunFolder,
-    experiment: &Experiment,
-    cell: &Workcell,
-    header: &DatasetHeader,
-    given: Option<&Path>,
-    n_threads: usize,
-    narration: Narration,
-) -> Result<dataset::ReadDataset> {
-    let folder = run.replay().join("demonstrations");
-    let given = given.map(|given| read_demonstrations(given, &header.environment)).transpose()?;
-    let n_wanted = given.as_ref().map_or(experiment.demonstrations.episodes, |given| given.episodes.len());
-    let header = given.as_ref().map_or(header, |given| &given.header);
-    let mut dataset = Dataset::open(&folder, header)?;
-    if dataset.n_episodes() < n_wanted {
-        let episodes = match given {
-            Some(given) => given.episodes,
-            None => {
-                let started = Instant::now();
-                let episodes = cell.demonstrations(n_wanted, experiment.seed, n_threads)?;
-                let n_succeeded = episodes.iter().filter(|episode| episode.label.outcome.succeeded).count();
-                let took_s = started.elapsed().as_secs_f64();
-                narration
-                    .say(|| format!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_succeeded} successful"));
-                episodes
-            }
-        };
-        let n_there = dataset.n_episodes();
-        dataset.append_all(&episodes[n_there..])?;
-    }
-    dataset::read(&folder)
-}
-
-/// The first `n` own episodes of a run, in the order in which the trainer accepted them.
-fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Vec<Episode>> {
-    let episodes: Vec<Episode> =
-        (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index)).cloned()).collect();
-    ensure!(
-        episodes.len() == n,
-        "replay: {} of the {n} episodes that the checkpoint has learned from are there",
-        episodes.len()
-    );
-    Ok(episodes)
 }

@@ -4,36 +4,18 @@
 //! The process is killed when it has said so and so many lines: there is one at the beginning and the end of every piece of work,
 //! so that it dies in all stages, between them, while it evaluates, and while it measures.
 
-use bridge::storage::write_atomic;
+mod binary;
+mod toy_study;
+
+use binary::{TestResult, softflow, success};
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-type TestResult = Result<(), Box<dyn Error>>;
-
 /// Two runs of all four stages, which begin alike.
 fn study(folder: &Path) -> std::io::Result<PathBuf> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("toy_chain.ron");
-    let set = [
-        "demonstrations.episodes=2",
-        "task.n_places=20",
-        "log_every=5",
-        "checkpoint_every=10",
-        "evaluation.online_episodes=3",
-        "learn.batch_size=16",
-        "learn.imitation.steps=30",
-        "learn.warmup_steps=20",
-        "learn.offline_steps=20",
-        "learn.online.iterations=3",
-        "learn.online.episodes_per_iteration=2",
-        "learn.online.critic_first_steps=5",
-        "learn.online.steps_per_iteration=15",
-    ];
-    let set = set.map(|change| format!("{change:?}")).join(", ");
-    let text = format!(
-        "(title: \"killed\", base: File({base:?}), set: [{set}],
-          parties: [(name: \"a\", set: []), (name: \"b\", set: [\"learn.polyak=0.1\"])], seeds: [5],
+    let rest = "parties: [(name: \"a\", set: []), (name: \"b\", set: [\"learn.polyak=0.1\"])], seeds: [5],
           measures: [
             (
                 name: \"success\",
@@ -41,15 +23,12 @@ fn study(folder: &Path) -> std::io::Result<PathBuf> {
                 expected: [],
             ),
             (name: \"NLL\", of: DemonstrationNll(stage: Warmup, episodes: 2), expected: []),
-          ])"
-    );
-    let path = folder.join("study.ron");
-    write_atomic(&path, text.as_bytes())?;
-    Ok(path)
+          ]";
+    toy_study::write(folder, "killed", &["checkpoint_every=10", "evaluation.online_episodes=3"], rest)
 }
 
 fn compare(study: &Path, out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_softflow"));
+    let mut command = softflow();
     command.arg("compare").arg(study).arg("--out").arg(out).args(["--resume", "--jobs", "1"]);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
@@ -92,8 +71,7 @@ fn a_killed_study_ends_as_if_it_never_was() -> TestResult {
     let folder = tempfile::tempdir()?;
     let study = study(folder.path())?;
     let whole = folder.path().join("whole");
-    let output = compare(&study, &whole).output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    success(&compare(&study, &whole).output()?)?;
     let expected = results(&whole)?;
     let n_episodes = expected.iter().filter(|line| line.get("episode").is_some()).count();
     // Of either run: at the switch, after three iterations, and what is measured.
@@ -116,8 +94,7 @@ fn a_killed_study_ends_as_if_it_never_was() -> TestResult {
     for n_lines in [2, 5, 9, 14, 20, 27] {
         let once = folder.path().join(format!("once{n_lines}"));
         killed_after(n_lines, &study, &once)?;
-        let output = compare(&study, &once).output()?;
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(&compare(&study, &once).output()?)?;
         assert_same(&results(&once)?, &expected, &format!("killed after line {n_lines}"));
     }
     Ok(())

@@ -2,6 +2,10 @@
 //! its store, compressed or not; what is damaged is named; and the page is read on a telephone as on a desk, without a complaint
 //! of the browser (which is checked where there is a Chromium).
 
+mod binary;
+mod toy_study;
+
+use binary::{TestResult, softflow, success};
 use bridge::storage::write_atomic;
 use std::error::Error;
 use std::fs;
@@ -9,8 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use tempfile::TempDir;
-
-type TestResult = Result<(), Box<dyn Error>>;
 
 /// A study of two parties with two seeds, of all four stages, finished.
 fn trained() -> &'static Path {
@@ -21,22 +23,6 @@ fn trained() -> &'static Path {
 
 fn train() -> Result<TempDir, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("toy_chain.ron");
-    let set = [
-        "demonstrations.episodes=2",
-        "task.n_places=20",
-        "log_every=5",
-        "evaluation.online_episodes=5",
-        "learn.batch_size=16",
-        "learn.imitation.steps=30",
-        "learn.warmup_steps=20",
-        "learn.offline_steps=20",
-        "learn.online.iterations=3",
-        "learn.online.episodes_per_iteration=2",
-        "learn.online.critic_first_steps=5",
-        "learn.online.steps_per_iteration=15",
-    ];
-    let set = set.map(|change| format!("{change:?}")).join(", ");
     let acting = |n, temperature| format!("Some((n_candidates: {n}, temperature: {temperature:?}))");
     let measure = |name: &str, acting: &str, expected: &str| {
         format!(
@@ -49,31 +35,26 @@ fn train() -> Result<TempDir, Box<dyn Error>> {
         measure("N = 3", &acting(3, 0.7), ""),
         measure("T = 1", &acting(1, 1.0), ""),
     ];
-    let text = format!(
-        "(title: \"a <study> & more\", base: File({base:?}), set: [{set}],
-          parties: [(name: \"chunk\", set: []), (name: \"per_step\", set: [\"learn.critic.backup=PerStep\"])],
-          seeds: [1, 2], measures: [{}])",
+    let rest = format!(
+        "parties: [(name: \"chunk\", set: []), (name: \"per_step\", set: [\"learn.critic.backup=PerStep\"])],
+          seeds: [1, 2], measures: [{}]",
         measures.join(", ")
     );
-    write_atomic(&folder.path().join("study.ron"), text.as_bytes())?;
-    let out = folder.path().join("out");
-    let output = softflow(&["compare", &path(&folder.path().join("study.ron")), "--out", &path(&out)])?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let study = toy_study::write(folder.path(), "a <study> & more", &["evaluation.online_episodes=5"], &rest)?;
+    success(&softflow().arg("compare").arg(study).arg("--out").arg(folder.path().join("out")).output()?)?;
     Ok(folder)
-}
-
-fn softflow(args: &[&str]) -> std::io::Result<Output> {
-    Command::new(env!("CARGO_BIN_EXE_softflow")).args(args).output()
 }
 
 fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
+fn report(args: &[&str]) -> std::io::Result<Output> {
+    softflow().arg("report").args(args).output()
+}
+
 fn reported(args: &[&str]) -> Result<String, Box<dyn Error>> {
-    let output = softflow(&[&["report"], args].concat())?;
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+    success(&report(args)?)
 }
 
 /// Holds that tags are closed in the order in which they were opened, and returns how many there are.
@@ -206,7 +187,7 @@ fn studies_are_tasks_of_one_report() -> TestResult {
     assert!(tables.contains("P(chunk better)") && tables.matches("**Every stage**").count() == 2, "{tables}");
     let folder = tempfile::tempdir()?;
     let store = path(&folder.path().join("both.jsonl"));
-    let output = softflow(&["report", &path(&out), &path(&out.join("results.jsonl")), "--store", &store])?;
+    let output = report(&[&path(&out), &path(&out.join("results.jsonl")), "--store", &store])?;
     assert!(String::from_utf8(output.stderr)?.contains("a store holds one"));
     Ok(())
 }
@@ -219,7 +200,7 @@ fn what_is_damaged_is_named() -> TestResult {
     let store = folder.path().join("s.jsonl");
     let refused = |lines: &[&str], words: &[&str]| -> TestResult {
         write_atomic(&store, lines.join("\n").as_bytes())?;
-        let output = softflow(&["report", &path(&store), "--markdown"])?;
+        let output = report(&[&path(&store), "--markdown"])?;
         let error = String::from_utf8(output.stderr)?;
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(words.iter().all(|word| error.contains(word)), "{words:?} in {error}");
@@ -236,7 +217,7 @@ fn what_is_damaged_is_named() -> TestResult {
     refused(&lines, &["s.jsonl:1", "format 2", "format 1"])?;
 
     let empty = path(folder.path());
-    let output = softflow(&["report", &empty])?;
+    let output = report(&[&empty])?;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr)?.contains("neither a run nor a study"));
     Ok(())

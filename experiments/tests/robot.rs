@@ -1,100 +1,26 @@
 //! Contract: the commands that concern robots do what their help says, on emulated servos: bytes of the real protocol,
-//! from the command line to the registers of the servos. A robot that is not there is a clear error; a process that is
-//! killed leaves a hand that stops.
+//! from the command line to the registers of the servos. A robot that is not there is a clear error.
 
-use bridge::number::{NonNegative, Positive};
+mod binary;
+#[expect(dead_code, reason = "shared with the tests of interruptions")]
+mod robot_bench;
+
+use binary::{TestResult, softflow, success};
+use bridge::number::NonNegative;
 use bridge::real::bus::{Bus, BusTiming};
 use bridge::real::calibration::Calibration;
 use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
 use bridge::real::port::SerialLine;
 use bridge::storage::write_atomic;
-use experiments::robot::{Emulation, RobotConfig};
-use sim::{CubePlant, CubeScene, Domain};
+use experiments::robot::RobotConfig;
+use robot_bench::{Killed, path, patient_robot, tiny_training};
+use sim::{CubePlant, CubeScene};
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
-
-type TestResult = Result<(), Box<dyn Error>>;
-
-const TORQUE: u16 = 64;
-const WATCHDOG: u16 = 98;
-const TRIPPED: u32 = 0xFF;
-/// Of a patient robot.
-const WATCHDOG_S: f64 = 0.5;
-
-/// A training of seconds on the hand that has motors.
-const TINY: [&str; 16] = [
-    "task.hand=orca_v2",
-    "online_domain=shifted_orca_v2",
-    "demonstrations.episodes=4",
-    "evaluation.episodes=1",
-    "evaluation.online_episodes=0",
-    "evaluation.domains=[\"nominal\"]",
-    "learn.batch_size=32",
-    "learn.imitation.steps=40",
-    "learn.warmup_steps=20",
-    "learn.offline_steps=20",
-    "learn.online.iterations=2",
-    "learn.online.episodes_per_iteration=1",
-    "learn.online.critic_first_steps=5",
-    "learn.online.steps_per_iteration=15",
-    "checkpoint_every=10",
-    "log_every=5",
-];
-
-fn softflow() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_softflow"))
-}
-
-fn tiny_training(out: &Path) -> Command {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron");
-    let mut command = softflow();
-    command.arg("train").arg(config).arg("--out").arg(out);
-    for change in TINY {
-        command.args(["--set", change]);
-    }
-    command
-}
-
-fn success(output: &Output) -> Result<String, Box<dyn Error>> {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{error}", output.status);
-    Ok(String::from_utf8(output.stdout.clone())?)
-}
-
-fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
-    folder.path().join(name)
-}
-
-/// A robot for a machine that may be busy, in its file: a slow loop whose own deadlines are far away, so that what a test finds is not the
-/// scheduler.
-fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
-    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
-    robot.servo_hz = 20;
-    robot.buttons = None;
-    (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
-    robot.driver.patience_s = 0.5.try_into()?;
-    let failsafe = &mut robot.control.failsafe;
-    let far: Positive = 60.0.try_into()?;
-    for deadline in [
-        &mut failsafe.joint_stale_s,
-        &mut failsafe.joint_lost_s,
-        &mut failsafe.observation_stale_s,
-        &mut failsafe.observation_lost_s,
-        &mut failsafe.chunk_late_s,
-        &mut failsafe.learner_lost_s,
-        &mut failsafe.command_stale_s,
-        &mut failsafe.overrun_factor,
-    ] {
-        *deadline = far;
-    }
-    failsafe.bad_cycles = 51;
-    write_atomic(file, ron::to_string(&robot)?.as_bytes())?;
-    Ok(robot)
-}
 
 /// Contract: the online stage collects through the servos, the same every time; run and evaluation say so; what
 /// happened is in the log.
@@ -268,17 +194,6 @@ fn the_emulated_hand_is_calibrated() -> TestResult {
     Ok(())
 }
 
-/// A child that is killed when its test ends, whatever happens.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 /// Contract: `emulate` says where its hand is; any program can open it, all servos answer, and poses come as a
 /// tracker's do.
 #[test]
@@ -303,78 +218,6 @@ fn an_emulated_hand_is_open_to_anybody() -> TestResult {
     for _ in 0..3 {
         let (length, _) = socket.recv_from(&mut frame)?;
         assert_eq!((length, &frame[..4], frame[5]), (140, &b"SFLW"[..], 3));
-    }
-    Ok(())
-}
-
-/// Contract, row 13 from the command line: while `softflow` drives a hand it is killed; within the time of the
-/// watchdog, on the servos' own clock, every servo has stopped. The way there is that of a human: every torque was
-/// allowed.
-#[test]
-fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
-    let folder = tempfile::tempdir()?;
-    let (run, calibration, robot_file) = (path(&folder, "run"), path(&folder, "hand.ron"), path(&folder, "robot.ron"));
-    success(&tiny_training(&run).output()?)?;
-    let robot = patient_robot(&robot_file)?;
-
-    let scene = CubeScene::load("orca_v2")?;
-    let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
-    emulation.calibration().save(&calibration)?;
-    // A port that was free a moment ago.
-    let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-    let served = emulation.serve(1.0.try_into()?, tracker)?;
-    let mut command = softflow();
-    command.arg("eval").arg(&run).args(["--backend", "real", "--episodes", "9", "--robot"]).arg(&robot_file);
-    command.arg("--port").arg(served.path()).arg("--calibration").arg(&calibration);
-    command.args(["--tracker", &tracker.to_string()]);
-    let mut child = Killed(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
-    let mut keyboard = child.0.stdin.take().ok_or("no input")?;
-    let every = |address, value| {
-        let emulator = emulation.emulator().lock();
-        (1..=17).all(|id| emulator.register(id, address, 1) == Some(value))
-    };
-    let mut told = Vec::new();
-    let mut has_run = false;
-    for line in BufReader::new(child.0.stderr.take().ok_or("no errors")?).lines() {
-        let line = line?;
-        if line.contains("Arm it?") {
-            assert!(every(TORQUE, 0), "torque before it was allowed");
-        }
-        if ["Arm it?", "May it?", "Ready?"].iter().any(|question| line.contains(question)) {
-            writeln!(keyboard, "y")?;
-        }
-        has_run |= line.contains("-> Run");
-        let is_begun = has_run && line.contains("begins");
-        told.push(line);
-        if is_begun {
-            break;
-        }
-    }
-    assert!(has_run && every(TORQUE, 1), "{}", told.join("\n"));
-    assert!(every(WATCHDOG, (WATCHDOG_S / 0.02) as u32), "not every watchdog is armed");
-
-    child.0.kill()?;
-    child.0.wait()?;
-    let killed = emulation.emulator().lock().now();
-    loop {
-        let now = emulation.emulator().lock().now();
-        if every(WATCHDOG, TRIPPED) {
-            break;
-        }
-        assert!(now < killed + Duration::from_secs_f64(WATCHDOG_S + 0.02), "a servo has not stopped");
-        std::thread::yield_now();
-    }
-    let angles_rad = || -> Vec<f64> {
-        let emulator = emulation.emulator().lock();
-        (1..=17).filter_map(|id| emulator.shaft_rad(id)).collect()
-    };
-    let (stopped_rad, until) = (angles_rad(), emulation.emulator().lock().now() + Duration::from_millis(200));
-    while emulation.emulator().lock().now() < until {
-        std::thread::yield_now();
-    }
-    for (id, (now_rad, stopped_rad)) in (1..).zip(angles_rad().into_iter().zip(stopped_rad)) {
-        // What fingers around a cube give.
-        assert!((now_rad - stopped_rad).abs() < 0.03, "servo {id} moved by {} rad", now_rad - stopped_rad);
     }
     Ok(())
 }

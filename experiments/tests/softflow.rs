@@ -1,12 +1,14 @@
 //! Contract of the binary: the commands do what their help says on real physics, a run leaves what it promises, a killed
 //! run goes on and ends in the same bits, and bad input is a clear error with the right exit code.
 
+mod binary;
+
+use binary::{TestResult, success};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-type TestResult = Result<(), Box<dyn Error>>;
 type File = (PathBuf, Vec<u8>);
 
 /// A training of seconds.
@@ -28,7 +30,7 @@ const TINY: [&str; 14] = [
 ];
 
 fn softflow(arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new(env!("CARGO_BIN_EXE_softflow")).args(arguments).output()
+    binary::softflow().args(arguments).output()
 }
 
 fn shipped(experiment: &str) -> String {
@@ -40,17 +42,12 @@ fn tiny_training(out: &Path) -> Command {
 }
 
 fn tiny_training_of(experiment: &str, out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_softflow"));
+    let mut command = binary::softflow();
     command.args(["train", &shipped(experiment), "--out"]).arg(out);
     for change in TINY {
         command.args(["--set", change]);
     }
     command
-}
-
-fn assert_success(output: &Output) {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{error}", output.status);
 }
 
 fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -70,7 +67,7 @@ fn a_run_leaves_what_it_promises() -> TestResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
     let output = tiny_training(&out).output()?;
-    assert_success(&output);
+    success(&output)?;
     let table = String::from_utf8(output.stdout)?;
     for row in ["demonstrator", "imitation", "warmup", "offline", "online"] {
         assert!(table.lines().any(|line| line.starts_with(row)), "no row {row} in\n{table}");
@@ -91,7 +88,7 @@ fn a_run_leaves_what_it_promises() -> TestResult {
     let row = |policy: &str| -> Result<serde_json::Value, Box<dyn Error>> {
         let arguments = ["eval", &out, "--policy", policy, "--domain", "nominal", "--episodes", "2", "--json"];
         let output = softflow(&arguments)?;
-        assert_success(&output);
+        success(&output)?;
         Ok(serde_json::from_slice(&output.stdout)?)
     };
     let offline = row("offline")?;
@@ -108,7 +105,7 @@ fn a_run_leaves_what_it_promises() -> TestResult {
 fn a_killed_run_goes_on_bit_for_bit() -> TestResult {
     let folder = tempfile::tempdir()?;
     let (alone, killed) = (folder.path().join("alone"), folder.path().join("killed"));
-    assert_success(&tiny_training(&alone).output()?);
+    success(&tiny_training(&alone).output()?)?;
 
     let mut child =
         tiny_training(&killed).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn()?;
@@ -125,7 +122,7 @@ fn a_killed_run_goes_on_bit_for_bit() -> TestResult {
         child.kill()?;
         child.wait()?;
         let mut resume = if killed.join("config.ron").exists() {
-            let mut resume = Command::new(env!("CARGO_BIN_EXE_softflow"));
+            let mut resume = binary::softflow();
             resume.args(["train", "--resume", "--out"]).arg(&killed);
             resume
         } else {
@@ -157,7 +154,7 @@ fn demonstrations_are_recorded_and_used() -> TestResult {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data").to_string_lossy().into_owned();
     let record = ["demo", "cube", "--hand", "reference16", "--episodes", "3", "--out", &data, "--json"];
-    assert_success(&softflow(&record)?);
+    success(&softflow(&record)?)?;
     let again = softflow(&record)?;
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
@@ -175,7 +172,7 @@ fn scissors_go_the_same_way() -> TestResult {
     let folder = tempfile::tempdir()?;
     let [data, run] = ["data", "run"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
     let output = softflow(&["demo", "scissors", "--episodes", "4", "--out", &data])?;
-    assert_success(&output);
+    success(&output)?;
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     for word in ["cut", "grasped", "time to cut", "index_one_stroke", "middle_one_stroke"] {
         assert!(table.contains(word), "{word} is missing in\n{table}");
@@ -183,9 +180,9 @@ fn scissors_go_the_same_way() -> TestResult {
     let changes = ["evaluation.domains=[]", "evaluation.online_episodes=1", "learn.online.iterations=1"];
     let mut training = tiny_training_of("scissors.ron", Path::new(&run));
     training.args(changes.iter().flat_map(|change| ["--set", change])).args(["--demos", &data]);
-    assert_success(&training.output()?);
+    success(&training.output()?)?;
     let output = softflow(&["eval", &run, "--policy", "imitation", "--episodes", "1", "--json"])?;
-    assert_success(&output);
+    success(&output)?;
     let row: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert!(row["cut"]["value"].is_number() && row["time_to_cut_s"].is_null(), "{row}");
     Ok(())
@@ -226,7 +223,7 @@ fn bad_input_is_a_clear_error() -> TestResult {
 #[test]
 fn tasks_lists_every_name() -> TestResult {
     let output = softflow(&["tasks", "--json"])?;
-    assert_success(&output);
+    success(&output)?;
     let lists: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     for (kind, name) in [
         ("hands", "orca_v2"),
@@ -252,10 +249,10 @@ fn hands_are_exported() -> TestResult {
     for (format, begins) in [("mjcf", "<mujoco model=\"orca_v2\">"), ("urdf", "<robot name=\"orca_v2\">")] {
         let arguments = ["export", "hand", "orca_v2", "--format", format];
         let output = softflow(&arguments)?;
-        assert_success(&output);
+        success(&output)?;
         assert!(String::from_utf8_lossy(&output.stdout).contains(begins), "{format}");
         let to_file = softflow(&[&arguments[..], &["--out", &path.to_string_lossy()]].concat())?;
-        assert_success(&to_file);
+        success(&to_file)?;
         assert!(to_file.stdout.is_empty());
         assert_eq!(std::fs::read(&path)?, output.stdout, "{format}");
     }

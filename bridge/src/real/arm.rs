@@ -202,10 +202,44 @@ pub struct UdpArm {
     session: u32,
     sequence: u32,
     frame: Vec<u8>,
-    gate: SequenceGate,
+    states: States,
     reception: Reception,
+}
+
+/// What an arm has said so far. Separate from the socket, so that time and bytes can be given by hand.
+#[derive(Clone, Debug, Default)]
+pub struct States {
+    gate: SequenceGate,
     newest: Option<(ArmState, f64)>,
     heard_sequence: u32,
+}
+
+impl States {
+    /// Takes in a datagram that came at `now_s`.
+    ///
+    /// # Errors
+    /// When it is refused; nothing of it is then used.
+    pub fn take(&mut self, frame: &[u8], now_s: f64) -> Result<(), DatagramError> {
+        let (header, payload) = decode(frame, Kind::ArmState, STATE_BYTES)?;
+        let (state, heard) = decode_state(payload)?;
+        self.gate.pass(&header)?;
+        let former = self.newest.as_ref().and_then(|(state, _)| state.round_trip_s);
+        let round_trip_s = match heard {
+            Some((sequence, sent_s)) if sequence != self.heard_sequence => {
+                self.heard_sequence = sequence;
+                Some(now_s - sent_s)
+            }
+            _ => former,
+        };
+        self.newest = Some((ArmState { round_trip_s, ..state }, now_s));
+        Ok(())
+    }
+
+    /// The newest state, and when it came, s.
+    #[must_use]
+    pub const fn newest(&self) -> Option<&(ArmState, f64)> {
+        self.newest.as_ref()
+    }
 }
 
 impl UdpArm {
@@ -232,10 +266,8 @@ impl UdpArm {
             session,
             sequence: 0,
             frame: Vec::with_capacity(datagram::MAX_BYTES),
-            gate: SequenceGate::default(),
+            states: States::default(),
             reception: Reception::default(),
-            newest: None,
-            heard_sequence: 0,
         })
     }
 
@@ -250,36 +282,21 @@ impl UdpArm {
     /// What became of the datagrams received, and how many never came.
     #[must_use]
     pub const fn reception(&self) -> (Reception, u64) {
-        (self.reception, self.gate.n_lost)
+        (self.reception, self.states.gate.n_lost)
     }
 }
 
 impl ArmLink for UdpArm {
     fn poll(&mut self, now_s: f64) {
-        let Self { socket, gate, newest, heard_sequence, reception, .. } = self;
-        receive(socket, reception, |frame| {
-            let (header, payload) = decode(frame, Kind::ArmState, STATE_BYTES)?;
-            let (state, heard) = decode_state(payload)?;
-            gate.pass(&header)?;
-            let former = newest.as_ref().and_then(|(state, _)| state.round_trip_s);
-            let round_trip_s = match heard {
-                Some((sequence, sent_s)) if sequence != *heard_sequence => {
-                    *heard_sequence = sequence;
-                    Some(now_s - sent_s)
-                }
-                _ => former,
-            };
-            *newest = Some((ArmState { round_trip_s, ..state }, now_s));
-            Ok(())
-        });
+        receive(&self.socket, &mut self.reception, |frame| self.states.take(frame, now_s));
     }
 
     fn state(&self) -> Option<&ArmState> {
-        self.newest.as_ref().map(|(state, _)| state)
+        self.states.newest().map(|(state, _)| state)
     }
 
     fn age_s(&self, now_s: f64) -> Option<f64> {
-        self.newest.as_ref().map(|(_, received_s)| now_s - received_s)
+        self.states.newest().map(|(_, received_s)| now_s - received_s)
     }
 
     fn send(&mut self, wanted: &ArmPose, is_engaged: bool, now_s: f64) -> Result<ArmPose, ArmError> {
@@ -316,8 +333,10 @@ fn encode_setpoint(pose: &ArmPose, is_engaged: bool) -> [u8; SETPOINT_BYTES] {
 
 /// The state, and the newest setpoint that the controller has: its sequence and when it was sent, s.
 fn decode_state(mut payload: Payload<'_>) -> Result<(ArmState, Option<(u32, f64)>), DatagramError> {
-    let pose = ArmPose { position_m: payload.numbers("position_m")?, orientation: payload.orientation()? };
-    let (force_n, torque_nm) = (payload.numbers("force_n")?, payload.numbers("torque_nm")?);
+    let position_m = payload.vector("position_m", 10.0, "at most 10 m from the base")?;
+    let pose = ArmPose { position_m, orientation: payload.orientation()? };
+    let force_n = payload.vector("force_n", 1e4, "at most 10 kN")?;
+    let torque_nm = payload.vector("torque_nm", 1e4, "at most 10 kN m")?;
     let (flags, sequence, stamp_ns) = (payload.u32()?, payload.u32()?, payload.u64()?);
     let (is_ready, has_failed) = (flags & READY != 0, flags & FAILED != 0);
     let state = ArmState { pose, force_n, torque_nm, is_ready, has_failed, round_trip_s: None };

@@ -8,11 +8,13 @@
 use super::dynamixel::control_table::{HEALTH, Register};
 use super::dynamixel::{Decoder, EncodeError, Instruction, MAX_PACKET_BYTES, StatusError};
 use super::port::{Port, PortError};
+use fast_reads::FastReads;
 use std::time::Duration;
 use thiserror::Error;
 
 mod blocks;
 mod exchange;
+mod fast_reads;
 
 pub use blocks::{Block, SyncBlocks};
 
@@ -122,15 +124,10 @@ pub struct Bus<P> {
     is_suspect: Vec<bool>,
     /// Whether the answer to an earlier fast read may still come.
     is_fast_suspect: bool,
-    /// Rises with every failed fast read, falls with every good one.
-    fast_penalty: u32,
+    fast: FastReads,
 }
 
 impl<P: Port> Bus<P> {
-    /// Penalty of a failed fast read; a good one pays 1 back.
-    const FAST_FAILURE: u32 = 15;
-    /// At this penalty fast reads end for good: four failures in a row, or more than one in fifteen.
-    const FAST_LIMIT: u32 = 60;
     /// A client on `port`.
     pub fn new(port: P, timing: BusTiming) -> Self {
         Self {
@@ -143,7 +140,7 @@ impl<P: Port> Bus<P> {
             line_free: Duration::ZERO,
             is_suspect: vec![false; 256],
             is_fast_suspect: false,
-            fast_penalty: 0,
+            fast: FastReads::new(),
         }
     }
 
@@ -168,14 +165,14 @@ impl<P: Port> Bus<P> {
         BusCounters { n_crc_errors: decoder.n_crc_errors, n_garbage_bytes: decoder.n_garbage_bytes, ..self.counters }
     }
 
-    /// Whether sync reads are tried as fast ones.
-    pub const fn is_fast(&self) -> bool {
-        self.fast_penalty < Self::FAST_LIMIT
+    /// Whether sync reads are tried as fast ones now.
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_due(self.now())
     }
 
     /// Never tries fast reads again: a servo's firmware has none.
     pub const fn forbid_fast(&mut self) {
-        self.fast_penalty = Self::FAST_LIMIT;
+        self.fast.forbid();
     }
 
     /// Asks one servo for its model; tries twice.
@@ -278,13 +275,9 @@ impl<P: Port> Bus<P> {
         let mut is_complete = false;
         if self.is_fast() && is_each_trusted && !self.is_fast_suspect && blocks.n_missing() > 1 {
             is_complete = self.exchange_fast(blocks, deadline)?;
-            if is_complete {
-                self.fast_penalty = self.fast_penalty.saturating_sub(1);
-            } else {
-                self.counters.n_fast_failures += 1;
-                self.counters.n_retries += 1;
-                self.fast_penalty = (self.fast_penalty + Self::FAST_FAILURE).min(Self::FAST_LIMIT);
-            }
+            self.fast.note(self.port.now(), is_complete);
+            self.counters.n_fast_failures += u64::from(!is_complete);
+            self.counters.n_retries += u64::from(!is_complete);
         }
         if !is_complete && !blocks.asked().is_empty() {
             is_complete = self.exchange_sync(blocks, deadline)?;

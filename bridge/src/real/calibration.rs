@@ -239,7 +239,9 @@ impl JointMap {
         let middle = 0.5 * (low + high);
         let turns = ((middle - f64::from(present_ticks)) / turn).round() * turn;
         let ticks = f64::from(present_ticks) + turns;
-        (ticks >= low - Self::SLACK_TICKS && ticks <= high + Self::SLACK_TICKS).then_some(turns as i32)
+        let is_between = ticks >= low - Self::SLACK_TICKS && ticks <= high + Self::SLACK_TICKS;
+        // So many turns that their ticks do not fit are no hand's.
+        (is_between && turns.abs() <= f64::from(i32::MAX)).then_some(turns as i32)
     }
 
     const fn stops(&self) -> (f64, f64) {

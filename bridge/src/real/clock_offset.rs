@@ -54,6 +54,12 @@ impl ClockOffset {
         }
     }
 
+    /// The shortest latency, s.
+    #[must_use]
+    pub const fn shortest_latency_s(&self) -> f64 {
+        self.shortest_latency_s
+    }
+
     /// Age at `now_s` of what the sender measured at its `stamp_s`, s; none before the first datagram.
     #[must_use]
     pub fn age_s(&self, stamp_s: f64, now_s: f64) -> Option<f64> {

@@ -12,6 +12,7 @@
 //! ```
 
 mod acting;
+mod notices;
 mod wiring;
 
 pub use wiring::{
@@ -23,7 +24,7 @@ use super::bounds::Bounds;
 use super::cause::{Cause, Causes};
 use super::clock::Clock;
 use super::failsafe::{Facts, Failsafe};
-use super::labels::{Button, LabelSource};
+use super::labels::LabelSource;
 use super::machine::{Action, Decision, Order, State};
 use super::newest::Subscriber;
 use super::pace::Pace;
@@ -32,6 +33,7 @@ use super::recorder::Recorder;
 use super::robot::Robot;
 use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Task};
 use acting::{Acting, approach, is_unlike};
+use notices::Notices;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the body does when no policy acts.
@@ -54,6 +56,7 @@ pub struct ControlLoop<R: Robot, T: Task, L: LabelSource> {
     task: T,
     labels: L,
     failsafe: Failsafe,
+    notices: Notices,
     plans: Plans,
     recorder: Recorder,
     black_box: BlackBox,
@@ -116,6 +119,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         governor.observe()?;
         let control = Self {
             failsafe: Failsafe::new(config.failsafe, n_servos, period_s),
+            notices: Notices::new(),
             recorder: Recorder::new(spec.clone(), config.n_spoilt_steps as usize, outbox.records.clone()),
             black_box: BlackBox::new(bounds.spec()),
             pace: Pace::new(period_s),
@@ -173,7 +177,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         self.governor.body()
     }
 
-    /// What the robot's body is.
+    /// What its body is.
     pub const fn body_spec(&self) -> &BodySpec {
         self.bounds.spec()
     }
@@ -234,19 +238,6 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         percept.objects.iter().map(|object| percept.time_s - object.time_s).reduce(f64::max)
     }
 
-    fn take_in_labels(&mut self) {
-        while let Some(button) = self.labels.next() {
-            if button == Button::EStop {
-                self.events = self.events.with(Cause::EStop);
-            } else if let Some(acting) = &mut self.acting {
-                acting.label(button);
-                if button == Button::Unsafe {
-                    self.events = self.events.with(Cause::SceneLost);
-                }
-            }
-        }
-    }
-
     /// The order of this tick; whatever else was requested is done.
     fn take_in_requests(&mut self, now_s: f64) -> Option<Order> {
         while let Ok(request) = self.inbox.requests.try_recv() {
@@ -262,6 +253,9 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     fn report(&mut self, order: Option<Order>, decision: &Decision, now_s: f64) {
         if let (Some(order), Some(refusal)) = (order, decision.refused) {
             self.emit(Event::Refused { order, refusal, at_s: now_s });
+        }
+        for cause in self.notices.among(decision.causes, now_s).iter() {
+            self.emit(Event::Noticed { cause, at_s: now_s });
         }
         if decision.state == self.state {
             return;
@@ -374,8 +368,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     }
 
     fn note_failure(&mut self, error: BodyError) {
-        let is_number = matches!(error, BodyError::NonFinite { .. });
-        self.events = self.events.with(if is_number { Cause::NotFinite } else { Cause::BodyFailed });
+        let cause = if matches!(error, BodyError::NonFinite { .. }) { Cause::NotFinite } else { Cause::BodyFailed };
+        self.events = self.events.with(cause);
         self.last_error = Some(error);
     }
 

@@ -216,6 +216,23 @@ impl Payload<'_> {
         Ok(values)
     }
 
+    /// The next three numbers, which are the vector `field`: none of them beyond `most` either way, as `expected` says.
+    ///
+    /// # Errors
+    /// When one is not finite or beyond that, or the payload has ended.
+    pub fn vector(
+        &mut self,
+        field: &'static str,
+        most: f64,
+        expected: &'static str,
+    ) -> Result<[f64; 3], DatagramError> {
+        let values: [f64; 3] = self.numbers(field)?;
+        match values.into_iter().find(|x| x.abs() > most) {
+            None => Ok(values),
+            Some(value) => Err(DatagramError::OutOfRange { field, value, expected }),
+        }
+    }
+
     /// The next four numbers, a unit quaternion x, y, z, w.
     ///
     /// # Errors

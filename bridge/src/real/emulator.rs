@@ -191,6 +191,12 @@ impl Emulator {
         self.faults.is_tracker_silent()
     }
 
+    /// Whether the learner gives no sign of life, by script.
+    #[must_use]
+    pub fn is_learner_silent(&self) -> bool {
+        self.faults.is_learner_silent()
+    }
+
     /// The physics behind the shafts.
     pub fn plant_mut(&mut self) -> &mut dyn Plant {
         self.plant.as_mut()
@@ -279,7 +285,7 @@ impl Emulator {
             }
             // These last for a while: they are asked for when they matter.
             Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } | Fault::Silent { .. } => {}
-            Fault::Voltage { .. } | Fault::TrackerSilent { .. } => {}
+            Fault::Voltage { .. } | Fault::TrackerSilent { .. } | Fault::LearnerSilent { .. } => {}
         }
     }
 

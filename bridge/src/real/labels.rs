@@ -80,8 +80,14 @@ impl<A: LabelSource, B: LabelSource> LabelSource for (A, B) {
 #[derive(Debug)]
 pub struct UdpButtons {
     socket: UdpSocket,
-    gate: SequenceGate,
+    presses: Presses,
     reception: Reception,
+}
+
+/// What was pressed so far and not asked for yet. Separate from the socket, so that bytes can be given by hand.
+#[derive(Clone, Debug)]
+pub struct Presses {
+    gate: SequenceGate,
     waiting: VecDeque<Button>,
 }
 
@@ -92,8 +98,7 @@ impl UdpButtons {
     /// When the address is taken or not this machine's.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = datagram::bind(address)?;
-        let (gate, reception) = (SequenceGate::default(), Reception::default());
-        Ok(Self { socket, gate, reception, waiting: VecDeque::with_capacity(MAX_WAITING) })
+        Ok(Self { socket, presses: Presses::new(), reception: Reception::default() })
     }
 
     /// Where presses are received.
@@ -113,26 +118,49 @@ impl UdpButtons {
 
 impl LabelSource for UdpButtons {
     fn next(&mut self) -> Option<Button> {
-        let Self { socket, gate, reception, waiting } = self;
-        receive(socket, reception, |frame| {
-            let (header, mut payload) = decode(frame, Kind::Button, PAYLOAD_BYTES)?;
-            let code = payload.u32()?;
-            let button =
-                Button::ALL.into_iter().find(|button| button.code() == code).ok_or(DatagramError::OutOfRange {
-                    field: "button",
-                    value: f64::from(code),
-                    expected: "a code from 1 to 5",
-                })?;
-            gate.pass(&header)?;
-            // An emergency stop always finds a place, before everything else.
-            if button == Button::EStop {
-                waiting.truncate(MAX_WAITING - 1);
-                waiting.push_front(button);
-            } else if waiting.len() < MAX_WAITING {
-                waiting.push_back(button);
-            }
-            Ok(())
-        });
-        waiting.pop_front()
+        receive(&self.socket, &mut self.reception, |frame| self.presses.take(frame));
+        self.presses.next()
+    }
+}
+
+impl Presses {
+    /// Nothing pressed.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { gate: SequenceGate::default(), waiting: VecDeque::with_capacity(MAX_WAITING) }
+    }
+
+    /// Takes in a datagram. An emergency stop always finds a place, before everything else.
+    ///
+    /// # Errors
+    /// When it is refused; nothing of it is then used.
+    pub fn take(&mut self, frame: &[u8]) -> Result<(), DatagramError> {
+        let (header, mut payload) = decode(frame, Kind::Button, PAYLOAD_BYTES)?;
+        let code = payload.u32()?;
+        let button = Button::ALL.into_iter().find(|button| button.code() == code).ok_or(DatagramError::OutOfRange {
+            field: "button",
+            value: f64::from(code),
+            expected: "a code from 1 to 5",
+        })?;
+        self.gate.pass(&header)?;
+        if button == Button::EStop {
+            self.waiting.truncate(MAX_WAITING - 1);
+            self.waiting.push_front(button);
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(button);
+        }
+        Ok(())
+    }
+}
+
+impl Default for Presses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LabelSource for Presses {
+    fn next(&mut self) -> Option<Button> {
+        self.waiting.pop_front()
     }
 }

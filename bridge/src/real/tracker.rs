@@ -29,6 +29,9 @@ const PAYLOAD_BYTES: usize = 112;
 const HAS_VELOCITY: u32 = 1;
 /// Poses that are further apart give no velocity, s.
 pub const MAX_GAP_S: f64 = 0.2;
+/// Objects are not faster; two poses that say so are a jump and give no velocity.
+const MAX_SPEED_M_S: f64 = 100.0;
+const MAX_TURNING_RAD_S: f64 = 1000.0;
 
 /// How a tracker is listened to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +80,7 @@ pub struct Intake {
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     stamp_s: f64,
+    received_s: f64,
     position_m: [f64; 3],
     orientation: [f64; 4],
     velocity_m_s: [f64; 3],
@@ -137,7 +141,7 @@ impl Intake {
     /// When it is refused; nothing of it is then used.
     pub fn take(&mut self, frame: &[u8], now_s: f64) -> Result<(), DatagramError> {
         let (header, payload) = decode(frame, Kind::ObjectPose, PAYLOAD_BYTES)?;
-        let (object_idx, sighting) = decode_pose(&header, payload)?;
+        let (object_idx, sighting) = decode_pose(&header, payload, now_s)?;
         if object_idx as usize >= self.objects.len() {
             let expected = "the index of an object of the body";
             return Err(DatagramError::OutOfRange { field: "object index", value: f64::from(object_idx), expected });
@@ -164,7 +168,9 @@ impl Intake {
     #[must_use]
     pub fn newest(&self, object_idx: usize, now_s: f64) -> Option<(ObjectPose, f64)> {
         let sighting = (*self.objects.get(object_idx)?)?;
-        let age_s = self.offset.age_s(sighting.stamp_s, now_s)?;
+        // It is no younger than its datagram, whatever the sender's clock has done since.
+        let waited_s = now_s - sighting.received_s + self.offset.shortest_latency_s();
+        let age_s = self.offset.age_s(sighting.stamp_s, now_s)?.max(waited_s);
         let pose = ObjectPose {
             time_s: 0.0,
             position_m: sighting.position_m.map(|x| x as f32),
@@ -177,23 +183,20 @@ impl Intake {
 }
 
 /// The object's index, its pose, and whether the velocities were given.
-fn decode_pose(header: &Header, mut payload: Payload<'_>) -> Result<(u32, (Sighting, bool)), DatagramError> {
+fn decode_pose(
+    header: &Header,
+    mut payload: Payload<'_>,
+    received_s: f64,
+) -> Result<(u32, (Sighting, bool)), DatagramError> {
     let (object_idx, flags) = (payload.u32()?, payload.u32()?);
-    let position_m = within(payload.numbers("position_m")?, "position_m", 10.0, "at most 10 m from the palm")?;
+    let position_m = payload.vector("position_m", 10.0, "at most 10 m from the palm")?;
     let orientation = payload.orientation()?;
-    let velocity_m_s = within(payload.numbers("velocity_m_s")?, "velocity_m_s", 100.0, "at most 100 m/s")?;
-    let field = "angular_velocity_rad_s";
-    let angular_velocity_rad_s = within(payload.numbers(field)?, field, 1000.0, "at most 1000 rad/s")?;
+    let velocity_m_s = payload.vector("velocity_m_s", MAX_SPEED_M_S, "at most 100 m/s")?;
+    let turning_rad_s = payload.vector("angular_velocity_rad_s", MAX_TURNING_RAD_S, "at most 1000 rad/s")?;
     let stamp_s = header.stamp_s();
-    let sighting = Sighting { stamp_s, position_m, orientation, velocity_m_s, angular_velocity_rad_s };
+    let sighting =
+        Sighting { stamp_s, received_s, position_m, orientation, velocity_m_s, angular_velocity_rad_s: turning_rad_s };
     Ok((object_idx, (sighting, flags & HAS_VELOCITY != 0)))
-}
-
-fn within(values: [f64; 3], field: &'static str, most: f64, expected: &'static str) -> Result<[f64; 3], DatagramError> {
-    match values.into_iter().find(|x| x.abs() > most) {
-        None => Ok(values),
-        Some(value) => Err(DatagramError::OutOfRange { field, value, expected }),
-    }
 }
 
 /// Velocity and angular velocity between two poses; `w = 2 log(q1 q0*) / dt`.
@@ -217,5 +220,8 @@ fn differences(former: &Sighting, now: &Sighting) -> ([f64; 3], [f64; 3]) {
     let sine = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
     let half_angle_rad = sine.atan2(scalar.abs()) * scalar.signum();
     let per_sine = if sine > 1e-12 { 2.0 * half_angle_rad / (sine * dt_s) } else { 0.0 };
-    (velocity_m_s, vector.map(|x| x * per_sine))
+    let turning_rad_s = vector.map(|x| x * per_sine);
+    let is_jump = velocity_m_s.iter().any(|x: &f64| x.abs() > MAX_SPEED_M_S)
+        || turning_rad_s.iter().any(|x| x.abs() > MAX_TURNING_RAD_S);
+    if is_jump { ([0.0; 3], [0.0; 3]) } else { (velocity_m_s, turning_rad_s) }
 }

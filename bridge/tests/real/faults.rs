@@ -3,44 +3,19 @@
 //! servos' registers and on their time.
 
 use crate::rig::{
-    self, BAUD, HZ, TestResult, calibration, connected, driver_config, driver_on, inject, milliseconds, motors, pass,
-    register, spec,
+    self, BAUD, HZ, TestResult, calibration, driver_config, driver_on, inject, milliseconds, motors, pass, register,
+    run, running, spec, started,
 };
 use bridge::number::Finite;
 use bridge::real::emulator::{Fault, FaultScript, MemoryPort, Servos, SharedEmulator};
 use bridge::real::hand_driver::{HandDriver, HandDriverConfig, RebootRefused};
 use bridge::real::status::{HardwareError, Recovery};
-use bridge::{Body, BodyError, Percept};
+use bridge::{Body, Percept};
 use std::error::Error;
 
 const TORQUE: u16 = 64;
 const HARDWARE_ERROR: u16 = 70;
 const WATCHDOG: u16 = 98;
-
-/// A hand that runs: armed, and commanded for a while.
-fn running() -> Result<(SharedEmulator, HandDriver<MemoryPort>, Percept), Box<dyn Error>> {
-    let (emulator, driver) = connected()?;
-    let (driver, percept) = started(driver)?;
-    Ok((emulator, driver, percept))
-}
-
-fn started(mut driver: HandDriver<MemoryPort>) -> Result<(HandDriver<MemoryPort>, Percept), Box<dyn Error>> {
-    driver.arm()?;
-    driver.reset(0)?;
-    let mut percept = Percept::default();
-    driver.read(&mut percept)?;
-    run(&mut driver, &mut percept, 40)?;
-    Ok((driver, percept))
-}
-
-fn run(driver: &mut HandDriver<MemoryPort>, percept: &mut Percept, n_ticks: u32) -> Result<(), BodyError> {
-    let targets = percept.commanded_rad.clone();
-    for _ in 0..n_ticks {
-        driver.command(&targets)?;
-        driver.read(percept)?;
-    }
-    Ok(())
-}
 
 /// Index of a servo in the status.
 fn index_of(driver: &HandDriver<MemoryPort>, id: u8) -> Result<usize, Box<dyn Error>> {
@@ -211,40 +186,6 @@ fn a_late_line() -> TestResult {
     assert!(driver.status().n_recent_bad_cycles >= 19);
     run(&mut driver, &mut percept, 10)?;
     assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011), "{:?}", driver.status().stale_s);
-    Ok(())
-}
-
-/// A fast read that fails again and again is given up, and the plain one goes on without it, in every cycle.
-#[test]
-fn a_fast_read_that_never_works_is_given_up() -> TestResult {
-    let (emulator, mut driver, mut percept) = running()?;
-    assert!(driver.bus_mut().is_fast());
-    // An old firmware says nothing to a fast read: those before it are all that comes.
-    emulator.lock().set_register(8, 6, 1, 40);
-    for n_ticks in 0..10u64 {
-        run(&mut driver, &mut percept, 1)?;
-        assert_eq!(driver.counters().n_fast_failures, (n_ticks + 1).min(4));
-        assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011), "{:?}", driver.status().stale_s);
-    }
-    assert!(!driver.bus_mut().is_fast());
-    assert_eq!(driver.status().n_bad_cycles, 0);
-    Ok(())
-}
-
-/// What only looks like a fast read's answer, because a block in it was damaged before the next servo went on, is found
-/// block by block: see `corrupted_frames`. A fast read that fails now and then stays in use.
-#[test]
-fn a_fast_read_that_mostly_works_is_kept() -> TestResult {
-    let (emulator, mut driver, mut percept) = running()?;
-    for _ in 0..10 {
-        inject(
-            &emulator,
-            Fault::Corrupt { servos: Servos::Ids(vec![8]), share: 1.0.try_into()?, for_s: 0.005.try_into()? },
-        )?;
-        run(&mut driver, &mut percept, 20)?;
-        assert!(driver.status().stale_s.iter().all(|&stale_s| stale_s < 0.011));
-    }
-    assert!(driver.bus_mut().is_fast());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod calibration;
 mod codec;
 mod driver;
+mod fast_reads;
 mod faults;
 mod firmware;
 mod foreign;

@@ -9,7 +9,7 @@ use bridge::real::emulator::{
 use bridge::real::hand_driver::{Gains, HandDriver, HandDriverConfig, RebootConfig};
 use bridge::real::motors::{Motor, MotorTable, Turns};
 use bridge::real::port::Port;
-use bridge::{BodySpec, JointSpec};
+use bridge::{Body, BodyError, BodySpec, JointSpec, Percept};
 use serde::Deserialize;
 use std::error::Error;
 use std::f64::consts::PI;
@@ -159,6 +159,31 @@ pub fn connected() -> Result<(SharedEmulator, HandDriver<MemoryPort>), Box<dyn E
     let emulator = emulator()?;
     let driver = driver_on(emulator.open(BAUD))?;
     Ok((emulator, driver))
+}
+
+/// A hand that runs: armed, and commanded for a while.
+pub fn running() -> Result<(SharedEmulator, HandDriver<MemoryPort>, Percept), Box<dyn Error>> {
+    let (emulator, driver) = connected()?;
+    let (driver, percept) = started(driver)?;
+    Ok((emulator, driver, percept))
+}
+
+pub fn started(mut driver: HandDriver<MemoryPort>) -> Result<(HandDriver<MemoryPort>, Percept), Box<dyn Error>> {
+    driver.arm()?;
+    driver.reset(0)?;
+    let mut percept = Percept::default();
+    driver.read(&mut percept)?;
+    run(&mut driver, &mut percept, 40)?;
+    Ok((driver, percept))
+}
+
+pub fn run(driver: &mut HandDriver<MemoryPort>, percept: &mut Percept, n_ticks: u32) -> Result<(), BodyError> {
+    let targets = percept.commanded_rad.clone();
+    for _ in 0..n_ticks {
+        driver.command(&targets)?;
+        driver.read(percept)?;
+    }
+    Ok(())
 }
 
 /// A fault that begins now.

@@ -178,7 +178,7 @@ impl Bench {
 
     pub fn run(&mut self, n_ticks: usize) {
         for _ in 0..n_ticks {
-            if let Some(pulse) = &self.pulse {
+            if let Some(pulse) = self.pulse.as_ref().filter(|_| !self.emulator.lock().is_learner_silent()) {
                 pulse.beat();
             }
             self.due_s = self.control.run_tick(&self.clock, self.due_s);

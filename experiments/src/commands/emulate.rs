@@ -2,9 +2,9 @@
 
 use super::{Ended, fault_script};
 use crate::cli::{EmulateArgs, EmulatedTask, RobotArgs};
-use crate::robot::{Emulation, RobotConfig, Served, soak};
+use crate::robot::{Emulation, RobotConfig, Served, motors};
 use bridge::number::Positive;
-use bridge::real::emulator::PseudoTerminal;
+use bridge::real::emulator::{FaultScript, PseudoTerminal};
 use color_eyre::eyre::{Result, WrapErr, ensure};
 use sim::{CubeScene, Domain};
 use std::io::Write as _;
@@ -31,7 +31,12 @@ pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
     let robot = RobotArgs { robot: args.robot.clone(), ..RobotArgs::default() };
     let robot = RobotConfig::resolve(&robot, None, &args.hand)?;
     let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();
-    let script = if args.soak { soak(args.seed, length_s)? } else { fault_script(args.faults.as_deref())? };
+    let n_servos = u8::try_from(motors(&scene)?.motors.len())?;
+    let script = if args.soak {
+        FaultScript::soak(args.seed, length_s, n_servos)?
+    } else {
+        fault_script(args.faults.as_deref())?
+    };
     let emulation = Emulation::new(&scene, Domain::load(&args.domain)?, &robot, &script, args.seed)?;
     if let Some(path) = &args.write_calibration {
         emulation.calibration().save(path).wrap_err_with(|| path.display().to_string())?;

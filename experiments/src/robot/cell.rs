@@ -1,16 +1,18 @@
 //! A robot with its control loop, and the other ends of all that goes in and out of it.
 
+mod learner_pulse;
+
 use bridge::number::UnitInterval;
 use bridge::random::{Rng, stream};
 use bridge::real::black_box::BlackBox;
 use bridge::real::cause::Cause;
 use bridge::real::clock::{Clock, MachineClock};
 use bridge::real::control_loop::{ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request};
-use bridge::real::emulator::EmulatorClock;
+use bridge::real::emulator::{EmulatorClock, SharedEmulator};
 use bridge::real::hand_driver::{Finding, HandDriver};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::labels::{Button, LabelSource, UdpButtons};
-use bridge::real::newest::{Publisher, Pulse, newest, pulse};
+use bridge::real::newest::{Publisher, newest, pulse};
 use bridge::real::pace::Pace;
 use bridge::real::planner::{PlanError, Planner, PlannerWorker, Snapshot};
 use bridge::real::port::Port;
@@ -20,6 +22,7 @@ use bridge::{BodySpec, CubeTask};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use learn::{Actor, Policy};
+use learner_pulse::LearnerPulse;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub(super) struct Parts {
     pub(super) task: CubeTask,
     pub(super) hold_share: UnitInterval,
     pub(super) seed: u64,
+    /// Whose script may silence the learner.
+    pub(super) emulator: Option<SharedEmulator>,
 }
 
 /// A robot with its loop.
@@ -148,7 +153,7 @@ struct InStep<R: Robot, C: Clock> {
     worker: PlannerWorker<PolicyPlanner>,
     clock: C,
     due_s: f64,
-    pulse: Pulse<C>,
+    pulse: LearnerPulse<C>,
 }
 
 impl<R: Robot, C: Clock> Runner for InStep<R, C> {
@@ -171,7 +176,7 @@ impl<R: Robot, C: Clock> Runner for InStep<R, C> {
 /// The loop and the planner on threads of their own, in the machine's time.
 struct OnThreads {
     clock: MachineClock,
-    pulse: Pulse<MachineClock>,
+    pulse: LearnerPulse<MachineClock>,
     is_over: Arc<AtomicBool>,
     control: Option<JoinHandle<Pace>>,
     planner: Option<JoinHandle<()>>,
@@ -275,6 +280,7 @@ pub(super) fn in_step<P: Port + 'static, S: ObjectSource + 'static>(
     clock: EmulatorClock,
 ) -> Result<(Cell, Vec<Finding>)> {
     let (pulse, learner) = pulse(clock.clone());
+    let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
     let wiring = Wiring::new(learner);
     let ((control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, None)?;
     let due_s = clock.now_s();
@@ -292,6 +298,7 @@ pub(super) fn on_threads<P: Port + 'static, S: ObjectSource + 'static>(
     behind: Option<Box<dyn Send>>,
 ) -> Result<(Cell, Vec<Finding>)> {
     let (pulse, learner) = pulse(clock);
+    let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
     let wiring = Wiring::new(learner);
     let ((mut control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, buttons)?;
     let is_over = Arc::new(AtomicBool::new(false));

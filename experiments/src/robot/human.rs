@@ -4,8 +4,12 @@
 
 use bridge::real::labels::Button;
 use bridge::real::operator::{Answer, Stage};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::BufRead;
+use std::time::Duration;
+
+/// How often whoever waits looks whether it is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The keys, as they are explained.
 pub const KEYS: &str = "y yes   p pause   q quit   during an episode: + reward   s success   f failure   u unsafe   t take over   \
@@ -59,14 +63,17 @@ impl Human {
         Self::StandIn { wait_s, asked: None }
     }
 
-    /// What is said next, however long it takes; whoever stands in says yes.
-    pub fn wait(&mut self) -> Said {
-        match self {
-            Self::AtKeyboard(lines) => {
-                lines.recv().map_or(Said::Answer(Answer::Quit), |line| understand(Stage::Connect, &line))
+    /// What is said next, however long it takes, or until `is_over`; whoever stands in says yes.
+    pub fn wait(&mut self, is_over: impl Fn() -> bool) -> Said {
+        let Self::AtKeyboard(lines) = self else { return Said::Answer(Answer::Yes) };
+        while !is_over() {
+            match lines.recv_timeout(LOOK) {
+                Ok(line) => return understand(Stage::Connect, &line),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            Self::StandIn { .. } => Said::Answer(Answer::Yes),
         }
+        Said::Answer(Answer::Quit)
     }
 
     /// What is said at `now_s` to somebody who waits in `stage`, if anything.

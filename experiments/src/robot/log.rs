@@ -34,6 +34,7 @@ pub(super) fn describe(event: &Event) -> String {
     match event {
         Event::State { from, to, cause: Some(cause), at_s } => format!("{at_s:9.3}  {from:?} -> {to:?}: {cause}"),
         Event::State { from, to, cause: None, at_s } => format!("{at_s:9.3}  {from:?} -> {to:?}"),
+        Event::Noticed { cause, at_s } => format!("{at_s:9.3}  {cause}"),
         Event::Refused { order, refusal, at_s } => format!("{at_s:9.3}  {order:?} refused: {refusal:?}"),
         Event::Asked { cause, at_s } => format!("{at_s:9.3}  a human has to look: {cause}"),
         Event::Rebooted { servo_idx, at_s } => format!("{at_s:9.3}  servo {servo_idx} is rebooted"),

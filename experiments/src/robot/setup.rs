@@ -9,7 +9,7 @@ use bridge::real::bounds::BoundsConfig;
 use bridge::real::calibration::Calibration;
 use bridge::real::clock::MachineClock;
 use bridge::real::control_loop::{LoopConfig, StartPosture};
-use bridge::real::emulator::FaultScript;
+use bridge::real::emulator::{FaultScript, SharedEmulator};
 use bridge::real::hand_driver::{Finding, HandDriver};
 use bridge::real::labels::UdpButtons;
 use bridge::real::planner::ChunkConfig;
@@ -107,6 +107,12 @@ impl Setup {
         matches!(self.kind, Kind::Real)
     }
 
+    /// Whether it runs in the time of the clock, and may do harm, or seem to, if the process ends.
+    #[must_use]
+    pub const fn is_real_time(&self) -> bool {
+        matches!(self.kind, Kind::Real | Kind::Emulated { is_real_time: true, .. })
+    }
+
     /// Opens the port, verifies the hand and starts the loop. Torque stays off.
     ///
     /// # Errors
@@ -129,7 +135,7 @@ impl Setup {
                     UdpButtons::open(address).wrap_err_with(|| format!("buttons: cannot listen on {address}"))
                 };
                 let buttons = robot.buttons.map(open).transpose()?;
-                self.connect_by_wire(&robot.port, &calibration, tracker, buttons, clock, None)
+                self.connect_by_wire(&robot.port, &calibration, tracker, buttons, clock, self.parts(None)?, None)
             }
             Kind::Emulated { domain, script, seed, is_real_time, .. } => {
                 let emulation = Emulation::new(&self.scene, Domain::clone(domain), robot, script, *seed)?;
@@ -137,14 +143,28 @@ impl Setup {
                     let port = emulation.emulator().open(motors(&self.scene)?.baud);
                     let driver = self.driver(port, Some(emulation.calibration()))?;
                     let tracker = emulation.tracker(&robot.tracker);
-                    return cell::in_step(self.parts()?, driver, tracker, emulation.emulator().clock());
+                    return cell::in_step(
+                        self.parts(Some(emulation.emulator()))?,
+                        driver,
+                        tracker,
+                        emulation.emulator().clock(),
+                    );
                 }
                 let clock = MachineClock::start();
                 let nearby = TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), ..robot.tracker.clone() };
                 let tracker = UdpTracker::open(&nearby, 1, clock).wrap_err("no socket for the tracker")?;
                 let served = emulation.serve(Positive::try_from(1.0)?, tracker.address()?)?;
                 let path = served.path().to_owned();
-                self.connect_by_wire(&path, emulation.calibration(), tracker, None, clock, Some(Box::new(served)))
+                let parts = self.parts(Some(emulation.emulator()))?;
+                self.connect_by_wire(
+                    &path,
+                    emulation.calibration(),
+                    tracker,
+                    None,
+                    clock,
+                    parts,
+                    Some(Box::new(served)),
+                )
             }
         }
     }
@@ -182,6 +202,7 @@ impl Setup {
         self.scene.hand().body_spec(vec!["cube".into()], self.robot.servo_hz)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is another wire of the robot")]
     fn connect_by_wire(
         &self,
         port: &Path,
@@ -189,16 +210,17 @@ impl Setup {
         tracker: UdpTracker<MachineClock>,
         buttons: Option<UdpButtons>,
         clock: MachineClock,
+        parts: Parts,
         behind: Option<Box<dyn Send>>,
     ) -> Result<(Cell, Vec<Finding>)> {
         let line = SerialLine::open(port, motors(&self.scene)?.baud).wrap_err(
             "the hand is not connected; `softflow doctor --backend real --port PORT` says what is wrong and what to do",
         )?;
         let driver = self.driver(line, Some(calibration))?;
-        cell::on_threads(self.parts()?, driver, tracker, buttons, clock, behind)
+        cell::on_threads(parts, driver, tracker, buttons, clock, behind)
     }
 
-    fn parts(&self) -> Result<Parts> {
+    fn parts(&self, emulator: Option<&SharedEmulator>) -> Result<Parts> {
         let control = &self.robot.control;
         let start = self.scene.start();
         let posture = |q_rad: &[f32]| -> Result<Vec<Finite>, NumberError> {
@@ -221,6 +243,7 @@ impl Setup {
             }),
         };
         let task = CubeTask::new(self.scene.task_config(self.reward), self.scene.hand().n_joints());
-        Ok(Parts { config, task, hold_share: self.robot.driver.hold_effort_share, seed: self.seed })
+        let hold_share = self.robot.driver.hold_effort_share;
+        Ok(Parts { config, task, hold_share, seed: self.seed, emulator: emulator.cloned() })
     }
 }

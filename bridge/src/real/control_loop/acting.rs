@@ -9,6 +9,9 @@ use super::{ControlLoop, Event, Posture};
 use crate::number::Finite;
 use crate::{Outcome, Task};
 
+/// More than a keyboard's queue and that of a socket hold.
+const MAX_LABELS_A_TICK: usize = 64;
+
 /// The episode that runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Acting {
@@ -97,6 +100,21 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         // What came to its own end, or was judged, is whole, whatever the failsafe made of it.
         let cause = cause.filter(|_| !acting.is_over && acting.verdict.is_none());
         self.emit(Event::EpisodeEnded { seed: acting.seed, n_steps: acting.step, cause, at_s: now_s });
+    }
+
+    /// Takes in what was pressed; what a source gone mad presses beyond that has to wait.
+    pub(super) fn take_in_labels(&mut self) {
+        for _ in 0..MAX_LABELS_A_TICK {
+            let Some(button) = self.labels.next() else { return };
+            if button == Button::EStop {
+                self.events = self.events.with(Cause::EStop);
+            } else if let Some(acting) = &mut self.acting {
+                acting.label(button);
+                if button == Button::Unsafe {
+                    self.events = self.events.with(Cause::SceneLost);
+                }
+            }
+        }
     }
 
     pub(super) fn take_over(&mut self) {

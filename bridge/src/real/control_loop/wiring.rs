@@ -167,6 +167,13 @@ pub enum Event {
         /// When.
         at_s: f64,
     },
+    /// A cause is there that was not for a second, whatever the state makes of it.
+    Noticed {
+        /// Which.
+        cause: Cause,
+        /// When.
+        at_s: f64,
+    },
     /// An order was refused.
     Refused {
         /// Which.

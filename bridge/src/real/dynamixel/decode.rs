@@ -136,7 +136,8 @@ impl Decoder {
                 self.skip(1);
                 continue;
             }
-            let body = &waiting[7..total.min(waiting.len())];
+            // The checksum is not stuffed: data that ends in FF FF and one of FD 00 are no header.
+            let body = &waiting[7..(total - 2).clamp(7, waiting.len())];
             // Only the packet of a fast sync read is not stuffed: every other header is that of the next packet.
             if id != BROADCAST_ID
                 && let Some(cut) = body.windows(4).position(|window| window == HEADER)

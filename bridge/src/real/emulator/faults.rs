@@ -1,9 +1,10 @@
 //! Faults by script: what goes wrong, with whom, when and for how long.
 
-use crate::number::{Finite, NonNegative, UnitInterval};
-use crate::random::Rng;
+use crate::number::{Finite, NonNegative, NumberError, UnitInterval};
+use crate::random::{Rng, stream};
 use rand::{Rng as _, RngCore};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::time::Duration;
 
 /// What goes wrong in a run.
@@ -14,6 +15,51 @@ pub struct FaultScript {
     pub seed: u64,
     /// The faults, in any order.
     pub faults: Vec<TimedFault>,
+}
+
+/// Time between two faults of a soak, s.
+const BETWEEN_S: Range<f64> = 4.0..12.0;
+/// How long a servo that was heated stays hot, and how cool all are then.
+const HOT_S: f64 = 1.0;
+const COOL_C: f64 = 40.0;
+
+impl FaultScript {
+    /// Random faults that a robot recovers from by itself, one every few seconds of `length_s`, with servos 1 to `n_servos`.
+    ///
+    /// # Errors
+    /// Never: every number is in its range.
+    pub fn soak(seed: u64, length_s: f64, n_servos: u8) -> Result<Self, NumberError> {
+        let mut rng = stream(seed, "soak", 0);
+        let mut faults = Vec::new();
+        let mut at_s = rng.random_range(BETWEEN_S);
+        while at_s < length_s {
+            let fault = recoverable(&mut rng, n_servos.max(1))?;
+            let is_heat = matches!(fault, Fault::Temperature { .. });
+            faults.push(TimedFault { at_s: at_s.try_into()?, fault });
+            if is_heat {
+                let fault = Fault::Temperature { servos: Servos::All, celsius: COOL_C.try_into()? };
+                faults.push(TimedFault { at_s: (at_s + HOT_S).try_into()?, fault });
+            }
+            at_s += rng.random_range(BETWEEN_S);
+        }
+        Ok(Self { seed, faults })
+    }
+}
+
+fn recoverable(rng: &mut Rng, n_servos: u8) -> Result<Fault, NumberError> {
+    let servos = Servos::Ids(vec![rng.random_range(1..=n_servos)]);
+    let (share, for_s) = (rng.random_range(0.05..0.5).try_into()?, rng.random_range(0.02..0.4).try_into()?);
+    Ok(match rng.random_range(0..9) {
+        0 => Fault::Drop { servos: Servos::All, share, for_s },
+        1 => Fault::Corrupt { servos: Servos::All, share, for_s },
+        2 => Fault::Delay { servos, by_s: rng.random_range(0.001..0.02).try_into()?, for_s },
+        3 => Fault::Silent { servos, for_s },
+        4 => Fault::Noise { n_bytes: rng.random_range(1..200) },
+        5 => Fault::Overload { servos },
+        6 => Fault::TrackerSilent { for_s },
+        7 => Fault::LearnerSilent { for_s },
+        _ => Fault::Temperature { servos, celsius: rng.random_range(50.0..69.0).try_into()? },
+    })
 }
 
 /// A fault and its beginning.
@@ -95,6 +141,11 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// The learner gives no sign of life: a process that died, or hangs.
+    LearnerSilent {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// The cable to the host is pulled, for good.
     Unplug,
 }
@@ -154,6 +205,10 @@ impl ActiveFaults {
         self.lasting().any(|fault| matches!(fault, Fault::TrackerSilent { .. }))
     }
 
+    pub(super) fn is_learner_silent(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::LearnerSilent { .. }))
+    }
+
     pub(super) fn is_silent(&self, id: u8) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::Silent { servos, .. } if servos.contain(id)))
     }
@@ -208,6 +263,7 @@ impl Fault {
             | Self::Delay { for_s, .. }
             | Self::Silent { for_s, .. }
             | Self::TrackerSilent { for_s }
+            | Self::LearnerSilent { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
             Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
         }

@@ -1,0 +1,89 @@
+//! The end of a session that somebody interrupts.
+
+use super::RobotSession;
+use bridge::real::control_loop::{Event, Posture, Request};
+use bridge::real::machine::{Order, Refusal, State};
+use bridge::real::operator::{Answer, Heard, Operator, Stage};
+use bridge::real::recorder::Recorded;
+use color_eyre::eyre::{Result, ensure};
+
+/// Longest time for the hand to open, s: over all of its range at half of the usual rate. What is in its way keeps it from it.
+const LONGEST_PARK_S: f64 = 8.0;
+/// Longest time for the torque to be off, s.
+const LONGEST_DISARM_S: f64 = 2.0;
+
+impl RobotSession {
+    /// Whether the session is to end; [`RobotSession::play`] then lays the hand down and fails.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_asked()
+    }
+
+    /// Fails if the session is to end, in words.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn refuse_interrupted(&self) -> Result<()> {
+        ensure!(!self.is_interrupted(), "interrupted: the hand has no torque; what was kept and learned is stored");
+        Ok(())
+    }
+
+    /// Opens the hand, takes its torque and ends the session. What was recorded of an episode that was not judged yet is kept apart.
+    pub(super) fn lay_down(&mut self, operator: &mut Operator, waiting: &mut Vec<Recorded>) -> Result<()> {
+        self.say("interrupted: the hand opens, then its torque goes off; once more ends at once")?;
+        let stage = operator.position().stage;
+        operator.hear(Heard::Human(Answer::Quit));
+        operator.position().save(&self.position_path())?;
+        let may_move = matches!(stage, Stage::Open | Stage::Place | Stage::Episode | Stage::Label);
+        if may_move && self.cell.is_some() {
+            self.request(Order::Park)?;
+            self.turn_until(waiting, LONGEST_PARK_S, |event| match event {
+                Event::Reached { posture: Posture::Park, .. } => true,
+                // A cause stops it, or somebody does.
+                Event::State { to, .. } => *to != State::Park,
+                // Before the human has put the object in its place the hand is open, or on its way there.
+                Event::Refused { order: Order::Park, refusal, .. } => {
+                    stage != Stage::Open || *refusal != Refusal::NotInThisState
+                }
+                _ => false,
+            })?;
+        }
+        if self.cell.is_some() {
+            self.request(Order::Disarm)?;
+            self.turn_until(waiting, LONGEST_DISARM_S, |event| {
+                matches!(event, Event::State { to: State::Connected | State::Disconnected, .. } | Event::Refused { .. })
+            })?;
+        }
+        self.keep_apart(waiting)
+    }
+
+    fn request(&mut self, order: Order) -> Result<()> {
+        self.cell()?.request(Request::Order(order));
+        Ok(())
+    }
+
+    /// Lets the loop go on until an event `ends` it, or `limit_s` is over.
+    fn turn_until(&mut self, waiting: &mut Vec<Recorded>, limit_s: f64, ends: impl Fn(&Event) -> bool) -> Result<()> {
+        let start_s = self.cell()?.now_s();
+        while let Some(cell) = &mut self.cell
+            && cell.now_s() - start_s < limit_s
+        {
+            cell.turn()?;
+            waiting.extend(cell.records());
+            let events: Vec<Event> = cell.events().collect();
+            let faults: Vec<_> = cell.faults().collect();
+            for report in faults {
+                self.write_fault(&report)?;
+            }
+            let mut is_over = false;
+            for event in &events {
+                is_over |= ends(event);
+                self.tell(event)?;
+            }
+            if is_over {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

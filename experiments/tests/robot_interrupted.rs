@@ -1,0 +1,216 @@
+//! Contract: whoever ends `softflow` while it drives a hand finds a hand that does no harm. A wish to end opens it and takes its torque, a
+//! second one and a kill leave it to the servos' watchdogs; what was kept goes on with `--resume`. A learner that dies is one more
+//! fault.
+
+mod binary;
+mod robot_bench;
+
+use binary::{TestResult, success};
+use bridge::real::emulator::{Fault, FaultScript, TimedFault};
+use bridge::storage::write_atomic;
+use experiments::robot::{Emulation, RobotConfig, Served};
+use robot_bench::{Killed, TORQUE, TRIPPED, WATCHDOG, WATCHDOG_S, path, patient_robot, tiny_training};
+use sim::{CubeScene, Domain};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::UdpSocket;
+use std::process::{ChildStderr, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+/// An emulated hand that `softflow` drives as a real one, with a human who says yes to everything.
+struct Driven {
+    served: Served,
+    child: Killed,
+    keyboard: ChildStdin,
+    lines: Lines<BufReader<ChildStderr>>,
+    told: Vec<String>,
+}
+
+impl Driven {
+    fn by(mut command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
+        let (calibration, robot_file) = (path(folder, "hand.ron"), path(folder, "robot.ron"));
+        let robot = patient_robot(&robot_file)?;
+        let scene = CubeScene::load("orca_v2")?;
+        let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
+        emulation.calibration().save(&calibration)?;
+        // A port that was free a moment ago.
+        let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let served = emulation.serve(1.0.try_into()?, tracker)?;
+        command.args(["--backend", "real", "--robot"]).arg(&robot_file).arg("--port").arg(served.path());
+        command.arg("--calibration").arg(&calibration).args(["--tracker", &tracker.to_string()]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut child = Killed(child);
+        let keyboard = child.0.stdin.take().ok_or("no input")?;
+        let lines = BufReader::new(child.0.stderr.take().ok_or("no errors")?).lines();
+        Ok(Self { served, child, keyboard, lines, told: Vec::new() })
+    }
+
+    fn every(&self, address: u16, value: u32) -> bool {
+        let emulator = self.served.emulation().emulator().lock();
+        (1..=17).all(|id| emulator.register(id, address, 1) == Some(value))
+    }
+
+    fn angles_rad(&self) -> Vec<f64> {
+        let emulator = self.served.emulation().emulator().lock();
+        (1..=17).filter_map(|id| emulator.shaft_rad(id)).collect()
+    }
+
+    fn now(&self) -> Duration {
+        self.served.emulation().emulator().lock().now()
+    }
+
+    /// Says yes until an episode runs. Every torque was allowed before.
+    fn until_it_runs(&mut self) -> TestResult {
+        let mut has_run = false;
+        while let Some(line) = self.lines.next().transpose()? {
+            if line.contains("Arm it?") {
+                assert!(self.every(TORQUE, 0), "torque before it was allowed");
+            }
+            if ["Arm it?", "May it?", "Ready?"].iter().any(|question| line.contains(question)) {
+                writeln!(self.keyboard, "y")?;
+            }
+            has_run |= line.contains("-> Run");
+            let is_begun = has_run && line.contains("begins");
+            self.told.push(line);
+            if is_begun {
+                assert!(self.every(TORQUE, 1), "{}", self.told.join("\n"));
+                assert!(self.every(WATCHDOG, (WATCHDOG_S / 0.02) as u32), "not every watchdog is armed");
+                return Ok(());
+            }
+        }
+        Err(format!("it never ran:\n{}", self.told.join("\n")).into())
+    }
+
+    fn signal(&self, name: &str) -> TestResult {
+        let status = Command::new("kill").args(["-s", name, &self.child.0.id().to_string()]).status()?;
+        assert!(status.success(), "{status}");
+        Ok(())
+    }
+
+    /// Within the time of the watchdog, on the servos' own clock, every servo stops, and stays where it is.
+    fn assert_it_stops(&self) {
+        let killed = self.now();
+        while !self.every(WATCHDOG, TRIPPED) {
+            assert!(self.now() < killed + Duration::from_secs_f64(WATCHDOG_S + 0.02), "a servo has not stopped");
+            std::thread::yield_now();
+        }
+        let (stopped_rad, until) = (self.angles_rad(), self.now() + Duration::from_millis(200));
+        while self.now() < until {
+            std::thread::yield_now();
+        }
+        for (id, (now_rad, stopped_rad)) in (1..).zip(self.angles_rad().into_iter().zip(stopped_rad)) {
+            // What fingers around a cube give.
+            assert!((now_rad - stopped_rad).abs() < 0.03, "servo {id} moved by {} rad", now_rad - stopped_rad);
+        }
+    }
+}
+
+fn evaluation(folder: &tempfile::TempDir) -> Result<Command, Box<dyn Error>> {
+    let run = path(folder, "run");
+    success(&tiny_training(&run).output()?)?;
+    let mut command = binary::softflow();
+    command.arg("eval").arg(&run).args(["--episodes", "9"]);
+    Ok(command)
+}
+
+/// Row 13 from the command line.
+#[test]
+fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let mut driven = Driven::by(evaluation(&folder)?, &folder)?;
+    driven.until_it_runs()?;
+    driven.child.0.kill()?;
+    driven.child.0.wait()?;
+    driven.assert_it_stops();
+    Ok(())
+}
+
+/// A wish to end: the hand opens, torque and watchdogs are off when the process has ended, it says what it did, and the run goes on
+/// as one that was never interrupted. The same for both signals.
+#[test]
+fn a_wish_to_end_opens_the_hand() -> TestResult {
+    for signal in ["INT", "TERM"] {
+        let folder = tempfile::tempdir()?;
+        let run = path(&folder, "run");
+        let mut driven = Driven::by(tiny_training(&run), &folder)?;
+        driven.until_it_runs()?;
+        let closed_rad = driven.angles_rad();
+        driven.signal(signal)?;
+        for line in driven.lines.by_ref() {
+            driven.told.push(line?);
+        }
+        let told = driven.told.join("\n");
+        assert_eq!(driven.child.0.wait()?.code(), Some(1), "{told}");
+        for text in ["interrupted: the hand opens", "Run -> Park", "posture reached: Park", "Park -> Connected"] {
+            assert!(told.contains(text), "no {text} in\n{told}");
+        }
+        assert!(told.contains("0 of 1 episodes") && told.contains("--resume"), "{told}");
+        assert!(driven.every(TORQUE, 0) && driven.every(WATCHDOG, 0), "{told}");
+        let moved_rad = driven.angles_rad().into_iter().zip(closed_rad).map(|(now, then)| (now - then).abs());
+        assert!(moved_rad.fold(0.0, f64::max) > 0.1, "the hand did not open");
+        assert!(std::fs::read_dir(run.join("robot/cut"))?.count() > 0);
+        drop(driven);
+
+        // It goes on, on a hand that nobody interrupts: the episode that was cut off is played again.
+        let mut command = binary::softflow();
+        command.args(["train", "--resume", "--out"]).arg(&run);
+        let mut driven = Driven::by(command, &folder)?;
+        driven.until_it_runs()?;
+        assert!(driven.told.iter().any(|line| line.contains("going on from")), "{}", driven.told.join("\n"));
+    }
+    Ok(())
+}
+
+/// A second wish ends the process at once; then it is as if it had been killed.
+#[test]
+fn a_second_wish_ends_at_once() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let mut driven = Driven::by(evaluation(&folder)?, &folder)?;
+    driven.until_it_runs()?;
+    driven.signal("INT")?;
+    for line in driven.lines.by_ref() {
+        if line?.contains("once more ends at once") {
+            break;
+        }
+    }
+    driven.signal("INT")?;
+    assert_eq!(driven.child.0.wait()?.code(), Some(130));
+    driven.assert_it_stops();
+    Ok(())
+}
+
+/// Row 12 from the command line: a learner that says nothing for 4 s ends the episode within 0.15 s and a tick, the hand opens after
+/// another second, and the training goes on when it is back.
+#[test]
+fn a_learner_that_dies() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, script) = (path(&folder, "run"), path(&folder, "faults.ron"));
+    // On the way to the start of the first episode.
+    let at_s = 6.6;
+    let fault = Fault::LearnerSilent { for_s: 4.0.try_into()? };
+    let faults = vec![TimedFault { at_s: at_s.try_into()?, fault }];
+    write_atomic(&script, ron::to_string(&FaultScript { seed: 1, faults })?.as_bytes())?;
+    // Whoever stands in for the human is slower to let the hand open than it is to open by itself.
+    let robot_file = path(&folder, "slow.ron");
+    let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
+    robot.emulated.answer_s = 1.5.try_into()?;
+    write_atomic(&robot_file, ron::to_string(&robot)?.as_bytes())?;
+    let mut command = tiny_training(&run);
+    command.args(["--backend", "emulated", "--robot"]).arg(&robot_file).arg("--faults").arg(&script);
+    success(&command.output()?)?;
+    let log = std::fs::read_to_string(run.join("robot/log"))?;
+    // The first of those lines that come after the fault.
+    let time_of = |text: &str| -> Result<f64, Box<dyn Error>> {
+        let of_line = |line: &str| line.split_whitespace().next().and_then(|word| word.parse().ok());
+        let mut times_s = log.lines().filter(|line| line.contains(text)).filter_map(of_line);
+        Ok(times_s.find(|&time_s: &f64| time_s > at_s).ok_or_else(|| format!("no {text} in\n{log}"))?)
+    };
+    let held_s = time_of("Run -> Hold: the learner is gone")?;
+    let tick_s = 1.0 / f64::from(robot.servo_hz);
+    let limit_s = robot.control.failsafe.learner_lost_s.get();
+    assert!(held_s - at_s <= limit_s + 2.0 * tick_s && held_s > at_s, "held at {held_s} s\n{log}");
+    let parked_s = time_of("Hold -> Park")?;
+    assert!((parked_s - held_s - 1.0).abs() <= 2.0 * tick_s, "parked at {parked_s} s\n{log}");
+    assert!(log.contains("is cut off after"), "{log}");
+    Ok(())
+}
