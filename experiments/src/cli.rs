@@ -48,7 +48,7 @@ pub enum Command {
     /// Find the stops of every joint of a hand and write its calibration. Every joint moves over all of its range.
     #[command(after_help = "Example: softflow calibrate --port /dev/ttyUSB0 --serial A7 --out calibration/orca_v2.ron")]
     Calibrate(CalibrateArgs),
-    /// Stand for a robot: emulated servos behind a pseudo-terminal, poses of the object by UDP.
+    /// Stand for a robot: emulated servos behind a pseudo-terminal; poses, buttons and, where there is one, the arm by UDP.
     #[command(
         after_help = "Example: softflow emulate cube --write-calibration /tmp/hand.ron, then in another terminal\n  softflow \
                             doctor --backend real --port PORT --calibration /tmp/hand.ron"
@@ -64,15 +64,6 @@ pub enum Command {
     /// Write what is simulated here for other simulators.
     #[command(after_help = "Example: softflow export hand orca_v2 --format mjcf --out orca_v2.xml")]
     Export(ExportArgs),
-}
-
-/// What is demonstrated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DemoTask {
-    /// Turn a cube in a palm-down hand.
-    Cube,
-    /// Take scissors from their case and cut a tape.
-    Scissors,
 }
 
 /// What the body is: the only thing that it changes.
@@ -110,9 +101,12 @@ pub struct RobotArgs {
     /// Calibration of the real hand, instead of the robot's.
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// Address on which poses of the object are received, instead of the robot's.
+    /// Address on which poses of the objects are received, instead of the robot's.
     #[arg(long)]
     pub tracker: Option<SocketAddr>,
+    /// Address of the real arm's controller, instead of the robot's.
+    #[arg(long)]
+    pub arm: Option<SocketAddr>,
     /// What goes wrong with the emulated hand, in RON.
     #[arg(long)]
     pub faults: Option<PathBuf>,
@@ -134,7 +128,7 @@ pub struct TasksArgs {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// The task.
-    pub task: DemoTask,
+    pub task: HandTask,
     /// The hand; `softflow tasks` lists them.
     #[arg(long, default_value = "orca_v2")]
     pub hand: String,
@@ -240,13 +234,16 @@ pub struct DoctorArgs {
     /// What is looked at besides this machine.
     #[arg(long, value_enum, default_value = "sim")]
     pub backend: Backend,
+    /// The task; with scissors an arm carries the hand, and is looked at.
+    #[arg(long, value_enum, default_value = "cube")]
+    pub task: HandTask,
     /// The hand; `softflow tasks` lists them.
     #[arg(long, default_value = "orca_v2")]
     pub hand: String,
     /// Which robot.
     #[command(flatten)]
     pub robot: RobotArgs,
-    /// How long the loop and the tracker are looked at, s.
+    /// How long the loop, the tracker and the arm are looked at, s.
     #[arg(long, default_value = "10", value_parser = positive)]
     pub seconds: Positive,
     /// Move every joint a little, one after the other. The hand has to be free, and somebody has to watch.
@@ -284,13 +281,13 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
     /// The task.
-    pub task: EmulatedTask,
+    pub task: HandTask,
     /// The hand; `softflow tasks` lists them.
     #[arg(long, default_value = "orca_v2")]
     pub hand: String,
-    /// The domain of the hand behind the servos; `softflow tasks` lists them.
-    #[arg(long, default_value = "nominal")]
-    pub domain: String,
+    /// The domain of the hand behind the servos; `softflow tasks` lists them. The task's nominal one unless given.
+    #[arg(long)]
+    pub domain: Option<String>,
     /// File of the robot; the one that comes with the hand unless given.
     #[arg(long)]
     pub robot: Option<PathBuf>,
@@ -303,13 +300,22 @@ pub struct EmulateArgs {
     /// Time of the emulated hand over that of the clock.
     #[arg(long, default_value = "1", value_parser = positive)]
     pub speed: Positive,
-    /// Where the poses of the object are sent.
+    /// Where the poses of the objects are sent.
     #[arg(long, default_value = "127.0.0.1:7401")]
     pub tracker: SocketAddr,
+    /// Where somebody beside the hand says by buttons what cannot be seen of a success.
+    #[arg(long, default_value = "127.0.0.1:7402")]
+    pub buttons: SocketAddr,
+    /// Where the states of the emulated arm are sent.
+    #[arg(long, default_value = "127.0.0.1:7410")]
+    pub arm: SocketAddr,
+    /// Where the emulated arm receives setpoints.
+    #[arg(long, default_value = "127.0.0.1:7411")]
+    pub arm_controller: SocketAddr,
     /// Write the hand's calibration to this file.
     #[arg(long)]
     pub write_calibration: Option<PathBuf>,
-    /// Seed of the cubes, of the sensors' noise and of --soak.
+    /// Seed of what is laid out, of the sensors' noise and of --soak.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// End after this time of the clock, s; else it goes on until it is killed.
@@ -317,11 +323,24 @@ pub struct EmulateArgs {
     pub seconds: Option<Positive>,
 }
 
-/// What can be emulated.
+/// The tasks of a hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EmulatedTask {
-    /// A hand with a cube.
+pub enum HandTask {
+    /// Turn a cube in a palm-down hand.
     Cube,
+    /// Take scissors from their case and cut a tape, with a hand on an arm.
+    Scissors,
+}
+
+impl HandTask {
+    /// Its nominal domain.
+    #[must_use]
+    pub const fn nominal_domain(self) -> &'static str {
+        match self {
+            Self::Cube => "nominal",
+            Self::Scissors => "scissors_nominal",
+        }
+    }
 }
 
 /// Arguments of `softflow compare`.

@@ -8,8 +8,10 @@ use bridge::real::calibration::Calibration;
 use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
 use bridge::real::port::SerialLine;
 use bridge::storage::write_atomic;
-use experiments::robot::{Emulation, RobotConfig};
-use sim::{CubePlant, CubeScene, Domain};
+use bridge::{CubeReward, GovernorConfig};
+use experiments::experiment::TaskChoice;
+use experiments::robot::{Addresses, Emulation, RobotConfig, Scene};
+use sim::{CubePlant, CubeScene};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
@@ -317,12 +319,13 @@ fn a_killed_softflow_leaves_a_hand_that_stops() -> TestResult {
     success(&tiny_training(&run).output()?)?;
     let robot = patient_robot(&robot_file)?;
 
-    let scene = CubeScene::load("orca_v2")?;
-    let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
+    let (hand, governor) = ("orca_v2".into(), GovernorConfig::usual()?);
+    let (scene, _) = Scene::of(&TaskChoice::Cube { hand, reward: CubeReward::Dense, governor })?;
+    let emulation = Emulation::new(&scene, "nominal", &robot, &FaultScript::default(), 1)?;
     emulation.calibration().save(&calibration)?;
     // A port that was free a moment ago.
     let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-    let served = emulation.serve(1.0.try_into()?, tracker)?;
+    let served = emulation.serve(1.0.try_into()?, Addresses { tracker, buttons: None, arm: None })?;
     let mut command = softflow();
     command.arg("eval").arg(&run).args(["--backend", "real", "--episodes", "9", "--robot"]).arg(&robot_file);
     command.arg("--port").arg(served.path()).arg("--calibration").arg(&calibration);

@@ -164,7 +164,7 @@ impl RobotSession {
     pub fn domain(&self) -> String {
         match &self.setup.kind {
             Kind::Real => "real".into(),
-            Kind::Emulated { name, .. } => format!("{name}, emulated"),
+            Kind::Emulated { domain, .. } => format!("{domain}, emulated"),
         }
     }
 
@@ -287,7 +287,7 @@ impl RobotSession {
         match event {
             Event::Chunk { .. } => {}
             Event::Reached { posture: Posture::Start, .. } if self.setup.is_attended() => {
-                self.narration.say(|| "closed: let go".into());
+                self.narration.say(|| "at its start: let go".into());
             }
             // The port has to be free before it is opened again; that this one does not work is known.
             Event::State { to: State::Disconnected, .. } => drop(self.cell.take().map(Cell::end)),
