@@ -23,7 +23,7 @@ pub use cell::Cell;
 pub use doctor::{Check, Examination, Listeners, Verdict, examine, examine_machine};
 pub use emulation::Emulation;
 pub use human::Human;
-pub use in_time::{InTimeArm, InTimeButtons, InTimeTracker};
+pub use in_time::{InTimeButtons, InTimeTracker};
 pub use play::RobotSession;
 pub use scene::{Scene, Staged, ToolUse};
 pub use served::{Addresses, ArmAddresses, Served};

@@ -30,7 +30,7 @@ use super::pace::Pace;
 use super::planner::{ActionRange, Planner, PlannerWorker, Plans, Snapshot};
 use super::recorder::Recorder;
 use super::robot::Robot;
-use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Task};
+use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Percept, Task};
 use acting::{Acting, approach};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -173,6 +173,11 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     /// The robot, to look at.
     pub const fn robot(&self) -> &R {
         self.governor.body()
+    }
+
+    /// What was perceived last.
+    pub const fn percept(&self) -> &Percept {
+        self.governor.percept()
     }
 
     /// What the robot's body is.

@@ -16,7 +16,7 @@ mod servo;
 mod terminal;
 mod wire;
 
-pub use arm::EmulatedArm;
+pub use arm::{ArmCable, EmulatedArm, MemoryArm};
 pub use faults::{Fault, FaultScript, Servos, TimedFault};
 pub use memory_port::{EmulatorClock, MemoryPort, SharedEmulator};
 pub use plant::{Drive, FirstOrderPlant, FirstOrderShaft, Plant, Shaft};

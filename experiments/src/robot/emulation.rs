@@ -6,21 +6,21 @@
 //! is wanted ([`super::served`]).
 
 use super::RobotConfig;
+use super::in_time::{InTimeButtons, InTimeTracker};
 use super::scene::{Scene, Staged};
 use bridge::real::arm::{ArmError, ArmLimits, ArmSession};
 use bridge::real::calibration::Calibration;
 use bridge::real::datagram::{Header, Kind};
 use bridge::real::dynamixel::control_table::RAD_PER_TICK;
 use bridge::real::emulator::{
-    EmulatedArm, Emulator, FaultScript, FirstOrderPlant, FirstOrderShaft, ServoConfig, SharedEmulator,
+    ArmCable, EmulatedArm, Emulator, FaultScript, FirstOrderPlant, FirstOrderShaft, MemoryArm, ServoConfig,
+    SharedEmulator,
 };
 use bridge::real::labels::{Button, encode_button};
 use bridge::real::motors::Motor;
 use bridge::real::tracker::{Intake, TrackerConfig, encode_pose};
 use color_eyre::eyre::{Result, eyre};
 use sim::{Presses, Sight, emulated_calibration};
-
-use super::in_time::{InTimeArm, InTimeButtons, InTimeTracker};
 
 /// Code of the baud rates that servos have.
 const BAUD_CODES: [(u32, u8); 4] = [(1_000_000, 3), (2_000_000, 4), (3_000_000, 5), (4_000_000, 6)];
@@ -120,8 +120,8 @@ impl Emulation {
     ///
     /// # Errors
     /// When the workspace is empty.
-    pub fn arm_in_time(&self, limits: ArmLimits) -> Result<Option<InTimeArm>, ArmError> {
-        self.wrist().map(|wrist| Ok(InTimeArm::new(ArmSession::new(limits, self.session)?, wrist))).transpose()
+    pub fn arm_in_time(&self, limits: ArmLimits) -> Result<Option<MemoryArm>, ArmError> {
+        self.arm_cable().map(|cable| Ok(MemoryArm::new(ArmSession::new(limits, self.session)?, cable))).transpose()
     }
 
     pub(super) fn camera(&self, rate: f64) -> Camera {
@@ -139,8 +139,8 @@ impl Emulation {
         Helper { emulator: self.emulator.clone(), presses: self.presses.clone(), session: self.session, sequence: 0 }
     }
 
-    pub(super) fn wrist(&self) -> Option<Wrist> {
-        self.arm.clone().map(|arm| Wrist { emulator: self.emulator.clone(), arm })
+    pub(super) fn arm_cable(&self) -> Option<ArmCable> {
+        self.arm.clone().map(|arm| ArmCable::new(self.emulator.clone(), arm))
     }
 }
 
@@ -200,31 +200,5 @@ impl Helper {
         let header = Header { kind: Kind::Button, session: self.session, sequence: self.sequence, stamp_ns: 0 };
         encode_button(header, button, frame);
         true
-    }
-}
-
-/// The arm's end of its link, as far as the script of faults lets it hear and tell.
-#[derive(Debug)]
-pub(super) struct Wrist {
-    emulator: SharedEmulator,
-    arm: EmulatedArm,
-}
-
-impl Wrist {
-    /// Takes in a datagram.
-    pub(super) fn hear(&self, frame: &[u8]) {
-        if !self.emulator.lock().is_arm_silent() {
-            self.arm.hear(frame);
-        }
-    }
-
-    /// Writes the datagram of the newest state into `frame`; whether there is one that was not told yet.
-    pub(super) fn tell(&self, frame: &mut Vec<u8>) -> bool {
-        let (is_silent, has_failed) = {
-            let emulator = self.emulator.lock();
-            (emulator.is_arm_silent(), emulator.has_arm_failed())
-        };
-        self.arm.set_failed(has_failed);
-        !is_silent && self.arm.tell(frame)
     }
 }

@@ -344,7 +344,8 @@ struct Progress {
 impl Progress {
     fn note(&mut self, event: &Event) {
         match event {
-            Event::EpisodeBegun { at_s, .. } => self.last_s = *at_s,
+            // A long episode is no pause.
+            Event::EpisodeBegun { at_s, .. } | Event::EpisodeEnded { at_s, cause: None, .. } => self.last_s = *at_s,
             Event::State { to: State::Fault | State::EStop, .. } | Event::EpisodeEnded { cause: Some(_), .. } => {
                 self.n_stops += 1;
             }

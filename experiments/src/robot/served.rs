@@ -1,9 +1,9 @@
 //! An emulated robot that other programs can open: servos behind a pseudo-terminal, everything else by UDP.
 
-use super::emulation::{Camera, Emulation, Helper, Wrist};
+use super::emulation::{Camera, Emulation, Helper};
 use bridge::number::Positive;
 use bridge::real::datagram;
-use bridge::real::emulator::PseudoTerminal;
+use bridge::real::emulator::{ArmCable, PseudoTerminal};
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -54,12 +54,12 @@ impl Emulation {
     /// When the system gives no pseudo-terminal, socket or thread, or there is an arm and no address for it.
     pub fn serve(&self, rate: Positive, addresses: Addresses) -> Result<Served> {
         let terminal = PseudoTerminal::serve(self.emulator().clone(), rate)?;
-        let arm = match (self.wrist(), addresses.arm) {
-            (Some(wrist), Some(ArmAddresses { states, controller })) => {
+        let arm = match (self.arm_cable(), addresses.arm) {
+            (Some(cable), Some(ArmAddresses { states, controller })) => {
                 let socket = datagram::bind(controller).wrap_err_with(|| {
                     format!("emulated arm: cannot listen on {controller}; is another one running?")
                 })?;
-                Some(ArmPost { wrist, socket, states })
+                Some(ArmPost { cable, socket, states })
             }
             (Some(_), None) => return Err(eyre!("emulated arm: nobody to send its states to")),
             (None, _) => None,
@@ -130,7 +130,7 @@ struct Post {
 
 /// The socket of an emulated arm.
 struct ArmPost {
-    wrist: Wrist,
+    cable: ArmCable,
     socket: UdpSocket,
     states: SocketAddr,
 }
@@ -161,9 +161,9 @@ impl ArmPost {
     fn carry(&self, frame: &mut Vec<u8>) {
         let mut heard = [0; datagram::MAX_BYTES + 1];
         while let Ok((length, _)) = self.socket.recv_from(&mut heard) {
-            self.wrist.hear(&heard[..length]);
+            self.cable.hear(&heard[..length]);
         }
-        if self.wrist.tell(frame) {
+        if self.cable.tell(frame) {
             self.socket.send_to(frame, self.states).ok();
         }
     }
