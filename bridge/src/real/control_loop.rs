@@ -23,7 +23,7 @@ use super::bounds::Bounds;
 use super::cause::{Cause, Causes};
 use super::clock::Clock;
 use super::failsafe::{Facts, Failsafe};
-use super::labels::{Button, LabelSource};
+use super::labels::LabelSource;
 use super::machine::{Action, Decision, Order, State};
 use super::newest::Subscriber;
 use super::pace::Pace;
@@ -239,24 +239,6 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     fn observation_age_s(&self) -> Option<f64> {
         let percept = self.governor.percept();
         percept.objects.iter().map(|object| percept.time_s - object.time_s).reduce(f64::max)
-    }
-
-    fn take_in_labels(&mut self) {
-        while let Some(button) = self.labels.next() {
-            if button == Button::EStop {
-                self.events = self.events.with(Cause::EStop);
-            } else if let Some(acting) = &mut self.acting {
-                // Where a body is to tell what cannot be seen of a success, a human says it in its place.
-                if button == Button::Success && !self.bounds.spec().signals.is_empty() {
-                    self.governor.body_mut().say_signals(acting.is_begun());
-                } else {
-                    acting.label(button);
-                }
-                if button == Button::Unsafe {
-                    self.events = self.events.with(Cause::SceneLost);
-                }
-            }
-        }
     }
 
     /// The order of this tick; whatever else was requested is done.

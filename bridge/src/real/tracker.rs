@@ -1,6 +1,7 @@
 //! Object poses from an external tracker over UDP.
 //!
-//! Datagrams as in [`datagram`], kind 3, with a payload of 112 bytes; everything in the palm frame of the hand:
+//! Datagrams as in [`datagram`], kind 3, with a payload of 112 bytes; everything in the palm frame of the hand, or in the
+//! base frame of the arm where one carries the hand:
 //!
 //! | offset | type | field |
 //! |---|---|---|
@@ -179,7 +180,7 @@ impl Intake {
 /// The object's index, its pose, and whether the velocities were given.
 fn decode_pose(header: &Header, mut payload: Payload<'_>) -> Result<(u32, (Sighting, bool)), DatagramError> {
     let (object_idx, flags) = (payload.u32()?, payload.u32()?);
-    let position_m = within(payload.numbers("position_m")?, "position_m", 10.0, "at most 10 m from the palm")?;
+    let position_m = within(payload.numbers("position_m")?, "position_m", 10.0, "at most 10 m from the origin")?;
     let orientation = payload.orientation()?;
     let velocity_m_s = within(payload.numbers("velocity_m_s")?, "velocity_m_s", 100.0, "at most 100 m/s")?;
     let field = "angular_velocity_rad_s";

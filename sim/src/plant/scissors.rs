@@ -4,8 +4,8 @@
 //! state, the pose at every step and the force as a mean over 1 / [`SERVO_HZ`] s. Where the arm's controller has nothing
 //! to follow, the arm holds the pose in which it was left.
 //!
-//! Somebody stands beside. Whenever the hand lets go of everything, by its released posture, scissors, case and tape are
-//! taken away. Once hand and arm are where episodes begin and rest there, they are laid out anew, by a new draw from the
+//! Somebody stands beside. Whenever the hand lets go of everything, most of its joints in the released posture, whatever
+//! hangs on the others, scissors, case and tape are taken away. Once hand and arm are where episodes begin and rest there, they are laid out anew, by a new draw from the
 //! domain. A tape that is cut is told at once: the button for success.
 
 use super::{HandPlant, HandSeen, HandTraits, OPEN_S, Presses, RESTED_S, Room, Sight, Sighting, THERE_WITHIN_RAD};
@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// Where things are that are taken away, from their places along x, m.
 const ASIDE_M: f64 = 2.0;
+/// Share of the joints that are in the released posture when the hand lets go; a grip has less than half of them there.
+const RELEASED_SHARE: f64 = 0.75;
 /// How near to its start the tool is when it counts as there, along each axis (m) and in angle (rad).
 const THERE_WITHIN_M: f32 = 0.01;
 const TURNED_WITHIN_RAD: f32 = 0.1;
@@ -199,7 +201,8 @@ impl Room for ScissorsRoom {
     }
 
     fn help(&mut self, time_s: f64, hand: &HandSeen<'_>) {
-        let is_released = !is_unlike(hand.q_rad, &self.start.released_rad, THERE_WITHIN_RAD);
+        let near = hand.q_rad.iter().zip(&self.start.released_rad).filter(|(a, b)| (*a - *b).abs() <= THERE_WITHIN_RAD);
+        let is_released = near.count() as f64 >= RELEASED_SHARE * hand.q_rad.len() as f64;
         self.released_steps = if is_released { self.released_steps.saturating_add(1) } else { 0 };
         if self.is_laid_out && lasts(self.released_steps, OPEN_S) {
             self.rebuild(hand.q_rad, ASIDE_M);

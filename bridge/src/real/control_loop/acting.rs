@@ -65,11 +65,6 @@ impl Acting {
         self.late_since_s.filter(|_| !self.is_human && !self.is_over).map(|since_s| now_s - since_s)
     }
 
-    /// Whether the first chunk came, or a human acts.
-    pub(super) const fn is_begun(&self) -> bool {
-        self.is_begun
-    }
-
     /// Takes in what a human says.
     pub(super) const fn label(&mut self, button: Button) {
         match button {
@@ -86,6 +81,24 @@ impl Acting {
 }
 
 impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
+    pub(super) fn take_in_labels(&mut self) {
+        while let Some(button) = self.labels.next() {
+            if button == Button::EStop {
+                self.events = self.events.with(Cause::EStop);
+            } else if let Some(acting) = &mut self.acting {
+                // Where a body is to tell what cannot be seen of a success, a human says it in its place.
+                if button == Button::Success && !self.bounds.spec().signals.is_empty() {
+                    self.governor.body_mut().say_signals(acting.is_begun);
+                } else {
+                    acting.label(button);
+                }
+                if button == Button::Unsafe {
+                    self.events = self.events.with(Cause::SceneLost);
+                }
+            }
+        }
+    }
+
     pub(super) fn begin_episode(&mut self, now_s: f64) {
         let mut acting = Acting::new(self.next_seed);
         self.next_seed += 1;
