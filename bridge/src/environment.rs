@@ -1,8 +1,7 @@
 //! What the learner sees: Gymnasium's semantics, where `terminated` is not `truncated`.
 
-use crate::{
-    Body, BodyError, BodySpec, Governor, GovernorConfig, JointSpec, Outcome, Task, TaskSpec, ToolPose, ToolSpec,
-};
+use crate::tool::interpolate;
+use crate::{Body, BodyError, BodySpec, Governor, GovernorConfig, JointSpec, Outcome, Task, TaskSpec, ToolSpec};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -193,18 +192,6 @@ impl<B: Body, T: Task> TaskEnvironment<B, T> {
         &self.task
     }
 
-    /// A straight line between quaternions is no turn: replaces what `wanted_rad` has of one. What is no rotation is left
-    /// for the governor to refuse.
-    fn turn_tool(&mut self, action_rad: &[f32], share: f32) {
-        let has_tool = self.governor.body().spec().tool.is_some();
-        let pose = |values: &[f32]| values.first_chunk().and_then(ToolPose::from_values).filter(|_| has_tool);
-        if let (Some(start), Some(end)) = (pose(&self.start_rad), pose(action_rad))
-            && let Some(wanted) = self.wanted_rad.first_chunk_mut()
-        {
-            *wanted = start.towards(&end, share).values();
-        }
-    }
-
     fn observe(&self, observation: &mut [f32]) -> Result<(), EnvironmentError> {
         check_len("observation", observation.len(), self.spec.observation_len)?;
         self.task.observe(self.governor.percept(), observation);
@@ -241,10 +228,8 @@ impl<B: Body, T: Task> Environment for TaskEnvironment<B, T> {
         self.start_rad.copy_from_slice(self.governor.applied_rad());
         for tick in 1..=self.ticks_per_step {
             let share = tick as f32 / self.ticks_per_step as f32;
-            for ((wanted, &start), &end) in self.wanted_rad.iter_mut().zip(&self.start_rad).zip(action_rad) {
-                *wanted = start + (end - start) * share;
-            }
-            self.turn_tool(action_rad, share);
+            let has_tool = self.governor.body().spec().tool.is_some();
+            interpolate(&self.start_rad, action_rad, share, has_tool, &mut self.wanted_rad);
             if let Err(error) = self.governor.command(&mut self.wanted_rad) {
                 self.ended = true;
                 if matches!(error, BodyError::SimFault { .. }) {

@@ -5,6 +5,7 @@ pub mod black_box;
 pub mod bounds;
 pub mod bus;
 pub mod calibration;
+pub mod carried;
 pub mod cause;
 pub mod clock;
 pub mod clock_offset;

@@ -86,6 +86,36 @@ impl ToolPose {
             orientation: turn_by(self.orientation, end.orientation, angle_rad, share),
         }
     }
+
+    /// The pose that is at most `most_m` and `most_rad` on the straight way to `end`, and whether that is `end`.
+    #[must_use]
+    pub fn stepped_towards(&self, end: &Self, most_m: f32, most_rad: f32) -> (Self, bool) {
+        let way_m = self.position_m.iter().zip(end.position_m).map(|(a, b)| (b - a).powi(2)).sum::<f32>().sqrt();
+        let way_rad = turn_rad(self.orientation, end.orientation);
+        let share = (most_m / way_m).min(most_rad / way_rad);
+        if share < 1.0 { (self.towards(end, share), false) } else { (self.towards(end, 1.0), true) }
+    }
+
+    /// Whether this and `other` are the same pose but for rounding.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let is_near = self.position_m.iter().zip(other.position_m).all(|(a, b)| (a - b).abs() <= 1e-5);
+        is_near && turn_rad(self.orientation, other.orientation) <= 1e-4
+    }
+}
+
+/// Writes the command that is `share` (0..1) of the way from `start` to `end` into `wanted`: a straight line, and the
+/// shorter turn where the first seven values are a tool's pose. What is no rotation is left for the governor to refuse.
+pub(crate) fn interpolate(start: &[f32], end: &[f32], share: f32, has_tool: bool, wanted: &mut [f32]) {
+    for ((wanted, &start), &end) in wanted.iter_mut().zip(start).zip(end) {
+        *wanted = start + (end - start) * share;
+    }
+    let pose = |values: &[f32]| values.first_chunk().and_then(ToolPose::from_values).filter(|_| has_tool);
+    if let (Some(start), Some(end)) = (pose(start), pose(end))
+        && let Some(wanted) = wanted.first_chunk_mut()
+    {
+        *wanted = start.towards(&end, share).values();
+    }
 }
 
 /// Limits of a tool's targets, ready to be applied.

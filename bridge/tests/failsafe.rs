@@ -9,7 +9,7 @@ use rand::Rng as _;
 const PARK_AFTER_S: f64 = 1.0;
 
 /// What the fault table says of one cause: the next state from disconnected, connected, hold, run, park, fault, e-stop.
-const TABLE: [(&str, Cause); 31] = [
+const TABLE: [(&str, Cause); 32] = [
     ("DFFFFFE", Cause::TransportLost),
     ("DFFFFFE", Cause::BodyFailed),
     ("DCHRPFE", Cause::BrokenCycle),
@@ -38,6 +38,7 @@ const TABLE: [(&str, Cause); 31] = [
     ("DCFFFFE", Cause::PortTaken),
     ("DCHHHFE", Cause::SceneLost),
     ("DCHRPFE", Cause::LogDropped),
+    ("DCFFFFE", Cause::ArmNotReady),
     ("DCHHHFE", Cause::ArmStale),
     ("DFFFFFE", Cause::ArmFailed),
     // Row 4 has no cause of its own: an answer that comes too late is discarded where it is read.

@@ -208,8 +208,8 @@ fn arm_limits_by_hand() {
             && angle_rad(near.orientation, pose(0., 0., 0., 0.12).orientation) < 1e-7
     );
     let far = limits().apply(&pose(0.43, 0.04, 0.3, 1.1), &measured).unwrap();
-    // 50 mm away in the direction (0.6, 0.8): 10 mm of it
-    for (found, expected) in far.position_m.into_iter().zip([0.406, 0.008, 0.3]) {
+    // 30 and 40 mm away: 10 mm along each axis
+    for (found, expected) in far.position_m.into_iter().zip([0.41, 0.01, 0.3]) {
         assert!((found - expected).abs() < 1e-12, "{far:?}");
     }
     assert!(angle_rad(far.orientation, pose(0., 0., 0., 0.15).orientation) < 1e-7, "{far:?}");
@@ -245,7 +245,8 @@ proptest! {
         let applied = limits().apply(&ArmPose { position_m: wanted, orientation }, &measured);
         prop_assert_eq!(applied.is_ok(), is_pose);
         if let Ok(applied) = applied {
-            let error_m: f64 = applied.position_m.iter().zip(at).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+            let errors_m = applied.position_m.iter().zip(at).map(|(a, b)| (a - b).abs());
+            let error_m = errors_m.fold(0.0, f64::max);
             prop_assert!(error_m <= 0.01 + 1e-9, "{} m", error_m);
             prop_assert!(angle_rad(applied.orientation, measured.orientation) <= 0.05 + 1e-6);
             let corners = limits().workspace_lower_m.into_iter().zip(limits().workspace_upper_m);
@@ -279,9 +280,9 @@ proptest! {
 fn a_stale_arm_is_not_commanded() {
     let controller = UdpSocket::bind(loopback()).unwrap();
     let config = UdpArmConfig { listen: loopback(), controller: controller.local_addr().unwrap(), limits: limits() };
-    let mut arm = UdpArm::open(config.clone(), 1).unwrap();
+    let mut arm = UdpArm::open(&config, 1).unwrap();
     let target = pose(0.5, 0.0, 0.3, 0.0);
-    assert!(matches!(arm.send(&target, true, 0.0), Err(ArmError::Stale { age_s: None, .. })));
+    assert!(matches!(arm.send(&target, 0.0), Err(ArmError::Stale { age_s: None, .. })));
     let mut payload: Vec<u8> = [0.4, 0.0, 0.3, 0.0, 0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0f64]
         .iter()
         .flat_map(|x| x.to_le_bytes())
@@ -295,7 +296,7 @@ fn a_stale_arm_is_not_commanded() {
     }
     let state = arm.state().unwrap();
     assert!(state.is_ready && !state.has_failed && state.force_n == [1.0, 2.0, 3.0] && state.round_trip_s.is_none());
-    let applied = arm.send(&target, true, 10.1).unwrap();
+    let applied = arm.send(&target, 10.1).unwrap();
     assert!((applied.position_m[0] - 0.41).abs() < 1e-12);
     let mut received = [0; 256];
     let length = controller.recv(&mut received).unwrap();
@@ -303,11 +304,18 @@ fn a_stale_arm_is_not_commanded() {
     assert_eq!((header.session, header.sequence, header.stamp_ns), (1, 1, 10_100_000_000));
     assert_eq!(sent.numbers("position_m"), Ok(applied.position_m));
     assert_eq!((sent.orientation(), sent.u32()), (Ok(applied.orientation), Ok(1)));
-    assert!(matches!(arm.send(&target, true, 10.2), Err(ArmError::Stale { age_s: Some(_), .. })));
+    assert!(matches!(arm.send(&target, 10.2), Err(ArmError::Stale { age_s: Some(_), .. })));
+
+    // A release needs no state.
+    arm.release(10.2).unwrap();
+    let length = controller.recv(&mut received).unwrap();
+    let (header, mut sent) = datagram::decode(&received[..length], Kind::ArmSetpoint, 64).unwrap();
+    assert_eq!((header.sequence, sent.numbers("position_m")), (2, Ok([0.4, 0.0, 0.3])));
+    assert_eq!((sent.orientation(), sent.u32()), (Ok([0.0, 0.0, 0.0, 1.0]), Ok(0)));
 
     let mut empty = config;
     empty.limits.workspace_upper_m[1] = Finite::try_from(-0.3).unwrap();
-    assert!(matches!(UdpArm::open(empty, 1), Err(ArmError::EmptyWorkspace { axis: 1, .. })));
+    assert!(matches!(UdpArm::open(&empty, 1), Err(ArmError::EmptyWorkspace { axis: 1, .. })));
 }
 
 struct Python(Child);
@@ -341,7 +349,7 @@ fn the_example_controller_follows() {
     BufReader::new(python.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let port = line.trim().strip_prefix("listening ").unwrap();
     let controller = format!("127.0.0.1:{port}").parse().unwrap();
-    let mut arm = UdpArm::open(UdpArmConfig { listen: probe, ..config(controller) }, 77).unwrap();
+    let mut arm = UdpArm::open(&UdpArmConfig { listen: probe, ..config(controller) }, 77).unwrap();
 
     let clock = MachineClock::start();
     let target = pose(0.43, 0.02, 0.3, 0.2);
@@ -354,11 +362,10 @@ fn the_example_controller_follows() {
     while !is_there(&arm) {
         arm.poll(clock.now_s());
         if let Some(state) = arm.state().copied()
-            && let Ok(applied) = arm.send(&target, true, clock.now_s())
+            && let Ok(applied) = arm.send(&target, clock.now_s())
         {
-            let error_m =
-                applied.position_m.iter().zip(state.pose.position_m).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            assert!(error_m.sqrt() <= 0.01 + 1e-9);
+            let errors_m = applied.position_m.iter().zip(state.pose.position_m).map(|(a, b)| (a - b).abs());
+            assert!(errors_m.fold(0.0, f64::max) <= 0.01 + 1e-9);
         }
         clock.wait_until(clock.now_s() + 0.002);
         assert!(python.0.try_wait().unwrap().is_none(), "the controller has ended");

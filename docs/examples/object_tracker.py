@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sender's side of the tracker: object poses in the palm frame, time-stamped.
+"""The sender's side of the tracker: object poses in the palm frame (on an arm: in the arm's base frame), time-stamped.
 
     python3 object_tracker.py --bridge 127.0.0.1:7401 --rate 60
 

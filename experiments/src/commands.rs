@@ -22,12 +22,12 @@ pub use report::{report, write_page};
 pub use tasks::tasks;
 pub use train::{last_of, read_demonstrations, train};
 
-use crate::cli::{Backend, RobotArgs};
+use crate::cli::{Backend, HandTask, RobotArgs};
+use crate::experiment::TaskChoice;
 use crate::robot::Kind;
-use bridge::config;
 use bridge::real::emulator::FaultScript;
+use bridge::{CubeReward, GovernorConfig, config};
 use color_eyre::eyre::{Result, ensure};
-use sim::Domain;
 use std::path::Path;
 
 /// How a command ended, when it did not fail.
@@ -46,9 +46,19 @@ fn fault_script(path: Option<&Path>) -> Result<FaultScript> {
     Ok(path.map(config::load).transpose()?.unwrap_or_default())
 }
 
+/// `task` with the hand called `hand`, outside of an experiment.
+fn task_of(task: HandTask, hand: &str) -> Result<TaskChoice> {
+    let (hand, governor) = (hand.to_owned(), GovernorConfig::usual()?);
+    Ok(match task {
+        HandTask::Cube => TaskChoice::Cube { hand, reward: CubeReward::Dense, governor },
+        HandTask::Scissors => TaskChoice::Scissors { hand, governor },
+    })
+}
+
 /// What is behind the robot's port; none where there is no robot.
 fn kind_of(backend: Backend, robot: &RobotArgs, domain: &str, seed: u64) -> Result<Option<Kind>> {
-    let is_given = robot.port.is_some() || robot.calibration.is_some() || robot.tracker.is_some();
+    let is_given =
+        robot.port.is_some() || robot.calibration.is_some() || robot.tracker.is_some() || robot.arm.is_some();
     let is_emulated = robot.faults.is_some() || robot.real_time;
     match backend {
         Backend::Sim => {
@@ -59,10 +69,9 @@ fn kind_of(backend: Backend, robot: &RobotArgs, domain: &str, seed: u64) -> Resu
             Ok(None)
         }
         Backend::Emulated => {
-            ensure!(!is_given, "an emulated hand brings its port, calibration and tracker: do not give them");
-            let (name, domain) = (domain.to_owned(), Box::new(Domain::load(domain)?));
-            let script = fault_script(robot.faults.as_deref())?;
-            Ok(Some(Kind::Emulated { domain, name, script, seed, is_real_time: robot.real_time }))
+            ensure!(!is_given, "an emulated hand brings its port, calibration, tracker and arm: do not give them");
+            let (domain, script) = (domain.to_owned(), fault_script(robot.faults.as_deref())?);
+            Ok(Some(Kind::Emulated { domain, script, seed, is_real_time: robot.real_time }))
         }
         Backend::Real => {
             ensure!(!is_emulated, "--faults and --real-time are for the emulated hand");

@@ -4,28 +4,35 @@
 //! RobotSession -- policy --> Cell (control loop, failsafe, governor, hand driver) -- bytes --> servos | emulated servos
 //!      ^  operator's way, human or stand-in       <-- episodes, events, faults      poses <-- tracker | camera of the plant
 //! ```
-//! Both backends are the same code from the policy to the bytes. They differ in what is behind the port and in the
+//! Where an arm carries the hand, its setpoints and states go beside the bytes. Both backends are the same code from the policy to the bytes. They differ in what is behind the port and in the
 //! clock.
 
 mod cell;
 mod doctor;
 mod emulation;
 mod human;
+mod in_time;
 mod interrupt;
 mod log;
 mod play;
+mod scene;
+mod served;
 mod setup;
 
 pub use cell::Cell;
-pub use doctor::{Check, Examination, Verdict, examine, examine_machine, open_tracker};
-pub use emulation::{Emulation, Served, motors};
+pub use doctor::{Check, Examination, Listeners, Verdict, examine, examine_machine};
+pub use emulation::Emulation;
 pub use human::Human;
+pub use in_time::{InTimeButtons, InTimeTracker};
 pub use play::RobotSession;
+pub use scene::{Scene, Staged, ToolUse};
+pub use served::{Addresses, ArmAddresses, Served};
 pub use setup::{Kind, Planning, Setup};
 
 use crate::cli::RobotArgs;
 use bridge::config;
 use bridge::number::{NonNegative, Positive};
+use bridge::real::arm::UdpArmConfig;
 use bridge::real::bounds::Widening;
 use bridge::real::failsafe::FailsafeConfig;
 use bridge::real::hand_driver::HandDriverConfig;
@@ -54,8 +61,10 @@ pub struct RobotConfig {
     pub driver: HandDriverConfig,
     /// How the loop around them runs, and when it stops.
     pub control: ControlConfig,
-    /// What sees the object; `--tracker` changes where it is listened to.
+    /// What sees the objects; `--tracker` changes where it is listened to.
     pub tracker: TrackerConfig,
+    /// The arm that carries the hand, for tasks that have one; `--arm` changes where its controller is.
+    pub arm: Option<ArmConfig>,
     /// Where buttons for rewards and outcomes are received; none for the keyboard alone.
     pub buttons: Option<SocketAddr>,
     /// The hand that stands for this one.
@@ -85,6 +94,20 @@ pub struct ControlConfig {
     pub start_rate_rad_s: Positive,
     /// How long the hand stays closed before the policy acts, s: time to let go of the object.
     pub settle_s: NonNegative,
+}
+
+/// The arm that carries the hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmConfig {
+    /// How its controller is reached, and how far it may be asked to go.
+    pub link: UdpArmConfig,
+    /// How fast the tool moves to where episodes begin, m/s.
+    pub start_speed_m_s: Positive,
+    /// How fast it turns meanwhile, rad/s.
+    pub start_rate_rad_s: Positive,
+    /// How far a target may be outside of the workspace before its chunk is refused, m. Within, it is clamped.
+    pub range_slack_m: NonNegative,
 }
 
 /// The hand that stands for a real one.
@@ -128,6 +151,11 @@ impl RobotConfig {
         }
         if let Some(listen) = args.tracker {
             robot.tracker.listen = listen;
+        }
+        if let Some(controller) = args.arm {
+            let arm = robot.arm.as_mut();
+            arm.ok_or_else(|| eyre!("--arm: found {controller}, and the robot has no arm"))?.link.controller =
+                controller;
         }
         Ok(robot)
     }

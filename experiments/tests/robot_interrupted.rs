@@ -8,9 +8,10 @@ mod robot_bench;
 use binary::{TestResult, success};
 use bridge::real::emulator::{Fault, FaultScript, TimedFault};
 use bridge::storage::write_atomic;
-use experiments::robot::{Emulation, RobotConfig, Served};
+use bridge::{CubeReward, GovernorConfig};
+use experiments::experiment::TaskChoice;
+use experiments::robot::{Addresses, Emulation, RobotConfig, Scene, Served};
 use robot_bench::{Killed, TORQUE, TRIPPED, WATCHDOG, WATCHDOG_S, path, patient_robot, tiny_training};
-use sim::{CubeScene, Domain};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::UdpSocket;
@@ -30,12 +31,13 @@ impl Driven {
     fn by(mut command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
         let (calibration, robot_file) = (path(folder, "hand.ron"), path(folder, "robot.ron"));
         let robot = patient_robot(&robot_file)?;
-        let scene = CubeScene::load("orca_v2")?;
-        let emulation = Emulation::new(&scene, Domain::load("nominal")?, &robot, &FaultScript::default(), 1)?;
+        let (hand, governor) = ("orca_v2".into(), GovernorConfig::usual()?);
+        let (scene, _) = Scene::of(&TaskChoice::Cube { hand, reward: CubeReward::Dense, governor })?;
+        let emulation = Emulation::new(&scene, "nominal", &robot, &FaultScript::default(), 1)?;
         emulation.calibration().save(&calibration)?;
         // A port that was free a moment ago.
         let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let served = emulation.serve(1.0.try_into()?, tracker)?;
+        let served = emulation.serve(1.0.try_into()?, Addresses { tracker, buttons: None, arm: None })?;
         command.args(["--backend", "real", "--robot"]).arg(&robot_file).arg("--port").arg(served.path());
         command.arg("--calibration").arg(&calibration).args(["--tracker", &tracker.to_string()]);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;

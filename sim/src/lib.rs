@@ -5,7 +5,8 @@
 //! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
 //! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators.
 //!
-//! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot.
+//! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot. A [`ScissorsPlant`] is that
+//! with an emulated arm.
 //!
 //! The scissors task has the same hand on an arm: a [`ScissorsWorld`], a [`SimScissors`] in a [`ScissorsDomain`], a
 //! [`ScissorsScene`]. A [`Strategy`] says how to take the scissors with a [`Grip`] and how to cut; a [`Cutter`] plays it,
@@ -59,7 +60,7 @@ pub use gait::{FingerGait, Gait};
 pub use gait_table::{GaitTable, N_SAMPLES};
 pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
 pub use parts::{Part, PartKind, Shape};
-pub use plant::{CubePlant, Sight, Sighting};
+pub use plant::{CubePlant, Presses, ScissorsPlant, Seen, Sight, Sighting, emulated_calibration};
 pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
 pub use scissors::{
     CaseParameters, Configuration, Cutter, Grip, GripConfig, Phase, Placement, Scatter, ScissorsDomain, ScissorsDraw,

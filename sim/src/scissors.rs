@@ -20,6 +20,7 @@ mod tape;
 mod world;
 mod wrist;
 
+pub(crate) use body::ScissorsStart;
 pub use body::{ScissorsSnapshot, SimScissors};
 pub use demonstrations::collect_scissors;
 pub use domain::{Placement, ScissorsDomain, ScissorsDraw, ScissorsJitter};

@@ -61,10 +61,8 @@ impl World {
         self.engine.set_targets(targets_rad);
     }
 
-    /// Sets what one joint's motor does: the position that it holds (rad), its stiffness (N m/rad) and its highest torque
-    /// (N m).
-    pub(crate) fn set_motor(&mut self, joint: usize, target_rad: f32, stiffness_nm_rad: f32, max_nm: f32) {
-        self.engine.set_motor(joint, target_rad, stiffness_nm_rad, max_nm);
+    pub(crate) const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
     }
 
     /// Pose and velocity of the cube, at `time_s`.

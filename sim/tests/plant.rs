@@ -68,7 +68,7 @@ impl Rig {
     /// Height of the cube above its place in the newest picture, m.
     fn height_m(&self) -> Option<f64> {
         let mut newest = None;
-        while let Some(sighting) = self.sight.take_until(f64::INFINITY) {
+        while let Some((_, sighting)) = self.sight.take_until(f64::INFINITY) {
             newest = Some(sighting);
         }
         newest.map(|seen| f64::from(seen.pose.position_m[2]) - self.scene.start().cube.center_m.z)

@@ -160,6 +160,20 @@ impl fmt::Display for Bounds {
             }
             writeln!(f)?;
         }
+        if let Some(tool) = &self.spec.tool {
+            let ([x, y, z], [to_x, to_y, to_z]) = (tool.lower_m, tool.upper_m);
+            let share = governor.rate_share.f32();
+            writeln!(f, "tool           x {x} to {to_x}, y {y} to {to_y}, z {z} to {to_z} m")?;
+            writeln!(
+                f,
+                "{:<14} {} m/s, {:.1} deg/s; at most {:.1} mm along each axis and {:.1} deg from where it is",
+                "",
+                share * tool.max_speed_m_s,
+                degrees(share * tool.max_rate_rad_s),
+                1e3 * tool.max_error_m,
+                degrees(tool.max_error_rad),
+            )?;
+        }
         Ok(())
     }
 }

@@ -22,7 +22,7 @@
 //! | 18 | object dropped, reset interrupted, something unsafe seen | `SceneLost` |
 //! | 19 | the log or the disk is slow or full | `LogDropped` |
 //!
-//! An arm adds `ArmStale` and `ArmFailed`, with the answers of rows 3 and 1.
+//! An arm adds `ArmStale` and `ArmFailed`, with the answers of rows 3 and 1, and `ArmNotReady`, with that of row 16.
 
 use std::fmt;
 
@@ -162,6 +162,8 @@ causes! {
     SceneLost: 18, Hold, Always, [is_spoiling, is_asking], "the scene needs a human";
     /// An episode or a line of the log found no place in its queue.
     LogDropped: 19, Count, Always, [], "a record was dropped";
+    /// The arm's controller does not follow setpoints: it is switched off, or somebody guides the arm by hand.
+    ArmNotReady: 0, RefuseToArm, Always, [is_spoiling, is_asking], "the arm is not ready";
     /// The arm's state is too old.
     ArmStale: 0, Hold, Always, [is_spoiling], "the arm's state is too old";
     /// The arm is silent, or reports a fault.

@@ -16,7 +16,7 @@ mod notices;
 mod wiring;
 
 pub use wiring::{
-    EmergencyStop, Event, FaultReport, Inbox, LoopConfig, LoopError, Outbox, Posture, Request, StartPosture,
+    EmergencyStop, Event, FaultReport, Inbox, LoopConfig, LoopError, Outbox, Posture, Request, StartPosture, ToolMotion,
 };
 
 use super::black_box::BlackBox;
@@ -28,11 +28,11 @@ use super::labels::LabelSource;
 use super::machine::{Action, Decision, Order, State};
 use super::newest::Subscriber;
 use super::pace::Pace;
-use super::planner::{Planner, PlannerWorker, Plans, Snapshot};
+use super::planner::{ActionRange, Planner, PlannerWorker, Plans, Snapshot};
 use super::recorder::Recorder;
 use super::robot::Robot;
-use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Task};
-use acting::{Acting, approach, is_unlike};
+use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Percept, Task};
+use acting::{Acting, approach};
 use notices::Notices;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -102,17 +102,19 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     ) -> Result<(Self, PlannerWorker<P>), LoopError> {
         let bounds = Bounds::new(robot.spec(), config.bounds.clone())?;
         let spec = EnvironmentSpec::of(bounds.spec(), task.spec())?;
-        let (n_joints, servo_hz) = (spec.action_len, bounds.spec().servo_hz);
+        let (n_joints, servo_hz) = (bounds.spec().joints.len(), bounds.spec().servo_hz);
         let start = config.start.as_ref().map(|start| ("start.posture_rad", start.posture_rad.len()));
         for (field, found) in [("park_rad", config.park_rad.len())].into_iter().chain(start) {
             if found != n_joints {
                 return Err(LoopError::PostureLength { field, found, expected: n_joints });
             }
         }
-        let slack_rad = config.range_slack_rad.f32();
-        let joints = bounds.spec().joints.iter();
-        let bounds_rad = joints.map(|joint| (joint.lower_rad - slack_rad, joint.upper_rad + slack_rad)).collect();
-        let (plans, worker) = Plans::new(config.chunks, spec.observation_len, bounds_rad, planner, policies)?;
+        if config.tool.is_some() != bounds.spec().tool.is_some() {
+            return Err(LoopError::Tool { is_given: config.tool.is_some() });
+        }
+        let slack_m = config.tool.map_or(0.0, |tool| tool.range_slack_m.f32());
+        let range = ActionRange::new(bounds.spec(), config.range_slack_rad.f32(), slack_m);
+        let (plans, worker) = Plans::new(config.chunks, spec.observation_len, range, planner, policies)?;
         let n_servos = robot.status().map_or(n_joints, |status| status.servos.len());
         let period_s = 1.0 / f64::from(servo_hz);
         let mut governor = Governor::with_limits(robot, bounds.limits());
@@ -133,10 +135,10 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             own_order: None,
             n_records_dropped: 0,
             last_error: None,
-            wanted_rad: vec![0.0; n_joints],
-            sent_rad: vec![0.0; n_joints],
-            start_rad: vec![0.0; n_joints],
-            action_rad: vec![0.0; n_joints],
+            wanted_rad: vec![0.0; spec.action_len],
+            sent_rad: vec![0.0; spec.action_len],
+            start_rad: vec![0.0; spec.action_len],
+            action_rad: vec![0.0; spec.action_len],
             before: vec![0.0; spec.observation_len],
             after: vec![0.0; spec.observation_len],
             config,
@@ -177,7 +179,12 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         self.governor.body()
     }
 
-    /// What its body is.
+    /// What was perceived last.
+    pub const fn percept(&self) -> &Percept {
+        self.governor.percept()
+    }
+
+    /// What the robot's body is.
     pub const fn body_spec(&self) -> &BodySpec {
         self.bounds.spec()
     }
@@ -327,7 +334,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             self.follow_those_down();
         } else if self.goal == Goal::Park {
             let step_rad = self.config.park_rate_rad_s.f32() / self.bounds.spec().servo_hz as f32;
-            let is_there = approach(&mut self.wanted_rad, &self.config.park_rad, step_rad);
+            let joints_rad = &mut self.wanted_rad[self.bounds.spec().tool_len()..];
+            let is_there = approach(joints_rad, &self.config.park_rad, step_rad);
             if is_there && !self.is_parked {
                 self.is_parked = true;
                 self.emit(Event::Reached { posture: Posture::Park, at_s: now_s });
@@ -344,7 +352,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 if decision.is_torque_on && self.goal == Goal::HoldMeasured {
                     self.goal = Goal::Keep;
                 }
-                if decision.state == State::Run && is_unlike(&self.wanted_rad, self.governor.applied_rad()) {
+                if decision.state == State::Run && self.is_unlike_applied(&self.wanted_rad) {
                     self.events = self.events.with(Cause::ActionLimited);
                 }
             }

@@ -6,6 +6,7 @@
 //! - torque that is switched on during a shutdown is refused with error 1;
 //! - a tripped watchdog holds the shaft where it was, with torque.
 
+mod arm;
 mod faults;
 mod instructions;
 mod memory_port;
@@ -15,6 +16,7 @@ mod servo;
 mod terminal;
 mod wire;
 
+pub use arm::{ArmCable, EmulatedArm, MemoryArm};
 pub use faults::{Fault, FaultScript, Servos, TimedFault};
 pub use memory_port::{EmulatorClock, MemoryPort, SharedEmulator};
 pub use plant::{Drive, FirstOrderPlant, FirstOrderShaft, Plant, Shaft};
@@ -197,6 +199,18 @@ impl Emulator {
         self.faults.is_learner_silent()
     }
 
+    /// Whether the controller of the arm that carries the hand neither hears nor tells, by script.
+    #[must_use]
+    pub fn is_arm_silent(&self) -> bool {
+        self.faults.is_arm_silent()
+    }
+
+    /// Whether that controller reports a fault, by script.
+    #[must_use]
+    pub fn has_arm_failed(&self) -> bool {
+        self.faults.has_arm_failed()
+    }
+
     /// The physics behind the shafts.
     pub fn plant_mut(&mut self) -> &mut dyn Plant {
         self.plant.as_mut()
@@ -286,6 +300,7 @@ impl Emulator {
             // These last for a while: they are asked for when they matter.
             Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } | Fault::Silent { .. } => {}
             Fault::Voltage { .. } | Fault::TrackerSilent { .. } | Fault::LearnerSilent { .. } => {}
+            Fault::ArmSilent { .. } | Fault::ArmFailed { .. } => {}
         }
     }
 

@@ -126,6 +126,8 @@ pub struct Facts<'a> {
 pub struct ArmFacts {
     /// Age of its newest state, s; none before the first.
     pub age_s: Option<f64>,
+    /// Its controller follows setpoints.
+    pub is_ready: bool,
     /// Its controller reports a fault.
     pub has_failed: bool,
 }

@@ -3,7 +3,7 @@
 //! Over UDP: datagrams as in [`datagram`], kind 4, with a payload of 8 bytes: `u32` code of the button (see
 //! [`Button::code`]), `u32` 0. A sender may repeat a datagram, with the same sequence: it counts once.
 
-use super::datagram::{self, DatagramError, Kind, Reception, SequenceGate, decode, receive};
+use super::datagram::{self, DatagramError, Header, Kind, Reception, SequenceGate, decode, receive};
 use crossbeam::channel::Receiver;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -19,7 +19,8 @@ const MAX_WAITING: usize = 16;
 pub enum Button {
     /// One more of what is rewarded.
     PlusOne,
-    /// The task is done: the episode ends.
+    /// The task is done: the episode ends. Where the body has signals that nothing measures, it says that they are true, and
+    /// the task judges.
     Success,
     /// The task is lost: the episode ends.
     Failure,
@@ -44,6 +45,13 @@ impl Button {
             Self::EStop => 5,
         }
     }
+}
+
+/// Writes the datagram of a press into `frame`.
+pub fn encode_button(header: Header, button: Button, frame: &mut Vec<u8>) {
+    let mut payload = [0; PAYLOAD_BYTES];
+    payload[..4].copy_from_slice(&button.code().to_le_bytes());
+    datagram::encode(header, &payload, frame);
 }
 
 /// Something with buttons: a socket, a keyboard, a gamepad.

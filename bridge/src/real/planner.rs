@@ -15,6 +15,7 @@
 //! an episode that is over is thrown away.
 
 use super::newest::Subscriber;
+use crate::{BodySpec, ToolPose};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -44,6 +45,32 @@ pub trait Planner: Send {
 pub struct PlanError {
     /// What happened.
     pub reason: String,
+}
+
+/// Which actions are not nonsense: a chunk with any other is refused whole.
+#[derive(Clone, Debug)]
+pub struct ActionRange {
+    bounds: Vec<(f32, f32)>,
+    has_tool: bool,
+}
+
+impl ActionRange {
+    /// The ranges of `body`, wider by `slack_rad` a joint and by `slack_m` along each axis of a tool's workspace. The
+    /// components of a tool's quaternion are within a range that is twice their own, and are a rotation.
+    #[must_use]
+    pub fn new(body: &BodySpec, slack_rad: f32, slack_m: f32) -> Self {
+        let axes = body.tool.iter().flat_map(|tool| tool.lower_m.into_iter().zip(tool.upper_m));
+        let axes = axes.map(|(lower_m, upper_m)| (lower_m - slack_m, upper_m + slack_m));
+        let quaternion = body.tool.iter().flat_map(|_| [(-2.0, 2.0); 4]);
+        let joints = body.joints.iter().map(|joint| (joint.lower_rad - slack_rad, joint.upper_rad + slack_rad));
+        Self { bounds: axes.chain(quaternion).chain(joints).collect(), has_tool: body.tool.is_some() }
+    }
+
+    fn contains(&self, action: &[f32]) -> bool {
+        // What is not finite is in no range.
+        let is_within = action.iter().zip(&self.bounds).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x));
+        is_within && (!self.has_tool || action.first_chunk().and_then(ToolPose::from_values).is_some())
+    }
 }
 
 /// How chunks follow one another.
@@ -154,7 +181,7 @@ pub struct Collected {
 #[derive(Debug)]
 pub struct Plans {
     config: ChunkConfig,
-    bounds_rad: Vec<(f32, f32)>,
+    range: ActionRange,
     jobs: Sender<PlanJob>,
     done: Receiver<PlanJob>,
     idle: Vec<PlanJob>,
@@ -167,14 +194,14 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Both sides. A chunk is refused when a target is not finite or outside of `bounds_rad`, one pair a joint.
+    /// Both sides. A chunk is refused when an action of it is not finite or outside of `range`.
     ///
     /// # Errors
     /// When the numbers of `config` do not fit.
     pub fn new<P: Planner>(
         config: ChunkConfig,
         observation_len: usize,
-        bounds_rad: Vec<(f32, f32)>,
+        range: ActionRange,
         planner: P,
         policies: Subscriber<Snapshot<P::Policy>>,
     ) -> Result<(Self, PlannerWorker<P>), ChunkError> {
@@ -187,7 +214,7 @@ impl Plans {
             epoch: 0,
             step: 0,
             observation: vec![0.0; observation_len],
-            chunk_rad: vec![0.0; horizon * bounds_rad.len()],
+            chunk_rad: vec![0.0; horizon * range.bounds.len()],
             result: Ok(()),
             version: 0,
             published_s: 0.0,
@@ -195,7 +222,7 @@ impl Plans {
         let idle = std::iter::repeat_with(job).take(N_JOBS).collect();
         let plans = Self {
             config,
-            bounds_rad,
+            range,
             jobs,
             done: planned,
             idle,
@@ -255,7 +282,7 @@ impl Plans {
         let Some(mut job) = self.idle.pop() else { return false };
         (job.epoch, job.step) = (self.epoch, step);
         job.observation.copy_from_slice(observation);
-        let len = self.bounds_rad.len();
+        let len = self.range.bounds.len();
         let mut on_the_way_rad = held_rad;
         for (index, action_rad) in job.chunk_rad.chunks_exact_mut(len.max(1)).take(self.config.lead).enumerate() {
             on_the_way_rad =
@@ -290,7 +317,7 @@ impl Plans {
                 self.idle.push(next);
             }
         }
-        let len = self.bounds_rad.len();
+        let len = self.range.bounds.len();
         (self.current.as_ref().and_then(|current| current.action(step, 0, len)), is_begun)
     }
 
@@ -325,11 +352,9 @@ impl Plans {
     }
 
     fn is_sound(&self, chunk_rad: &[f32]) -> bool {
-        chunk_rad.len() == self.config.horizon * self.bounds_rad.len()
-            // What is not finite is in no range.
-            && chunk_rad.chunks_exact(self.bounds_rad.len().max(1)).all(|action| {
-                action.iter().zip(&self.bounds_rad).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x))
-            })
+        let len = self.range.bounds.len();
+        chunk_rad.len() == self.config.horizon * len
+            && chunk_rad.chunks_exact(len.max(1)).all(|action| self.range.contains(action))
     }
 }
 
@@ -365,7 +390,8 @@ mod tests {
         let config = ChunkConfig { horizon: lead + 3, execute: 3, lead };
         let (_publisher, policies) = newest();
         let planner = Ahead { lead, told: Vec::new() };
-        let (mut plans, mut worker) = Plans::new(config, 1, vec![(-100.0, 100.0)], planner, policies)?;
+        let (mut plans, mut worker) =
+            Plans::new(config, 1, ActionRange { bounds: vec![(-100.0, 100.0)], has_tool: false }, planner, policies)?;
         plans.request(0, &[0.0], &[-1.0]);
         worker.serve_waiting();
         let mut carried_out = Vec::new();

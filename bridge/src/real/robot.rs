@@ -21,6 +21,9 @@ pub trait Robot: Body {
         Causes::NONE
     }
 
+    /// What a human says of the body's signals, all of them ([`BodySpec::signals`]); nothing where there are none.
+    fn say_signals(&mut self, _are_true: bool) {}
+
     /// Goal := present, watchdog cleared and armed, torque on, in this order.
     ///
     /// # Errors
@@ -74,7 +77,8 @@ pub trait ObjectSource: Send {
     fn newest(&self, object_idx: usize) -> Option<(ObjectPose, f64)>;
 }
 
-/// A robot that sees objects through a tracker: it fills [`Percept::objects`] in the order of its spec.
+/// A robot that sees objects through a tracker: it fills [`Percept::objects`] in the order of its spec. Whatever else the
+/// body is to tell ([`BodySpec::signals`]) a human says.
 ///
 /// A pose's time is the percept's minus its age, so that its age can be read from the percept alone. An object that was
 /// never seen has the age [`NEVER_SEEN_S`] and stands at the origin.
@@ -82,6 +86,7 @@ pub trait ObjectSource: Send {
 pub struct Tracked<R, S> {
     robot: R,
     source: S,
+    are_signals_true: bool,
 }
 
 /// The age of an object that was never seen, s.
@@ -90,7 +95,12 @@ pub const NEVER_SEEN_S: f64 = 1e6;
 impl<R: Robot, S: ObjectSource> Tracked<R, S> {
     /// `robot` with the objects of its spec seen by `source`.
     pub const fn new(robot: R, source: S) -> Self {
-        Self { robot, source }
+        Self { robot, source, are_signals_true: false }
+    }
+
+    /// The robot without its tracker, to look at.
+    pub const fn robot(&self) -> &R {
+        &self.robot
     }
 }
 
@@ -118,6 +128,8 @@ impl<R: Robot, S: ObjectSource> Body for Tracked<R, S> {
             let (pose, age_s) = self.source.newest(object_idx).unwrap_or((unseen, NEVER_SEEN_S));
             percept.objects.push(ObjectPose { time_s: percept.time_s - age_s, ..pose });
         }
+        percept.signals.clear();
+        percept.signals.resize(self.robot.spec().signals.len(), self.are_signals_true);
         Ok(())
     }
 
@@ -137,6 +149,10 @@ impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
 
     fn objections(&self) -> Causes {
         self.robot.objections()
+    }
+
+    fn say_signals(&mut self, are_true: bool) {
+        self.are_signals_true = are_true;
     }
 
     fn torque_on(&mut self) -> Result<(), BodyError> {

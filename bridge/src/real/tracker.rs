@@ -1,6 +1,7 @@
 //! Object poses from an external tracker over UDP.
 //!
-//! Datagrams as in [`datagram`], kind 3, with a payload of 112 bytes; everything in the palm frame of the hand:
+//! Datagrams as in [`datagram`], kind 3, with a payload of 112 bytes; everything in the palm frame of the hand, or in the
+//! base frame of the arm where one carries the hand:
 //!
 //! | offset | type | field |
 //! |---|---|---|
@@ -189,7 +190,7 @@ fn decode_pose(
     received_s: f64,
 ) -> Result<(u32, (Sighting, bool)), DatagramError> {
     let (object_idx, flags) = (payload.u32()?, payload.u32()?);
-    let position_m = payload.vector("position_m", 10.0, "at most 10 m from the palm")?;
+    let position_m = payload.vector("position_m", 10.0, "at most 10 m from the origin")?;
     let orientation = payload.orientation()?;
     let velocity_m_s = payload.vector("velocity_m_s", MAX_SPEED_M_S, "at most 100 m/s")?;
     let turning_rad_s = payload.vector("angular_velocity_rad_s", MAX_TURNING_RAD_S, "at most 1000 rad/s")?;

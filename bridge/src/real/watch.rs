@@ -67,6 +67,7 @@ impl Watch {
             // An arm that was never heard of is not lost, but nothing may be armed with it.
             causes = causes
                 .with_if(arm.age_s.is_none(), Cause::Unverified)
+                .with_if(arm.age_s.is_some() && !arm.is_ready, Cause::ArmNotReady)
                 .with_if(is_over(arm.age_s, config.arm_stale_s.get()), Cause::ArmStale)
                 .with_if(arm.has_failed || is_over(arm.age_s, config.arm_lost_s.get()), Cause::ArmFailed);
         }

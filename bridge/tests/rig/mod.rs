@@ -241,6 +241,7 @@ pub fn config() -> LoopConfig {
         park_rad: vec![Finite::try_from(-0.5).unwrap(); N_JOINTS],
         park_rate_rad_s: Positive::try_from(0.5).unwrap(),
         start: None,
+        tool: None,
     }
 }
 

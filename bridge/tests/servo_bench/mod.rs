@@ -110,6 +110,7 @@ fn config() -> Result<LoopConfig, Box<dyn Error>> {
         park_rad: vec![Finite::try_from(PARK_RAD)?; N_JOINTS],
         park_rate_rad_s: Positive::try_from(0.5)?,
         start: None,
+        tool: None,
     })
 }
 

@@ -1,12 +1,10 @@
 //! `softflow calibrate`: the stops of every joint of a hand, into a file.
 
-use super::{Ended, kind_of};
-use crate::cli::CalibrateArgs;
-use crate::experiment::TaskChoice;
+use super::{Ended, kind_of, task_of};
+use crate::cli::{CalibrateArgs, HandTask};
 use crate::robot::{Emulation, Kind, Planning, RobotConfig, Setup};
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
-use bridge::{CubeReward, GovernorConfig};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,10 +16,8 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     let Some(kind) = kind_of(args.backend, &args.robot, "exact", 1)? else {
         bail!("a simulated hand has no servos to calibrate: --backend real or emulated");
     };
-    let task =
-        TaskChoice::Cube { hand: args.hand.clone(), reward: CubeReward::Dense, governor: GovernorConfig::usual()? };
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
-    let setup = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 0)?;
+    let setup = Setup::new(&task_of(HandTask::Cube, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
     ensure!(!args.out.exists(), "{}: it exists already; move the old calibration away first", args.out.display());
     if !args.yes {
         eprintln!(

@@ -1,11 +1,11 @@
 //! `softflow demo`: scripted demonstrations into a dataset.
 
-use super::{Ended, n_threads};
-use crate::cli::{DemoArgs, DemoTask};
+use super::{Ended, n_threads, task_of};
+use crate::cli::DemoArgs;
 use crate::dataset::{Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, json_lines, table};
-use crate::experiment::{TaskChoice, Workcell};
-use bridge::{CubeReward, Episode, GovernorConfig};
+use crate::experiment::Workcell;
+use bridge::Episode;
 use color_eyre::eyre::{Result, ensure};
 use learn::Choice;
 use std::collections::BTreeMap;
@@ -15,12 +15,8 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When hand or domain are not known, or the dataset exists already.
 pub fn demo(args: &DemoArgs) -> Result<Ended> {
-    let (hand, governor) = (args.hand.clone(), GovernorConfig::usual()?);
-    let (task, usual_domain) = match args.task {
-        DemoTask::Cube => (TaskChoice::Cube { hand, reward: CubeReward::Dense, governor }, "nominal"),
-        DemoTask::Scissors => (TaskChoice::Scissors { hand, governor }, "scissors_nominal"),
-    };
-    let domain = args.domain.as_deref().unwrap_or(usual_domain);
+    let task = task_of(args.task, &args.hand)?;
+    let domain = args.domain.as_deref().unwrap_or(args.task.nominal_domain());
     let cell = Workcell::of(&task, domain)?;
     let header =
         DatasetHeader { environment: cell.environment()?.spec().clone(), domain: domain.to_owned(), seed: args.seed };

@@ -1,17 +1,18 @@
 //! `softflow doctor`: what this machine and its robot can do, and why not.
 
-use super::{Ended, kind_of};
+use super::{Ended, kind_of, task_of};
 use crate::cli::{DoctorArgs, RobotArgs};
-use crate::experiment::TaskChoice;
 use crate::robot::{
-    Emulation, Examination, Kind, Planning, RobotConfig, Setup, Verdict, examine, examine_machine, open_tracker,
+    Addresses, ArmAddresses, Emulation, Examination, Kind, Listeners, Planning, RobotConfig, Setup, Verdict, examine,
+    examine_machine,
 };
 use bridge::number::Positive;
+use bridge::real::arm::UdpArmConfig;
 use bridge::real::calibration::Calibration;
 use bridge::real::clock::MachineClock;
-use bridge::real::tracker::{TrackerConfig, UdpTracker};
-use bridge::{CubeReward, GovernorConfig};
+use bridge::real::tracker::TrackerConfig;
 use color_eyre::eyre::Result;
+use std::net::SocketAddr;
 
 /// Looks.
 ///
@@ -22,7 +23,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<Ended> {
     // The servos of the emulated hand are behind a pseudo-terminal here, whatever else: it is the way to a real one
     // that is looked at.
     let robot = RobotArgs { real_time: false, ..args.robot.clone() };
-    if let Some(kind) = kind_of(args.backend, &robot, "nominal", 1)? {
+    if let Some(kind) = kind_of(args.backend, &robot, args.task.nominal_domain(), 1)? {
         let of_robot = examine_robot(args, kind)?;
         examination.checks.extend(of_robot.checks);
     }
@@ -35,14 +36,13 @@ pub fn doctor(args: &DoctorArgs) -> Result<Ended> {
 }
 
 fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
-    let task =
-        TaskChoice::Cube { hand: args.hand.clone(), reward: CubeReward::Dense, governor: GovernorConfig::usual()? };
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
     // There are no chunks here; any length will do.
-    let setup = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 0)?;
+    let setup = Setup::new(&task_of(args.task, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
     let clock = MachineClock::start();
     let mut examination = Examination::default();
-    let listen = |config: &TrackerConfig, examination: &mut Examination| open_tracker(config, clock, examination);
+    let n_objects = setup.scene().objects().len();
+    let arm = setup.tool()?.map(|(_, arm)| arm.link.clone());
     let found = match &setup.kind {
         Kind::Real => {
             let calibration = Calibration::load(&setup.robot.calibration);
@@ -50,18 +50,24 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
                 let advice = "softflow calibrate --port PORT --serial SERIAL --out FILE, with nothing in the hand";
                 examination.note("calibration", Verdict::Bad, error.to_string(), advice);
             }
-            let listener = listen(&setup.robot.tracker, &mut examination);
+            let listeners = Listeners::open(&setup.robot.tracker, n_objects, arm.as_ref(), clock, &mut examination);
             let port = &setup.robot.port;
-            examine(&setup, port, calibration.ok().as_ref(), listener, clock, args.seconds, args.may_move)?
+            examine(&setup, port, calibration.ok().as_ref(), listeners, args.seconds, args.may_move)?
         }
         Kind::Emulated { domain, script, seed, .. } => {
-            let emulation = Emulation::new(setup.scene(), (**domain).clone(), &setup.robot, script, *seed)?;
-            let nearby = TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), ..setup.robot.tracker.clone() };
-            let listener = listen(&nearby, &mut examination);
-            let address = listener.as_ref().map_or(Ok(nearby.listen), UdpTracker::address)?;
-            let served = emulation.serve(Positive::try_from(1.0)?, address)?;
+            let emulation = Emulation::new(setup.scene(), domain, &setup.robot, script, *seed)?;
+            let nearby: SocketAddr = ([127, 0, 0, 1], 0).into();
+            let tracker = TrackerConfig { listen: nearby, ..setup.robot.tracker.clone() };
+            let arm = arm.map(|link| UdpArmConfig { listen: nearby, controller: nearby, ..link });
+            let listeners = Listeners::open(&tracker, n_objects, arm.as_ref(), clock, &mut examination);
+            let addresses = Addresses {
+                tracker: listeners.tracker_address().unwrap_or(nearby),
+                buttons: None,
+                arm: listeners.arm_address().map(|states| ArmAddresses { states, controller: nearby }),
+            };
+            let served = emulation.serve(Positive::try_from(1.0)?, addresses)?;
             let calibration = Some(emulation.calibration());
-            examine(&setup, served.path(), calibration, listener, clock, args.seconds, args.may_move)?
+            examine(&setup, served.path(), calibration, listeners, args.seconds, args.may_move)?
         }
     };
     examination.checks.extend(found.checks);

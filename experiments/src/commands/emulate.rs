@@ -1,12 +1,11 @@
-//! `softflow emulate`: a hand that other programs can open as if it were one.
+//! `softflow emulate`: a robot that other programs can open as if it were one.
 
-use super::{Ended, fault_script};
-use crate::cli::{EmulateArgs, EmulatedTask, RobotArgs};
-use crate::robot::{Emulation, RobotConfig, Served, motors};
+use super::{Ended, fault_script, task_of};
+use crate::cli::{EmulateArgs, RobotArgs};
+use crate::robot::{Addresses, ArmAddresses, Emulation, RobotConfig, Scene, Served};
 use bridge::number::Positive;
 use bridge::real::emulator::{FaultScript, PseudoTerminal};
 use color_eyre::eyre::{Result, WrapErr, ensure};
-use sim::{CubeScene, Domain};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -20,30 +19,39 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// When hand, domain, robot or script are not known, or the system gives no pseudo-terminal.
 pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
-    let EmulatedTask::Cube = args.task;
     ensure!(
         args.speed.get() <= PseudoTerminal::MAX_RATE,
         "--speed: found {}, expected at most {}",
         args.speed.get(),
         PseudoTerminal::MAX_RATE
     );
-    let scene = CubeScene::load(&args.hand)?;
+    let (scene, _) = Scene::of(&task_of(args.task, &args.hand)?)?;
     let robot = RobotArgs { robot: args.robot.clone(), ..RobotArgs::default() };
     let robot = RobotConfig::resolve(&robot, None, &args.hand)?;
     let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();
-    let n_servos = u8::try_from(motors(&scene)?.motors.len())?;
+    let n_servos = u8::try_from(scene.motors()?.motors.len())?;
     let script = if args.soak {
         FaultScript::soak(args.seed, length_s, n_servos)?
     } else {
         fault_script(args.faults.as_deref())?
     };
-    let emulation = Emulation::new(&scene, Domain::load(&args.domain)?, &robot, &script, args.seed)?;
+    let domain = args.domain.as_deref().unwrap_or(args.task.nominal_domain());
+    let emulation = Emulation::new(&scene, domain, &robot, &script, args.seed)?;
     if let Some(path) = &args.write_calibration {
         emulation.calibration().save(path).wrap_err_with(|| path.display().to_string())?;
     }
-    let served = emulation.serve(args.speed, args.tracker)?;
+    let addresses = Addresses {
+        tracker: args.tracker,
+        buttons: Some(args.buttons),
+        arm: Some(ArmAddresses { states: args.arm, controller: args.arm_controller }),
+    };
+    let served = emulation.serve(args.speed, addresses)?;
     println!("port {}", served.path().display());
     println!("tracker {}", args.tracker);
+    if let Some(arm) = served.arm() {
+        println!("arm {arm}");
+        println!("buttons {}", args.buttons);
+    }
     // Whoever reads this through a pipe waits for it.
     std::io::stdout().flush()?;
     wait(&served, args.seconds);

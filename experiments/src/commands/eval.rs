@@ -5,7 +5,7 @@ use super::{Ended, kind_of, n_threads};
 use crate::cli::EvalArgs;
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::{Experiment, Workcell};
-use crate::robot::{Planning, RobotConfig, RobotSession, Setup};
+use crate::robot::{Planning, RobotConfig, RobotSession, Scene, Setup};
 use crate::run_folder::ROBOT_FILE;
 use crate::{Narration, Progress, RunFolder};
 use color_eyre::eyre::Result;
@@ -39,10 +39,13 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
             (episodes, domain.clone())
         }
         Some(kind) => {
-            let robot =
-                RobotConfig::resolve(&args.robot, Some(&run.path().join(ROBOT_FILE)), Setup::hand(&experiment.task)?)?;
+            let robot = RobotConfig::resolve(
+                &args.robot,
+                Some(&run.path().join(ROBOT_FILE)),
+                Scene::hand_of(&experiment.task)?,
+            )?;
             let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
-            let setup = Setup::new(&experiment.task, robot, kind, planning, args.seed)?;
+            let setup = Setup::new(&experiment.task, robot, kind, planning, args.seed)?.for_evaluation();
             let environment = &policy.header().environment;
             let mut robot = RobotSession::open(setup, environment, &run.path().join("robot"), Narration::Told)?;
             let episodes = robot.play(&policy, &seeds, |_| progress.advance(1))?;

@@ -5,7 +5,7 @@ use crate::cli::TrainArgs;
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, json_lines, learning_curve, table};
 use crate::experiment::{Experiment, Workcell};
 use crate::results::Results;
-use crate::robot::{Planning, RobotConfig, RobotSession, Setup};
+use crate::robot::{Planning, RobotConfig, RobotSession, Scene, Setup};
 use crate::run_folder::ROBOT_FILE;
 use crate::session::Session;
 use crate::{Cost, JsonLines, Narration, RunError, RunFolder, dataset, overrides};
@@ -86,7 +86,7 @@ fn resolve(args: &TrainArgs) -> Result<(PathBuf, Experiment)> {
 fn open_robot(args: &TrainArgs, out: &Path, experiment: &Experiment) -> Result<Option<RobotSession>> {
     let kind = kind_of(args.backend, &args.robot, &experiment.online_domain, experiment.seed)?;
     let Some(kind) = kind else { return Ok(None) };
-    let robot = RobotConfig::resolve(&args.robot, Some(&out.join(ROBOT_FILE)), Setup::hand(&experiment.task)?)?;
+    let robot = RobotConfig::resolve(&args.robot, Some(&out.join(ROBOT_FILE)), Scene::hand_of(&experiment.task)?)?;
     let planning = Planning { chunk_len: experiment.learn.chunk_len, lead: experiment.learn.lead };
     let setup = Setup::new(&experiment.task, robot, kind, planning, experiment.seed)?;
     let cell = Workcell::new(experiment, &experiment.online_domain)?;

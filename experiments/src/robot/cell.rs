@@ -2,23 +2,19 @@
 
 mod learner_pulse;
 
-use bridge::number::UnitInterval;
 use bridge::random::{Rng, stream};
 use bridge::real::black_box::BlackBox;
 use bridge::real::cause::Cause;
 use bridge::real::clock::{Clock, MachineClock};
 use bridge::real::control_loop::{ControlLoop, EmergencyStop, Event, FaultReport, Inbox, LoopConfig, Outbox, Request};
 use bridge::real::emulator::{EmulatorClock, SharedEmulator};
-use bridge::real::hand_driver::{Finding, HandDriver};
-use bridge::real::hand_robot::HandRobot;
-use bridge::real::labels::{Button, LabelSource, UdpButtons};
+use bridge::real::labels::{Button, LabelSource};
 use bridge::real::newest::{Publisher, newest, pulse};
 use bridge::real::pace::Pace;
 use bridge::real::planner::{PlanError, Planner, PlannerWorker, Snapshot};
-use bridge::real::port::Port;
 use bridge::real::recorder::Recorded;
-use bridge::real::robot::{ObjectSource, Robot, Tracked};
-use bridge::{BodySpec, CubeTask};
+use bridge::real::robot::Robot;
+use bridge::{BodySpec, Task};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use learn::{Actor, Policy};
@@ -38,13 +34,20 @@ const N_FAULTS: usize = 8;
 const TURN: Duration = Duration::from_millis(5);
 
 /// What a loop is made of besides the robot.
-pub(super) struct Parts {
+pub(super) struct Parts<T> {
     pub(super) config: LoopConfig,
-    pub(super) task: CubeTask,
-    pub(super) hold_share: UnitInterval,
+    pub(super) task: T,
     pub(super) seed: u64,
     /// Whose script may silence the learner.
     pub(super) emulator: Option<SharedEmulator>,
+}
+
+/// On what a loop runs.
+pub(super) enum Running {
+    /// The caller's thread, when it is turned, in the emulator's time.
+    InStep(EmulatorClock),
+    /// Threads of its own, its planner too. `behind` is dropped after them.
+    OnThreads { clock: MachineClock, behind: Option<Box<dyn Send>> },
 }
 
 /// A robot with its loop.
@@ -148,15 +151,15 @@ trait Runner {
 }
 
 /// Everything on the caller's thread, in the time of `clock`.
-struct InStep<R: Robot, C: Clock> {
-    control: ControlLoop<R, CubeTask, Buttons>,
+struct InStep<R: Robot, T: Task, C: Clock> {
+    control: ControlLoop<R, T, Buttons>,
     worker: PlannerWorker<PolicyPlanner>,
     clock: C,
     due_s: f64,
     pulse: LearnerPulse<C>,
 }
 
-impl<R: Robot, C: Clock> Runner for InStep<R, C> {
+impl<R: Robot, T: Task, C: Clock> Runner for InStep<R, T, C> {
     fn turn(&mut self) -> Result<()> {
         self.pulse.beat();
         self.due_s = self.control.run_tick(&self.clock, self.due_s);
@@ -258,58 +261,51 @@ impl Planner for PolicyPlanner {
     }
 }
 
-/// The keyboard's buttons, and those that come by UDP.
+/// The keyboard's buttons, and those of somebody else.
 struct Buttons {
     keyboard: Receiver<Button>,
-    datagrams: Option<UdpButtons>,
+    others: Option<Box<dyn LabelSource>>,
 }
 
 impl LabelSource for Buttons {
     fn next(&mut self) -> Option<Button> {
-        self.keyboard.next().or_else(|| self.datagrams.as_mut()?.next())
+        self.keyboard.next().or_else(|| self.others.as_mut()?.next())
     }
 }
 
-type Assembled<P, S> = (ControlLoop<Tracked<HandRobot<P>, S>, CubeTask, Buttons>, PlannerWorker<PolicyPlanner>);
+type Assembled<R, T> = (ControlLoop<R, T, Buttons>, PlannerWorker<PolicyPlanner>);
 
-/// A cell whose loop runs when it is turned, in the emulator's time.
-pub(super) fn in_step<P: Port + 'static, S: ObjectSource + 'static>(
-    parts: Parts,
-    driver: HandDriver<P>,
-    tracker: S,
-    clock: EmulatorClock,
-) -> Result<(Cell, Vec<Finding>)> {
-    let (pulse, learner) = pulse(clock.clone());
-    let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
-    let wiring = Wiring::new(learner);
-    let ((control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, None)?;
-    let due_s = clock.now_s();
-    let runner = InStep { control, worker, clock, due_s, pulse };
-    Ok((Cell { runner: Box::new(runner), ends, version: 0 }, findings))
-}
-
-/// A cell whose loop and planner run on threads of their own. `behind` is dropped after them.
-pub(super) fn on_threads<P: Port + 'static, S: ObjectSource + 'static>(
-    parts: Parts,
-    driver: HandDriver<P>,
-    tracker: S,
-    buttons: Option<UdpButtons>,
-    clock: MachineClock,
-    behind: Option<Box<dyn Send>>,
-) -> Result<(Cell, Vec<Finding>)> {
-    let (pulse, learner) = pulse(clock);
-    let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
-    let wiring = Wiring::new(learner);
-    let ((mut control, worker), ends, findings) = wiring.assemble(parts, driver, tracker, buttons)?;
-    let is_over = Arc::new(AtomicBool::new(false));
-    let over = Arc::clone(&is_over);
-    let control = std::thread::Builder::new().name("control loop".into()).spawn(move || {
-        control.run(&clock, &over);
-        *control.pace()
-    })?;
-    let planner = std::thread::Builder::new().name("planner".into()).spawn(move || worker.run())?;
-    let runner = OnThreads { clock, pulse, is_over, control: Some(control), planner: Some(planner), behind };
-    Ok((Cell { runner: Box::new(runner), ends, version: 0 }, findings))
+/// Makes the loop of `robot` and starts it. `buttons` are those besides the keyboard's.
+pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
+    parts: Parts<T>,
+    robot: R,
+    buttons: Option<Box<dyn LabelSource>>,
+    running: Running,
+) -> Result<Cell> {
+    let (runner, ends): (Box<dyn Runner>, Ends) = match running {
+        Running::InStep(clock) => {
+            let (pulse, learner) = pulse(clock.clone());
+            let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
+            let ((control, worker), ends) = Wiring::new(learner).assemble(parts, robot, buttons)?;
+            let due_s = clock.now_s();
+            (Box::new(InStep { control, worker, clock, due_s, pulse }), ends)
+        }
+        Running::OnThreads { clock, behind } => {
+            let (pulse, learner) = pulse(clock);
+            let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
+            let ((mut control, worker), ends) = Wiring::new(learner).assemble(parts, robot, buttons)?;
+            let is_over = Arc::new(AtomicBool::new(false));
+            let over = Arc::clone(&is_over);
+            let control = std::thread::Builder::new().name("control loop".into()).spawn(move || {
+                control.run(&clock, &over);
+                *control.pace()
+            })?;
+            let planner = std::thread::Builder::new().name("planner".into()).spawn(move || worker.run())?;
+            let (control, planner) = (Some(control), Some(planner));
+            (Box::new(OnThreads { clock, pulse, is_over, control, planner, behind }), ends)
+        }
+    };
+    Ok(Cell { runner, ends, version: 0 })
 }
 
 /// Both ends of the loop's queues.
@@ -354,15 +350,13 @@ impl Wiring {
         Self { inbox, outbox, keyboard, requests, buttons, events, records, faults }
     }
 
-    /// Connects the hand and makes its loop.
-    fn assemble<P: Port, S: ObjectSource>(
+    /// Makes the loop.
+    fn assemble<R: Robot, T: Task>(
         self,
-        parts: Parts,
-        driver: HandDriver<P>,
-        tracker: S,
-        datagrams: Option<UdpButtons>,
-    ) -> Result<(Assembled<P, S>, Ends, Vec<Finding>)> {
-        let (hand, findings) = HandRobot::connect(driver, parts.hold_share)?;
+        parts: Parts<T>,
+        robot: R,
+        others: Option<Box<dyn LabelSource>>,
+    ) -> Result<(Assembled<R, T>, Ends)> {
         let planner = PolicyPlanner {
             policy: None,
             rng: stream(parts.seed, "act on a robot", 0),
@@ -371,9 +365,8 @@ impl Wiring {
         };
         let (policies, policy_inbox) = newest();
         let (e_stop, n_dropped) = (self.inbox.e_stop.clone(), Arc::clone(&self.outbox.n_dropped));
-        let buttons = Buttons { keyboard: self.keyboard, datagrams };
-        let robot = Tracked::new(hand, tracker);
-        let (config, task) = (parts.config, parts.task);
+        let buttons = Buttons { keyboard: self.keyboard, others };
+        let Parts { config, task, .. } = parts;
         let assembled =
             ControlLoop::new(config, robot, task, buttons, planner, policy_inbox, self.inbox, self.outbox, 0)?;
         let (limits, body) = (assembled.0.bounds().to_string(), assembled.0.body_spec().clone());
@@ -389,7 +382,7 @@ impl Wiring {
             limits,
             body,
         };
-        Ok((assembled, ends, findings))
+        Ok((assembled, ends))
     }
 }
 

@@ -1,24 +1,22 @@
-//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, and by small
+//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, the arm, and by small
 //! motions whether every servo turns its own joint. Every finding says what to do.
 
 mod adapter;
+mod listeners;
 mod motion;
-mod poses;
 
-pub use poses::open_tracker;
+pub use listeners::Listeners;
 
 use super::setup::Setup;
 use bridge::Body as _;
 use bridge::Percept;
 use bridge::number::Positive;
 use bridge::real::calibration::Calibration;
-use bridge::real::clock::{Clock as _, MachineClock};
+use bridge::real::clock::Clock as _;
 use bridge::real::hand_driver::{Finding, HandDriver, Severity};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::pace::Pace;
 use bridge::real::port::{Port, PortError, SerialLine};
-use bridge::real::robot::ObjectSource as _;
-use bridge::real::tracker::UdpTracker;
 use color_eyre::eyre::Result;
 use serde::Serialize;
 use sim::{CubeScene, Domain};
@@ -142,8 +140,7 @@ pub fn examine(
     setup: &Setup,
     port: &Path,
     calibration: Option<&Calibration>,
-    mut listener: Option<UdpTracker<MachineClock>>,
-    clock: MachineClock,
+    mut listeners: Listeners,
     seconds: Positive,
     may_move: bool,
 ) -> Result<Examination> {
@@ -154,7 +151,7 @@ pub fn examine(
         Ok(line) => line,
         Err(error) => {
             examination.note("port", Verdict::Bad, error.to_string(), adapter::advice(port, &error));
-            poses::listen(listener.as_mut(), seconds, clock, &mut examination);
+            listeners.listen(seconds, &mut examination);
             return Ok(examination);
         }
     };
@@ -163,14 +160,14 @@ pub fn examine(
     if verify(&mut driver, &mut examination)
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
-        let before = poses::count(listener.as_mut());
-        rate(&mut hand, setup, listener.as_mut(), seconds, clock, &mut examination);
-        poses::report(listener.as_ref(), before, seconds, &mut examination);
+        let before = listeners.count();
+        rate(&mut hand, setup, &mut listeners, seconds, &mut examination);
+        listeners.report(before, seconds, &mut examination);
         if may_move {
             motion::examine(hand, setup, &mut examination);
         }
     } else {
-        poses::listen(listener.as_mut(), seconds, clock, &mut examination);
+        listeners.listen(seconds, &mut examination);
     }
     Ok(examination)
 }
@@ -253,12 +250,11 @@ fn connect<P: Port>(driver: HandDriver<P>, setup: &Setup, examination: &mut Exam
 fn rate<P: Port>(
     hand: &mut HandRobot<P>,
     setup: &Setup,
-    mut listener: Option<&mut UdpTracker<MachineClock>>,
+    listeners: &mut Listeners,
     seconds: Positive,
-    clock: MachineClock,
     examination: &mut Examination,
 ) {
-    let hz = setup.robot.servo_hz;
+    let (hz, clock) = (setup.robot.servo_hz, listeners.clock());
     let mut pace = Pace::new(1.0 / f64::from(hz));
     let mut percept = Percept::default();
     let before = hand.driver().status().n_bad_cycles;
@@ -268,9 +264,7 @@ fn rate<P: Port>(
         let tick_s = clock.now_s();
         pace.begin(tick_s);
         broken = hand.read(&mut percept).err();
-        if let Some(listener) = &mut listener {
-            listener.poll();
-        }
+        listeners.poll();
         due_s = pace.end(due_s, tick_s, clock.now_s());
         clock.wait_until(due_s);
     }

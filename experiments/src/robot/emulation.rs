@@ -1,86 +1,72 @@
-//! The hand that stands for a real one: emulated servos whose shafts are a simulated hand with its cube, and a camera.
+//! The robot that stands for a real one: emulated servos whose shafts are a simulated hand, a camera, somebody beside it who
+//! presses buttons, and an arm where one carries the hand.
 //!
-//! In the emulator's own time everything happens on the caller's thread, the same every time. Served, the servos are
-//! behind a pseudo-terminal and the poses leave by UDP, as many times as fast as the clock as is wanted.
+//! In the emulator's own time everything happens on the caller's thread, the same every time ([`super::in_time`]). Served,
+//! the servos are behind a pseudo-terminal and everything else comes and goes by UDP, as many times as fast as the clock as
+//! is wanted ([`super::served`]).
 
 use super::RobotConfig;
-use bridge::ObjectPose;
-use bridge::number::Positive;
+use super::in_time::{InTimeButtons, InTimeTracker};
+use super::scene::{Scene, Staged};
+use bridge::real::arm::{ArmError, ArmLimits, ArmSession};
 use bridge::real::calibration::Calibration;
 use bridge::real::datagram::{Header, Kind};
 use bridge::real::dynamixel::control_table::RAD_PER_TICK;
 use bridge::real::emulator::{
-    Emulator, FaultScript, FirstOrderPlant, FirstOrderShaft, Plant, PseudoTerminal, ServoConfig, SharedEmulator,
+    ArmCable, EmulatedArm, Emulator, FaultScript, FirstOrderPlant, FirstOrderShaft, MemoryArm, ServoConfig,
+    SharedEmulator,
 };
-use bridge::real::motors::{Motor, MotorTable};
-use bridge::real::robot::ObjectSource;
+use bridge::real::labels::{Button, encode_button};
+use bridge::real::motors::Motor;
 use bridge::real::tracker::{Intake, TrackerConfig, encode_pose};
-use color_eyre::eyre::{Result, WrapErr, eyre};
-use sim::{CubePlant, CubeScene, Domain, Sight};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use color_eyre::eyre::{Result, eyre};
+use sim::{Presses, Sight, emulated_calibration};
 
 /// Code of the baud rates that servos have.
 const BAUD_CODES: [(u32, u8); 4] = [(1_000_000, 3), (2_000_000, 4), (3_000_000, 5), (4_000_000, 6)];
-/// How often the camera is asked for pictures, at most.
-const CAMERA_PERIOD: Duration = Duration::from_millis(1);
 
-/// An emulated hand with its cube.
+/// An emulated hand with what is around it.
 #[derive(Clone, Debug)]
 pub struct Emulation {
     emulator: SharedEmulator,
     sight: Sight,
+    presses: Presses,
+    arm: Option<EmulatedArm>,
     calibration: Calibration,
+    n_objects: usize,
     latency_s: f64,
     session: u32,
 }
 
 impl Emulation {
-    /// The hand of `scene` as `robot` has it, in `domain`, with faults by `script`.
+    /// The hand of `scene` as `robot` has it, in the domain called `domain`, with faults by `script`.
     ///
     /// # Errors
-    /// When the hand has no motors, or a baud rate that servos do not have.
-    pub fn new(
-        scene: &CubeScene,
-        domain: Domain,
-        robot: &RobotConfig,
-        script: &FaultScript,
-        seed: u64,
-    ) -> Result<Self> {
-        let plant = CubePlant::new(scene, domain, seed, robot.emulated.tracker_hz)?;
-        let sight = plant.sight();
-        Self::of(scene, Box::new(plant), sight, robot, script, (seed as u32) | 1)
+    /// When the hand has no motors, or a baud rate that servos do not have, or there is no such domain.
+    pub fn new(scene: &Scene, domain: &str, robot: &RobotConfig, script: &FaultScript, seed: u64) -> Result<Self> {
+        let staged = scene.stage(domain, seed, robot.emulated.tracker_hz)?;
+        Self::of(scene, staged, robot, script, (seed as u32) | 1)
     }
 
     /// The same servos with nothing at their shafts but the stops: a hand whose fingers touch nothing.
     ///
     /// # Errors
     /// As [`Emulation::new`].
-    pub fn of_bare_hand(scene: &CubeScene, robot: &RobotConfig, script: &FaultScript) -> Result<Self> {
-        let shafts = CubePlant::calibration(scene)?.joints.into_iter().map(|joint| {
+    pub fn of_bare_hand(scene: &Scene, robot: &RobotConfig, script: &FaultScript) -> Result<Self> {
+        let shafts = emulated_calibration(scene.hand())?.joints.into_iter().map(|joint| {
             let [one_rad, other_rad] =
                 [joint.lower_ticks, joint.upper_ticks].map(|ticks| f64::from(ticks) * RAD_PER_TICK);
             let (lower_rad, upper_rad) = (one_rad.min(other_rad), one_rad.max(other_rad));
             FirstOrderShaft { position_rad: 0.5 * (lower_rad + upper_rad), lower_rad, upper_rad }
         });
-        let plant = FirstOrderPlant::new(shafts.collect());
-        Self::of(scene, Box::new(plant), Sight::default(), robot, script, 1)
+        let plant = Box::new(FirstOrderPlant::new(shafts.collect()));
+        let staged = Staged { plant, sight: Sight::default(), presses: Presses::default(), arm: None };
+        Self::of(scene, staged, robot, script, 1)
     }
 
-    fn of(
-        scene: &CubeScene,
-        plant: Box<dyn Plant>,
-        sight: Sight,
-        robot: &RobotConfig,
-        script: &FaultScript,
-        session: u32,
-    ) -> Result<Self> {
-        let calibration = CubePlant::calibration(scene)?;
-        let table = motors(scene)?;
+    fn of(scene: &Scene, staged: Staged, robot: &RobotConfig, script: &FaultScript, session: u32) -> Result<Self> {
+        let calibration = emulated_calibration(scene.hand())?;
+        let table = scene.motors()?;
         let known = || BAUD_CODES.map(|(baud, _)| baud.to_string()).join(", ");
         let &(_, baud_code) = BAUD_CODES
             .iter()
@@ -94,9 +80,10 @@ impl Emulation {
             supply_v: robot.emulated.supply_v.get(),
         };
         let servos: Vec<ServoConfig> = table.motors.iter().map(servo).collect();
+        let Staged { plant, sight, presses, arm } = staged;
         let emulator = SharedEmulator::new(Emulator::new(&servos, plant, script));
-        let latency_s = robot.emulated.tracker_latency_s.get();
-        Ok(Self { emulator, sight, calibration, latency_s, session })
+        let (latency_s, n_objects) = (robot.emulated.tracker_latency_s.get(), scene.objects().len());
+        Ok(Self { emulator, sight, presses, arm, calibration, n_objects, latency_s, session })
     }
 
     /// The servos.
@@ -111,38 +98,33 @@ impl Emulation {
         &self.calibration
     }
 
+    /// The arm, to look at; none where the palm is fixed.
+    #[must_use]
+    pub const fn arm(&self) -> Option<&EmulatedArm> {
+        self.arm.as_ref()
+    }
+
     /// The tracker, in the emulator's time.
     #[must_use]
-    pub fn tracker(&self, config: &TrackerConfig) -> EmulatedTracker {
-        EmulatedTracker { camera: self.camera(1.0), intake: Intake::new(config, 1), frame: Vec::new() }
+    pub fn tracker_in_time(&self, config: &TrackerConfig) -> InTimeTracker {
+        InTimeTracker::new(self.camera(1.0), Intake::new(config, self.n_objects))
     }
 
-    /// Puts the servos behind a pseudo-terminal and sends poses to `tracker`, `rate` times as fast as the clock.
+    /// The buttons of whoever stands beside the hand, in the emulator's time.
+    #[must_use]
+    pub fn buttons_in_time(&self) -> InTimeButtons {
+        InTimeButtons::new(self.helper())
+    }
+
+    /// The link to the arm, in the emulator's time; none where the palm is fixed.
     ///
     /// # Errors
-    /// When the system gives no pseudo-terminal, socket or thread.
-    pub fn serve(&self, rate: Positive, tracker: SocketAddr) -> Result<Served> {
-        let terminal = PseudoTerminal::serve(self.emulator.clone(), rate)?;
-        let own_address: SocketAddr = if tracker.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-        let socket = UdpSocket::bind(own_address).wrap_err("no socket for the emulated tracker")?;
-        let (is_ended, n_sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (ended, counter, mut camera) = (Arc::clone(&is_ended), Arc::clone(&n_sent), self.camera(rate.get()));
-        let sender = std::thread::Builder::new().name("emulated tracker".into()).spawn(move || {
-            let mut frame = Vec::new();
-            while !ended.load(Ordering::Relaxed) {
-                while camera.next_frame(&mut frame).is_some() {
-                    // Nobody listens yet, or no more: a tracker does not care.
-                    if socket.send_to(&frame, tracker).is_ok() {
-                        counter.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                std::thread::sleep(CAMERA_PERIOD);
-            }
-        })?;
-        Ok(Served { terminal, emulation: self.clone(), is_ended, n_sent, sender: Some(sender) })
+    /// When the workspace is empty.
+    pub fn arm_in_time(&self, limits: ArmLimits) -> Result<Option<MemoryArm>, ArmError> {
+        self.arm_cable().map(|cable| Ok(MemoryArm::new(ArmSession::new(limits, self.session)?, cable))).transpose()
     }
 
-    fn camera(&self, rate: f64) -> Camera {
+    pub(super) fn camera(&self, rate: f64) -> Camera {
         Camera {
             emulator: self.emulator.clone(),
             sight: self.sight.clone(),
@@ -152,52 +134,20 @@ impl Emulation {
             sequence: 0,
         }
     }
-}
 
-/// An emulated hand that other programs can open; it ends when this is dropped.
-#[derive(Debug)]
-pub struct Served {
-    terminal: PseudoTerminal,
-    emulation: Emulation,
-    is_ended: Arc<AtomicBool>,
-    n_sent: Arc<AtomicU64>,
-    sender: Option<JoinHandle<()>>,
-}
-
-impl Served {
-    /// The device to open.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.terminal.path()
+    pub(super) fn helper(&self) -> Helper {
+        Helper { emulator: self.emulator.clone(), presses: self.presses.clone(), session: self.session, sequence: 0 }
     }
 
-    /// What is served.
-    #[must_use]
-    pub const fn emulation(&self) -> &Emulation {
-        &self.emulation
-    }
-
-    /// Poses sent so far.
-    #[must_use]
-    pub fn n_poses(&self) -> u64 {
-        self.n_sent.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.is_ended.store(true, Ordering::Relaxed);
-        if let Some(sender) = self.sender.take() {
-            // A sender that panicked has said so itself.
-            drop(sender.join());
-        }
+    pub(super) fn arm_cable(&self) -> Option<ArmCable> {
+        self.arm.clone().map(|arm| ArmCable::new(self.emulator.clone(), arm))
     }
 }
 
 /// The camera over the hand and what computes poses from its pictures.
 #[derive(Debug)]
-struct Camera {
-    emulator: SharedEmulator,
+pub(super) struct Camera {
+    pub(super) emulator: SharedEmulator,
     sight: Sight,
     latency_s: f64,
     /// The emulator's time passes this many times as fast as that of whoever listens.
@@ -208,56 +158,47 @@ struct Camera {
 
 impl Camera {
     /// Writes the next datagram that has arrived by now into `frame`; when it did, s of the emulator's time.
-    fn next_frame(&mut self, frame: &mut Vec<u8>) -> Option<f64> {
+    pub(super) fn next_frame(&mut self, frame: &mut Vec<u8>) -> Option<f64> {
         loop {
             let (now_s, is_silent) = {
                 let emulator = self.emulator.lock();
                 (emulator.now().as_secs_f64(), emulator.is_tracker_silent())
             };
-            let sighting = self.sight.take_until(now_s - self.latency_s)?;
+            let (time_s, sighting) = self.sight.take_until(now_s - self.latency_s)?;
             if is_silent {
                 continue;
             }
             self.sequence = self.sequence.wrapping_add(1);
-            let stamp_ns = (sighting.time_s / self.rate * 1e9) as u64;
+            let stamp_ns = (time_s / self.rate * 1e9) as u64;
             let header = Header { kind: Kind::ObjectPose, session: self.session, sequence: self.sequence, stamp_ns };
-            encode_pose(header, 0, &sighting.pose, frame);
-            return Some(sighting.time_s + self.latency_s);
+            encode_pose(header, sighting.object_idx as u32, &sighting.pose, frame);
+            return Some(time_s + self.latency_s);
         }
     }
 }
 
-/// The tracker of an emulated hand in the emulator's time: the datagrams of the camera without a network.
+/// Whoever stands beside the hand and presses buttons.
 #[derive(Debug)]
-pub struct EmulatedTracker {
-    camera: Camera,
-    intake: Intake,
-    frame: Vec<u8>,
+pub(super) struct Helper {
+    emulator: SharedEmulator,
+    presses: Presses,
+    session: u32,
+    sequence: u32,
 }
 
-impl ObjectSource for EmulatedTracker {
-    fn poll(&mut self) {
-        while let Some(arrival_s) = self.camera.next_frame(&mut self.frame) {
-            // What is refused is not used; a tracker that is silent is seen by its age.
-            self.intake.take(&self.frame, arrival_s).ok();
-        }
+impl Helper {
+    /// The next button that was pressed.
+    pub(super) fn next(&self) -> Option<Button> {
+        let now_s = self.emulator.lock().now().as_secs_f64();
+        self.presses.take_until(now_s).map(|(_, button)| button)
     }
 
-    fn newest(&self, object_idx: usize) -> Option<(ObjectPose, f64)> {
-        self.intake.newest(object_idx, self.camera.emulator.lock().now().as_secs_f64())
+    /// Writes the datagram of the next button that was pressed into `frame`; whether there is one.
+    pub(super) fn next_frame(&mut self, frame: &mut Vec<u8>) -> bool {
+        let Some(button) = self.next() else { return false };
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = Header { kind: Kind::Button, session: self.session, sequence: self.sequence, stamp_ns: 0 };
+        encode_button(header, button, frame);
+        true
     }
-}
-
-/// The motors of the scene's hand.
-///
-/// # Errors
-/// When it has none.
-pub fn motors(scene: &CubeScene) -> Result<&MotorTable> {
-    let hand = scene.hand();
-    hand.motors.as_ref().ok_or_else(|| {
-        eyre!(
-            "hand {}: its description has no motors, so there is nothing to emulate or drive; `orca_v2` has",
-            hand.name
-        )
-    })
 }

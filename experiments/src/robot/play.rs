@@ -180,7 +180,7 @@ impl RobotSession {
     pub fn domain(&self) -> String {
         match &self.setup.kind {
             Kind::Real => "real".into(),
-            Kind::Emulated { name, .. } => format!("{name}, emulated"),
+            Kind::Emulated { domain, .. } => format!("{domain}, emulated"),
         }
     }
 
@@ -305,7 +305,7 @@ impl RobotSession {
             Event::Chunk { .. } => {}
             Event::Noticed { cause, .. } if !matches!(cause, Cause::Warm | Cause::Hot) => {}
             Event::Reached { posture: Posture::Start, .. } if self.setup.is_attended() => {
-                self.narration.say(|| "closed: let go".into());
+                self.narration.say(|| "at its start: let go".into());
             }
             // The port has to be free before it is opened again; that this one does not work is known.
             Event::State { to: State::Disconnected, .. } => drop(self.cell.take().map(Cell::end)),

@@ -2,6 +2,8 @@
 
 use crate::asset::AssetError;
 use crate::hand::Hand;
+use bridge::real::calibration::{Calibration, JointCalibration};
+use bridge::real::dynamixel::control_table::RAD_PER_TICK;
 use bridge::real::emulator::FirstOrderShaft;
 use bridge::real::motors::{Motor, MotorTable, Turns};
 use std::f64::consts::PI;
@@ -34,12 +36,33 @@ impl ShaftMap {
     }
 }
 
+/// Where the stops of an emulated `hand` are, as a calibration would find them.
+///
+/// # Errors
+/// When the hand has no motors, or one whose joint does not fit into a turn of its shaft.
+pub fn emulated_calibration(hand: &Hand) -> Result<Calibration, AssetError> {
+    let joints = motors_of(hand)?.motors.iter().map(|motor| {
+        let range_rad = motor_range_rad(motor, hand);
+        let map = ShaftMap::new(motor, range_rad);
+        let ticks = |q_rad: f64| (map.shaft_rad(q_rad) / RAD_PER_TICK).round() as i32;
+        JointCalibration::new(motor, range_rad, ticks(range_rad.0), ticks(range_rad.1))
+            .map_err(|reason| inconsistent(hand, format!("{}: {reason}", motor.joint)))
+    });
+    Ok(Calibration {
+        version: Calibration::VERSION,
+        hand: hand.name.clone(),
+        serial: "emulated".into(),
+        date: "never".into(),
+        joints: joints.collect::<Result<_, _>>()?,
+    })
+}
+
 pub(super) fn motors_of(hand: &Hand) -> Result<&MotorTable, AssetError> {
     let no_motors = || inconsistent(hand, "motors: found None, expected the motors of a hand that can be built".into());
     hand.motors.as_ref().ok_or_else(no_motors)
 }
 
-pub(super) fn inconsistent(hand: &Hand, reason: String) -> AssetError {
+fn inconsistent(hand: &Hand, reason: String) -> AssetError {
     AssetError::Inconsistent { source_name: format!("hand {}", hand.name), reason }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct ScissorsStart {
     pub(crate) placement: Placement,
     pub(crate) tool: ToolPose,
     pub(crate) posture_rad: Vec<f32>,
+    /// Posture in which the hand lets go of everything.
+    pub(crate) released_rad: Vec<f32>,
     /// Where case and tape are pinned, whatever the domain draws: the episode's seed goes through them in turn. None leaves
     /// them to the domain.
     pub(crate) pinned_shifts: Vec<Placement>,

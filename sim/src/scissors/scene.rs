@@ -73,6 +73,8 @@ struct SceneFile {
     /// How far behind the start of the first strategy's path the hand starts, along the path and upwards.
     start_back_m: NonNegative,
     start_up_m: NonNegative,
+    /// Posture in which the hand lets go of everything, one value a joint; none that a strategy has for long.
+    released_rad: Vec<Finite>,
     task: ScissorsTaskConfig,
     grips: Vec<GripConfig>,
     strategies: Vec<Strategy>,
@@ -146,6 +148,20 @@ impl ScissorsScene {
     #[must_use]
     pub fn start_command(&self) -> Vec<f32> {
         self.start.tool.values().iter().chain(&self.start.posture_rad).copied().collect()
+    }
+
+    /// The posture in which the hand lets go of everything, rad.
+    #[must_use]
+    pub fn released_rad(&self) -> &[f32] {
+        &self.start.released_rad
+    }
+
+    pub(crate) fn shared_hand(&self) -> Arc<Hand> {
+        Arc::clone(&self.hand)
+    }
+
+    pub(crate) fn shared_start(&self) -> Arc<ScissorsStart> {
+        Arc::clone(&self.start)
     }
 
     /// The same scene with case and tape where `configurations` have them, whatever the domain draws: the seed of an episode
@@ -238,6 +254,10 @@ impl SceneFile {
             )));
         }
         let hand = Hand::load(&self.hand)?;
+        if self.released_rad.len() != hand.n_joints() {
+            let (found, expected) = (self.released_rad.len(), hand.n_joints());
+            return Err(inconsistent(format!("released_rad: found {found} values, expected {expected}, one a joint")));
+        }
         let strategies = self.strategies.into_iter().map(|strategy| {
             let config = self.grips.iter().find(|grip| grip.name == strategy.grip).ok_or_else(|| {
                 inconsistent(format!("strategy {}: there is no grip called `{}`", strategy.name, strategy.grip))
@@ -278,6 +298,7 @@ impl SceneFile {
                 orientation: grip.orientation.to_array().map(|x| x as f32),
             },
             posture_rad: posture_rad.iter().map(|&q| q as f32).collect(),
+            released_rad: self.released_rad.iter().map(|q| q.f32()).collect(),
             parameters: self.parameters,
             finger_contacts: self.finger_contacts,
             pinned_shifts: Vec::new(),

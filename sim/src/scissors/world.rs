@@ -103,6 +103,15 @@ impl ScissorsWorld {
         &self.engine
     }
 
+    pub(crate) const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Where the tool is.
+    pub(crate) fn tool_pose(&self) -> ToolPose {
+        self.wrist.tool_pose(&self.engine)
+    }
+
     /// The tool; its forces are means since this was called last.
     pub(crate) fn look_at_tool(&mut self) -> ToolState {
         self.wrist.look(&self.engine, &mut self.state.wrist)

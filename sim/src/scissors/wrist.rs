@@ -94,11 +94,16 @@ impl Wrist {
         state.elapsed_s += dt_s;
     }
 
+    /// Where the tool is.
+    pub(crate) fn tool_pose(&self, engine: &Engine) -> ToolPose {
+        let palm = &engine.physics.bodies[self.palm];
+        ToolPose { position_m: palm.translation().into(), orientation: (*palm.rotation()).normalize().into() }
+    }
+
     /// Looks at the tool. The forces are means since the last look.
     pub(crate) fn look(&self, engine: &Engine, state: &mut WristState) -> ToolState {
         let palm = &engine.physics.bodies[self.palm];
-        let measured =
-            ToolPose { position_m: palm.translation().into(), orientation: (*palm.rotation()).normalize().into() };
+        let measured = self.tool_pose(engine);
         let mass_kg = self.parameters.mass_kg.f32() + self.fingers_weight_n / GRAVITY_M_S2;
         let per_s = if state.elapsed_s > 0.0 { 1.0 / state.elapsed_s } else { 0.0 };
         let momentum = (palm.linvel() - state.velocity) * mass_kg - state.impulse;

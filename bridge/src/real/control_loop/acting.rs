@@ -5,9 +5,10 @@ use super::super::labels::{Button, LabelSource};
 use super::super::machine::{Decision, Order};
 use super::super::recorder::StepRecord;
 use super::super::robot::Robot;
-use super::{ControlLoop, Event, Posture};
+use super::{ControlLoop, Event, Posture, ToolMotion};
 use crate::number::Finite;
-use crate::{Outcome, Task};
+use crate::tool::interpolate;
+use crate::{Outcome, Task, ToolPose};
 
 /// More than a keyboard's queue and that of a socket hold.
 const MAX_LABELS_A_TICK: usize = 64;
@@ -83,9 +84,30 @@ impl Acting {
 }
 
 impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
+    /// Takes in what was pressed; what a source gone mad presses beyond that has to wait.
+    pub(super) fn take_in_labels(&mut self) {
+        for _ in 0..MAX_LABELS_A_TICK {
+            let Some(button) = self.labels.next() else { return };
+            if button == Button::EStop {
+                self.events = self.events.with(Cause::EStop);
+            } else if let Some(acting) = &mut self.acting {
+                // Where a body is to tell what cannot be seen of a success, a human says it in its place.
+                if button == Button::Success && !self.bounds.spec().signals.is_empty() {
+                    self.governor.body_mut().say_signals(acting.is_begun);
+                } else {
+                    acting.label(button);
+                }
+                if button == Button::Unsafe {
+                    self.events = self.events.with(Cause::SceneLost);
+                }
+            }
+        }
+    }
+
     pub(super) fn begin_episode(&mut self, now_s: f64) {
         let mut acting = Acting::new(self.next_seed);
         self.next_seed += 1;
+        self.governor.body_mut().say_signals(false);
         if self.config.start.is_none() {
             self.arrive(&mut acting, now_s);
         }
@@ -100,21 +122,6 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         // What came to its own end, or was judged, is whole, whatever the failsafe made of it.
         let cause = cause.filter(|_| !acting.is_over && acting.verdict.is_none());
         self.emit(Event::EpisodeEnded { seed: acting.seed, n_steps: acting.step, cause, at_s: now_s });
-    }
-
-    /// Takes in what was pressed; what a source gone mad presses beyond that has to wait.
-    pub(super) fn take_in_labels(&mut self) {
-        for _ in 0..MAX_LABELS_A_TICK {
-            let Some(button) = self.labels.next() else { return };
-            if button == Button::EStop {
-                self.events = self.events.with(Cause::EStop);
-            } else if let Some(acting) = &mut self.acting {
-                acting.label(button);
-                if button == Button::Unsafe {
-                    self.events = self.events.with(Cause::SceneLost);
-                }
-            }
-        }
     }
 
     pub(super) fn take_over(&mut self) {
@@ -159,24 +166,27 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             acting.tick += 1;
             // The target moves in a straight line over the servo ticks of the step.
             let share = acting.tick as f32 / self.ticks_per_step as f32;
-            for ((wanted, &start), &end) in self.wanted_rad.iter_mut().zip(&self.start_rad).zip(&self.action_rad) {
-                *wanted = start + (end - start) * share;
-            }
+            let has_tool = self.bounds.spec().tool.is_some();
+            interpolate(&self.start_rad, &self.action_rad, share, has_tool, &mut self.wanted_rad);
         }
         self.acting = Some(acting);
     }
 
-    /// One tick of the way to the start posture. What is blocked on it, as fingers around an object, counts as there.
+    /// One tick of the way to the start posture. What is blocked on it, as fingers around an object, counts as there; an
+    /// arm has to arrive.
     fn go_to_start(&mut self, acting: &mut Acting, now_s: f64) {
         let Some(start) = &self.config.start else { return };
         match acting.way {
             Way::Moving { has_begun } => {
-                let step_rad = start.rate_rad_s.f32() / self.bounds.spec().servo_hz as f32;
-                let is_there = approach(&mut self.wanted_rad, &start.posture_rad, step_rad);
-                let is_blocked = has_begun && !is_unlike(&self.start_rad, self.governor.applied_rad());
-                self.start_rad.copy_from_slice(self.governor.applied_rad());
+                let (servo_hz, tool_len) = (self.bounds.spec().servo_hz as f32, self.bounds.spec().tool_len());
+                let (tool, joints_rad) = self.wanted_rad.split_at_mut(tool_len);
+                let is_there = approach(joints_rad, &start.posture_rad, start.rate_rad_s.f32() / servo_hz);
+                let is_tool_there = self.config.tool.is_none_or(|motion| approach_start(tool, &motion, servo_hz));
+                let applied_rad = self.governor.applied_rad();
+                let is_blocked = has_begun && !is_unlike(&self.start_rad[tool_len..], &applied_rad[tool_len..]);
+                self.start_rad.copy_from_slice(applied_rad);
                 acting.way = Way::Moving { has_begun: true };
-                if is_there || is_blocked {
+                if is_tool_there && (is_there || is_blocked) {
                     acting.way = Way::Settling { since_s: now_s };
                     self.emit(Event::Reached { posture: Posture::Start, at_s: now_s });
                 }
@@ -271,6 +281,19 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         }
     }
 
+    /// Whether `wanted_rad` is another command than the one that was applied, by more than rounding.
+    pub(super) fn is_unlike_applied(&self, wanted_rad: &[f32]) -> bool {
+        let tool_len = self.bounds.spec().tool_len();
+        let ((tool, joints_rad), (applied, applied_rad)) =
+            (wanted_rad.split_at(tool_len), self.governor.applied_rad().split_at(tool_len));
+        let pose = |values: &[f32]| values.first_chunk().and_then(ToolPose::from_values);
+        let is_tool_unlike = match (pose(tool), pose(applied)) {
+            (Some(wanted), Some(applied)) => !wanted.is_like(&applied),
+            _ => false,
+        };
+        is_tool_unlike || is_unlike(joints_rad, applied_rad)
+    }
+
     /// Writes the observation; whether all of it is finite.
     fn observe(&mut self) -> bool {
         self.task.observe(self.governor.percept(), &mut self.after);
@@ -293,7 +316,17 @@ pub(super) fn approach(wanted_rad: &mut [f32], posture_rad: &[Finite], step_rad:
     is_there
 }
 
-/// Whether two commands differ by more than rounding.
-pub(super) fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
+/// Moves the pose `tool` by at most a tick of `motion` to where episodes begin; whether it is there.
+fn approach_start(tool: &mut [f32], motion: &ToolMotion, servo_hz: f32) -> bool {
+    let Some(tool) = tool.first_chunk_mut() else { return false };
+    let Some(pose) = ToolPose::from_values(tool) else { return false };
+    let (most_m, most_rad) = (motion.start_speed_m_s.f32() / servo_hz, motion.start_rate_rad_s.f32() / servo_hz);
+    let (next, is_there) = pose.stepped_towards(&motion.start, most_m, most_rad);
+    *tool = next.values();
+    is_there
+}
+
+/// Whether positions of joints differ by more than rounding.
+fn is_unlike(wanted_rad: &[f32], applied_rad: &[f32]) -> bool {
     wanted_rad.iter().zip(applied_rad).any(|(wanted, applied)| (wanted - applied).abs() > 1e-5)
 }

@@ -9,7 +9,7 @@ use super::super::newest::{Stethoscope, Subscriber};
 use super::super::planner::{ChunkConfig, ChunkError};
 use super::super::recorder::Recorded;
 use crate::number::{Finite, NonNegative, Positive};
-use crate::{BodyError, EnvironmentError};
+use crate::{BodyError, EnvironmentError, ToolPose};
 use crossbeam::channel::{Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,12 +32,14 @@ pub struct LoopConfig {
     pub range_slack_rad: NonNegative,
     /// Steps before a fault that are not stored.
     pub n_spoilt_steps: u32,
-    /// The posture to park in, rad, one value a joint.
+    /// The posture to park in, rad, one value a joint. An arm stays where it is.
     pub park_rad: Vec<Finite>,
     /// How fast every joint moves there, rad/s.
     pub park_rate_rad_s: Positive,
     /// How an episode begins; none where it begins in whatever posture the hand is.
     pub start: Option<StartPosture>,
+    /// How the arm is moved; for a body that has a tool, and for no other.
+    pub tool: Option<ToolMotion>,
 }
 
 /// The posture in which episodes begin. The hand goes there in a run, before the policy is asked.
@@ -50,6 +52,20 @@ pub struct StartPosture {
     pub rate_rad_s: Positive,
     /// How long the hand stays there, s: time to let go of the object.
     pub settle_s: NonNegative,
+}
+
+/// How the arm is moved where no policy does it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolMotion {
+    /// Where episodes begin that begin in a posture. The way there is a straight line and has to be free.
+    pub start: ToolPose,
+    /// How fast the tool moves there, m/s.
+    pub start_speed_m_s: Positive,
+    /// How fast it turns meanwhile, rad/s.
+    pub start_rate_rad_s: Positive,
+    /// How far a target may be outside of the workspace before its chunk is refused, m. Within, it is clamped.
+    pub range_slack_m: NonNegative,
 }
 
 /// A posture that the loop goes to.
@@ -73,6 +89,12 @@ pub enum LoopError {
         found: usize,
         /// The number of joints.
         expected: usize,
+    },
+    /// An arm without a way to move it, or the other way round.
+    #[error("control loop: tool is {}, and the body has {}", if *.is_given { "given" } else { "not given" }, if *.is_given { "none" } else { "one" })]
+    Tool {
+        /// Whether the configuration has one.
+        is_given: bool,
     },
     /// The limits.
     #[error(transparent)]
@@ -128,7 +150,7 @@ pub struct Inbox {
     pub requests: Receiver<Request>,
     /// The emergency stop: it waits in no queue.
     pub e_stop: EmergencyStop,
-    /// Joint targets of a human who has taken over, rad.
+    /// Targets of a human who has taken over: joints in rad, after the tool's pose where there is one.
     pub human_rad: Subscriber<Box<[f32]>>,
     /// The learner; none when none takes part.
     pub learner: Option<Stethoscope>,

@@ -146,6 +146,16 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// The controller of the arm neither hears nor tells: a cable to it is pulled.
+    ArmSilent {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// The controller of the arm stops the arm and reports a fault.
+    ArmFailed {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// The cable to the host is pulled, for good.
     Unplug,
 }
@@ -209,6 +219,14 @@ impl ActiveFaults {
         self.lasting().any(|fault| matches!(fault, Fault::LearnerSilent { .. }))
     }
 
+    pub(super) fn is_arm_silent(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::ArmSilent { .. }))
+    }
+
+    pub(super) fn has_arm_failed(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::ArmFailed { .. }))
+    }
+
     pub(super) fn is_silent(&self, id: u8) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::Silent { servos, .. } if servos.contain(id)))
     }
@@ -264,6 +282,8 @@ impl Fault {
             | Self::Silent { for_s, .. }
             | Self::TrackerSilent { for_s }
             | Self::LearnerSilent { for_s }
+            | Self::ArmSilent { for_s }
+            | Self::ArmFailed { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
             Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
         }

@@ -1,7 +1,7 @@
 //! Datagrams of trackers, buttons and arms.
 
 use bridge::number::{Finite, NonNegative, Positive};
-use bridge::real::arm::{ArmLimits, ArmPose, States};
+use bridge::real::arm::{ArmLimits, ArmPose, ArmSession};
 use bridge::real::datagram::{Header, Kind, encode};
 use bridge::real::labels::{Button, LabelSource, Presses};
 use bridge::real::tracker::{Intake, TrackerConfig};
@@ -17,7 +17,7 @@ const MAX_ERROR_RAD: f64 = 0.05;
 /// Everybody who listens.
 struct Listeners {
     tracker: Intake,
-    arm: States,
+    arm: ArmSession,
     buttons: Presses,
     limits: ArmLimits,
     now_s: f64,
@@ -90,7 +90,7 @@ impl Listeners {
         };
         Some(Self {
             tracker: Intake::new(&config, N_OBJECTS),
-            arm: States::default(),
+            arm: ArmSession::new(limits, 1).ok()?,
             buttons: Presses::new(),
             limits,
             now_s: 0.0,
@@ -130,8 +130,8 @@ impl Listeners {
             assert!((length(&pose.orientation.map(f64::from)) - 1.0).abs() < 1e-5, "{pose:?}");
             wanted = ArmPose { position_m: pose.position_m.map(f64::from), orientation: wanted.orientation };
         }
-        if let Some((state, came_s)) = self.arm.newest() {
-            assert!(*came_s <= self.now_s && state.round_trip_s.is_none_or(f64::is_finite), "{state:?}");
+        if let (Some(state), Some(age_s)) = (self.arm.state(), self.arm.age_s(self.now_s)) {
+            assert!(age_s >= 0.0 && state.round_trip_s.is_none_or(f64::is_finite), "{state:?}");
             assert!((length(&state.pose.orientation) - 1.0).abs() < 1e-9, "{state:?}");
             assert!(state.force_n.iter().chain(&state.torque_nm).all(|x| x.is_finite()), "{state:?}");
             let Ok(asked) = self.limits.apply(&wanted, &state.pose) else { panic!("{wanted:?} is a pose") };

@@ -17,7 +17,8 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn note(&mut self, event: &Event) {
         match event {
-            Event::EpisodeBegun { at_s, .. } => self.last_s = *at_s,
+            // A long episode is no pause.
+            Event::EpisodeBegun { at_s, .. } | Event::EpisodeEnded { at_s, cause: None, .. } => self.last_s = *at_s,
             Event::State { to: State::Fault | State::EStop, .. } | Event::EpisodeEnded { cause: Some(_), .. } => {
                 self.n_stops += 1;
             }

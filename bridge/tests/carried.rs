@@ -1,0 +1,199 @@
+//! Contract: a hand that an arm carries is one robot. The arm is engaged by arming and released with torque; it is never asked
+//! to leave its box or to be further away than its clip; when its link is lost or it fails, servos and arm do what the
+//! fault table says, seen at the servos' registers and at the arm.
+
+mod carried_bench;
+
+use bridge::real::cause::Cause;
+use bridge::real::clock::Clock as _;
+use bridge::real::control_loop::{Event, LoopConfig, LoopError, Posture};
+use bridge::real::emulator::Fault;
+use bridge::real::labels::Button;
+use bridge::real::machine::{Order, State};
+use bridge::{ToolPose, ToolSpec, turn_rad};
+use carried_bench::rig::TestResult;
+use carried_bench::{AWAY, Bench, PARK_RAD, START, TICK_S, config, limits, tool};
+
+fn is_near(one: &ToolPose, other: &ToolPose, most_m: f32) -> bool {
+    let is_near = one.position_m.iter().zip(other.position_m).all(|(a, b)| (a - b).abs() <= most_m);
+    is_near && turn_rad(one.orientation, other.orientation) <= 10.0 * most_m
+}
+
+/// Contract: connecting engages nothing; arming engages the arm where it is; the way of an episode begins at its start,
+/// with the arm arrived; disarming releases it, and it stays where it is.
+#[test]
+fn an_arm_is_engaged_with_the_hand() -> TestResult {
+    let mut bench = Bench::new(config()?)?;
+    bench.run(20)?;
+    assert_eq!((bench.control.state(), bench.is_engaged()), (State::Connected, false));
+    bench.order(Order::Arm)?;
+    bench.run(30)?;
+    assert!(bench.is_engaged() && is_near(&bench.tool()?, &AWAY, 1e-4), "{:?}", bench.tool()?);
+    assert_eq!(bench.torques()?, vec![1; 17]);
+    bench.order(Order::Start)?;
+    let begun_s = loop {
+        bench.run(1)?;
+        let at_s = bench.events.try_iter().find_map(|event| match event {
+            Event::Reached { posture: Posture::Start, at_s } => Some(at_s),
+            _ => None,
+        });
+        if let Some(at_s) = at_s {
+            break at_s;
+        }
+        assert!(bench.clock.now_s() < 10.0);
+    };
+    assert!(is_near(&bench.tool()?, &START, 2e-3), "{:?} at {begun_s} s", bench.tool()?);
+    bench.run(50)?;
+    // What is measured has the sign of the start, though the arm tells the other one.
+    let percept_tool = bench.control.percept().tool.ok_or("no tool")?;
+    assert!(percept_tool.measured.orientation[3] > 0.9 && bench.tool()?.orientation[3] < -0.9);
+    bench.order(Order::Disarm)?;
+    let left = bench.tool()?;
+    assert_eq!((bench.is_engaged(), bench.torques()?), (false, vec![0; 17]));
+    bench.run(50)?;
+    assert_eq!((bench.is_engaged(), bench.tool()?), (false, left));
+    Ok(())
+}
+
+/// Contract: a policy that wants the tool far outside of its box, and turned around, never gets a setpoint beyond the
+/// tighter limits of arm and task; the quaternion's sign and length are nothing to it.
+#[test]
+fn setpoints_stay_in_their_limits() -> TestResult {
+    let high = [0.9, -0.5, 0.8, 0.0, 1.9, 0.0, 0.1];
+    let low = [-0.1, 0.5, -0.2, 0.0, 0.0, -0.5, -0.1];
+    let mut bench = Bench::running([high, low])?;
+    bench.run(1500)?;
+    assert_eq!(bench.control.state(), State::Run, "{:?}", bench.causes());
+    assert!(bench.worst_m > 5e-4 && bench.worst_m <= 0.01 + 1e-6, "{} m", bench.worst_m);
+    assert!(bench.worst_rad > 1e-3 && bench.worst_rad <= 0.05 + 1e-4, "{} rad", bench.worst_rad);
+    let tool = bench.tool()?;
+    assert!(!is_near(&tool, &START, 0.03), "it has not moved: {tool:?}");
+    Ok(())
+}
+
+/// Contract: a chunk whose pose is no rotation, or far beyond the workspace, is refused whole.
+#[test]
+fn poses_that_are_none_are_refused() -> TestResult {
+    let pose = START.values();
+    for (wanted, name) in [
+        ([pose[0], pose[1], pose[2], 0.0, 0.0, 0.0, 0.0], "no rotation"),
+        ([pose[0], pose[1], f32::NAN, 0.0, 0.0, 0.0, 1.0], "no number"),
+        ([pose[0] + 1.0, pose[1], pose[2], 0.0, 0.0, 0.0, 1.0], "far beyond"),
+    ] {
+        let mut bench = Bench::running([pose; 2])?;
+        bench.publish([wanted; 2]);
+        bench.until(State::Hold, 2.0)?;
+        assert_eq!(bench.causes(), [Cause::BadAction], "{name}");
+        bench.run(20)?;
+        assert!(is_near(&bench.tool()?, &START, 2e-3), "{name}: {:?}", bench.tool()?);
+    }
+    Ok(())
+}
+
+/// Contract: an arm that is not heard of is held after 100 ms, the servos with torque; after 500 ms torque is off. The arm
+/// stops by itself within 100 ms, wherever its policy wanted it; what is heard of it again does not start anything.
+#[test]
+fn a_lost_link() -> TestResult {
+    let mut bench = Bench::running([START.values(), AWAY.values()])?;
+    bench.inject(Fault::ArmSilent { for_s: 2.0.try_into()? })?;
+    let hold_s = bench.until(State::Hold, 0.3)?;
+    assert!((0.09..=0.13).contains(&hold_s), "{hold_s} s");
+    assert_eq!((bench.causes(), bench.torques()?), (vec![Cause::ArmStale], vec![1; 17]));
+    let stopped = bench.tool()?;
+    let fault_s = hold_s + bench.until(State::Fault, 1.0)?;
+    assert!((0.49..=0.53).contains(&fault_s), "{fault_s} s");
+    assert_eq!((bench.causes(), bench.torques()?), (vec![Cause::ArmFailed], vec![0; 17]));
+    bench.run(200)?;
+    assert_eq!((bench.control.state(), bench.tool()?), (State::Fault, stopped));
+    bench.order(Order::Reset)?;
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Connected, vec![0; 17]));
+    bench.order(Order::Arm)?;
+    bench.run(20)?;
+    assert!(bench.is_engaged() && is_near(&bench.tool()?, &stopped, 1e-4));
+    Ok(())
+}
+
+/// Contract: a link that is lost for less than its fault ends in a hold, from which a run begins again.
+#[test]
+fn a_link_that_comes_back() -> TestResult {
+    let mut bench = Bench::running([START.values(); 2])?;
+    bench.inject(Fault::ArmSilent { for_s: 0.3.try_into()? })?;
+    bench.until(State::Hold, 0.3)?;
+    bench.order(Order::Start)?;
+    assert_eq!(bench.control.state(), State::Hold, "while the arm is silent");
+    bench.run(50)?;
+    assert_eq!(bench.torques()?, vec![1; 17]);
+    bench.order(Order::Start)?;
+    bench.run(20)?;
+    assert_eq!(bench.control.state(), State::Run, "{:?}", bench.causes());
+    Ok(())
+}
+
+/// Contract: an arm that reports a fault switches torque off in the next ticks and is released; it is not armed with before
+/// it is well.
+#[test]
+fn a_failed_arm() -> TestResult {
+    let mut bench = Bench::running([START.values(), AWAY.values()])?;
+    bench.inject(Fault::ArmFailed { for_s: 1.0.try_into()? })?;
+    let took_s = bench.until(State::Fault, 0.2)?;
+    assert!(took_s <= 3.5 * TICK_S, "{took_s} s");
+    assert_eq!((bench.causes(), bench.torques()?, bench.is_engaged()), (vec![Cause::ArmFailed], vec![0; 17], false));
+    bench.order(Order::Reset)?;
+    assert_eq!(bench.control.state(), State::Fault);
+    bench.run(110)?;
+    bench.order(Order::Reset)?;
+    bench.order(Order::Arm)?;
+    assert_eq!(bench.control.state(), State::Hold, "{:?}", bench.causes());
+    Ok(())
+}
+
+/// Contract: for want of chunks the hand parks and the arm stays where it is.
+#[test]
+fn parking_moves_the_hand_alone() -> TestResult {
+    let mut bench = Bench::running([START.values(); 2])?;
+    bench.is_planning = false;
+    bench.until(State::Park, 4.0)?;
+    let before = bench.tool()?;
+    bench.run(100)?;
+    assert!(is_near(&bench.tool()?, &before, 1e-4) && bench.is_engaged());
+    let percept = bench.control.percept();
+    assert!(percept.measured_rad.iter().all(|q| (q - PARK_RAD).abs() < 0.02), "{:?}", percept.measured_rad);
+    Ok(())
+}
+
+/// Contract: the button for success says what the body cannot tell, and the task judges: one reward, a success. What was
+/// pressed before the episode began says nothing.
+#[test]
+fn success_is_said_by_a_button() -> TestResult {
+    let mut bench = Bench::new(config()?)?;
+    bench.run(5)?;
+    bench.order(Order::Arm)?;
+    bench.order(Order::Start)?;
+    bench.buttons.send(Button::Success)?;
+    bench.run(200)?;
+    assert_eq!(bench.control.state(), State::Run);
+    bench.buttons.send(Button::Success)?;
+    bench.run(12)?;
+    assert_eq!(bench.control.state(), State::Hold);
+    let record = bench.records.try_recv()?;
+    let outcome = &record.episode.label.outcome;
+    assert!(record.verdict.is_none() && record.cut_by.is_none() && outcome.succeeded && outcome.terminated);
+    assert_eq!(record.episode.rewards.iter().sum::<f32>(), 1.0);
+    assert_eq!(bench.control.percept().signals, [true]);
+    bench.order(Order::Start)?;
+    bench.run(10)?;
+    assert_eq!(bench.control.percept().signals, [false]);
+    Ok(())
+}
+
+/// Contract: a loop for an arm without a way to move it is refused; workspaces with nothing in common are.
+#[test]
+fn what_does_not_fit_is_refused() -> TestResult {
+    let error = Bench::new(LoopConfig { tool: None, ..config()? }).err().ok_or("it was made")?;
+    assert!(matches!(error.downcast_ref(), Some(LoopError::Tool { is_given: false })), "{error}");
+    let elsewhere = ToolSpec { lower_m: [2.0; 3], upper_m: [3.0; 3], ..tool()? };
+    assert!(limits()?.narrow(&elsewhere).is_err());
+    let table = Bench::new(config()?)?.control.bounds().to_string();
+    assert!(table.contains("tool") && table.contains("0.25 m/s") && table.contains("10.0 mm"), "{table}");
+    Ok(())
+}
