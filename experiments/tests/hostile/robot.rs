@@ -4,7 +4,7 @@ use bridge::config::parse;
 use bridge::real::emulator::FaultScript;
 use bridge::{CubeReward, GovernorConfig};
 use experiments::experiment::TaskChoice;
-use experiments::robot::{Kind, RobotConfig, Setup};
+use experiments::robot::{Kind, Planning, RobotConfig, Setup};
 use sim::Domain;
 
 /// Slower servo loops and trackers than any that is of use take too long to be tried.
@@ -23,7 +23,7 @@ pub fn robot(text: &str) {
             seed: 1,
             is_real_time: false,
         };
-        let (mut cell, _) = Setup::new(&task, robot, kind, 10, 1)?.connect()?;
+        let (mut cell, _) = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 1)?.connect()?;
         for _ in 0..N_TURNS {
             cell.turn()?;
         }

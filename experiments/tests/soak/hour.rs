@@ -6,7 +6,7 @@ use clap::Parser as _;
 use color_eyre::eyre::{Result, bail, ensure, eyre};
 use experiments::cli::{Cli, Command};
 use experiments::experiment::{Experiment, Workcell};
-use experiments::robot::{Kind, RobotConfig, RobotSession, Setup};
+use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
 use experiments::{Narration, RunFolder, Table, commands};
 use learn::Checkpoint;
 use sim::Domain;
@@ -77,7 +77,8 @@ pub fn soak(length_s: f64, seed: u64, folder: &Path) -> Result<String> {
     let name = experiment.online_domain.clone();
     let domain = Box::new(Domain::load(&name)?);
     let kind = Kind::Emulated { domain, name, script: script.clone(), seed, is_real_time: false };
-    let setup = Setup::new(&experiment.task, robot, kind, policy.header().chunk_len, seed)?;
+    let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
+    let setup = Setup::new(&experiment.task, robot, kind, planning, seed)?;
     let environment = Workcell::new(&experiment, &experiment.online_domain)?.environment()?.spec().clone();
     let mut session = RobotSession::open(setup, &environment, &folder.join("robot"), Narration::Silent)?;
 
