@@ -5,7 +5,6 @@ use bridge::real::emulator::FaultScript;
 use bridge::{CubeReward, GovernorConfig};
 use experiments::experiment::TaskChoice;
 use experiments::robot::{Kind, Planning, RobotConfig, Setup};
-use sim::Domain;
 
 /// Slower servo loops and trackers than any that is of use take too long to be tried.
 const N_TURNS: usize = 5;
@@ -16,13 +15,8 @@ pub fn robot(text: &str) {
     let connect = || -> color_eyre::Result<()> {
         let governor = GovernorConfig::usual()?;
         let task = TaskChoice::Cube { hand: "orca_v2".into(), reward: CubeReward::Dense, governor };
-        let kind = Kind::Emulated {
-            domain: Box::new(Domain::load("nominal")?),
-            name: "nominal".into(),
-            script: FaultScript::default(),
-            seed: 1,
-            is_real_time: false,
-        };
+        let kind =
+            Kind::Emulated { domain: "nominal".into(), script: FaultScript::default(), seed: 1, is_real_time: false };
         let (mut cell, _) = Setup::new(&task, robot, kind, Planning::OF_NOBODY, 1)?.connect()?;
         for _ in 0..N_TURNS {
             cell.turn()?;

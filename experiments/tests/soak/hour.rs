@@ -9,7 +9,6 @@ use experiments::experiment::{Experiment, Workcell};
 use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
 use experiments::{Narration, RunFolder, Table, commands};
 use learn::Checkpoint;
-use sim::Domain;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -74,9 +73,8 @@ pub fn soak(length_s: f64, seed: u64, folder: &Path) -> Result<String> {
     let mut robot = RobotConfig::of_hand("orca_v2")?;
     // Most episodes are cut off here.
     robot.emulated.give_up_after = u32::MAX;
-    let name = experiment.online_domain.clone();
-    let domain = Box::new(Domain::load(&name)?);
-    let kind = Kind::Emulated { domain, name, script: script.clone(), seed, is_real_time: false };
+    let domain = experiment.online_domain.clone();
+    let kind = Kind::Emulated { domain, script: script.clone(), seed, is_real_time: false };
     let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
     let setup = Setup::new(&experiment.task, robot, kind, planning, seed)?;
     let environment = Workcell::new(&experiment, &experiment.online_domain)?.environment()?.spec().clone();
@@ -165,6 +163,8 @@ const fn kind(fault: &Fault) -> &'static str {
         Fault::Temperature { .. } => "heat, cooling",
         Fault::TrackerSilent { .. } => "tracker silent",
         Fault::LearnerSilent { .. } => "learner silent",
+        Fault::ArmSilent { .. } => "arm silent",
+        Fault::ArmFailed { .. } => "arm failed",
         Fault::Voltage { .. } => "supply",
         Fault::Unplug => "unplugged",
     }
