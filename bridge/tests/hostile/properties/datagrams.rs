@@ -147,8 +147,10 @@ impl Listeners {
     }
 
     fn check_within(&self, asked: &ArmPose, measured: &ArmPose) {
-        let error_m: [f64; 3] = std::array::from_fn(|axis| asked.position_m[axis] - measured.position_m[axis]);
-        assert!(length(&error_m) <= MAX_ERROR_M * (1.0 + 1e-6) && (length(&asked.orientation) - 1.0).abs() < 1e-9);
+        for (asked_m, measured_m) in asked.position_m.iter().zip(&measured.position_m) {
+            assert!((asked_m - measured_m).abs() <= MAX_ERROR_M * (1.0 + 1e-6), "{asked:?} from {measured:?}");
+        }
+        assert!((length(&asked.orientation) - 1.0).abs() < 1e-9, "{asked:?}");
         let cosine: f64 = asked.orientation.iter().zip(&measured.orientation).map(|(a, b)| a * b).sum();
         // Of half the angle; rounding costs what it costs near 1.
         assert!(2.0 * cosine.abs().min(1.0).acos() <= MAX_ERROR_RAD + 1e-6, "{asked:?} from {measured:?}");
