@@ -16,6 +16,9 @@ const LEAST_POSES_HZ: f64 = 20.0;
 /// States a second that are enough: one a tick of the loop.
 const GOOD_STATES_HZ: f64 = 100.0;
 
+/// Longer than anybody who is heard takes to say something new, s.
+const SETTLE_S: f64 = 0.05;
+
 /// Who is listened to.
 #[derive(Debug)]
 pub struct Listeners {
@@ -91,6 +94,9 @@ impl Listeners {
             before = self.accepted();
             self.poll();
         }
+        // What found no place while nobody looked is missed only when something newer comes.
+        self.clock.wait_until(self.clock.now_s() + SETTLE_S);
+        self.poll();
         let count = |(reception, n_lost): (Reception, u64)| (reception.n_accepted, n_lost);
         Counts {
             tracker: self.tracker.as_ref().map(|tracker| count(tracker.reception())).unwrap_or_default(),
