@@ -22,7 +22,7 @@ fn random_recoverable_faults() -> TestResult {
     let mut bench = Bench::running()?;
     let mut causes: BTreeMap<String, u32> = BTreeMap::new();
     let (start_s, mut run_s) = (bench.clock.now_s(), bench.clock.now_s());
-    let script = FaultScript::soak(1, LENGTH_S, 17)?;
+    let script = FaultScript::soak(1, LENGTH_S, 17, false)?;
     let n_faults = script.faults.len();
     for TimedFault { at_s, fault } in script.faults {
         bench.emulator.lock().inject(TimedFault { at_s: (at_s.get() + start_s).try_into()?, fault });

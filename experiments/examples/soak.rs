@@ -1,5 +1,5 @@
-//! An hour of random recoverable faults on the emulated hand, in minutes:
-//! `cargo run --release -p experiments --example soak -- [SECONDS [SEED]]`.
+//! An hour of random recoverable faults on the emulated robot, in minutes:
+//! `cargo run --release -p experiments --example soak -- [cube|scissors [SECONDS [SEED]]]`.
 
 #[path = "../tests/soak/hour.rs"]
 mod hour;
@@ -8,9 +8,10 @@ use color_eyre::eyre::Result;
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
+    let work = words.next().map_or(Ok(hour::Work::Cube), |word| word.parse())?;
     let length_s = words.next().map_or(Ok(3600.0), |word| word.parse())?;
     let seed = words.next().map_or(Ok(1), |word| word.parse())?;
     let folder = tempfile::tempdir()?;
-    println!("{}", hour::soak(length_s, seed, folder.path())?);
+    println!("{}", hour::soak(work, length_s, seed, folder.path())?);
     Ok(())
 }

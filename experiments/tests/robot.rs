@@ -2,8 +2,10 @@
 //! from the command line to the registers of the servos. A robot that is not there is a clear error.
 
 mod binary;
+mod child;
 #[expect(dead_code, reason = "shared with the tests of interruptions")]
 mod robot_bench;
+mod training;
 
 use binary::{TestResult, softflow, success};
 use bridge::number::NonNegative;
@@ -12,8 +14,9 @@ use bridge::real::calibration::Calibration;
 use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
 use bridge::real::port::SerialLine;
 use bridge::storage::write_atomic;
+use child::Killed;
 use experiments::robot::RobotConfig;
-use robot_bench::{Killed, path, patient_robot, tiny_training};
+use robot_bench::{path, patient_robot, save, tiny_training};
 use sim::{CubePlant, CubeScene};
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -126,7 +129,7 @@ fn a_robot_that_is_not_there() -> TestResult {
 fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
     let folder = tempfile::tempdir()?;
     let robot_file = path(&folder, "robot.ron");
-    patient_robot(&robot_file)?;
+    save(&patient_robot()?, &robot_file)?;
     let robot_file = robot_file.to_string_lossy();
     let examine = |more: &[&str]| -> Result<serde_json::Value, Box<dyn Error>> {
         let more = [&["--robot", &robot_file], more].concat();
@@ -230,7 +233,7 @@ fn the_emulated_hand_in_real_time() -> TestResult {
     let run = path(&folder, "run");
     success(&tiny_training(&run).output()?)?;
     let robot_file = path(&folder, "robot.ron");
-    patient_robot(&robot_file)?;
+    save(&patient_robot()?, &robot_file)?;
     let arguments = ["--backend", "emulated", "--real-time", "--episodes", "2", "--json", "--robot"];
     let output = softflow().arg("eval").arg(&run).args(arguments).arg(&robot_file).output()?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();

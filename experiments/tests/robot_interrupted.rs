@@ -3,22 +3,25 @@
 //! fault.
 
 mod binary;
+mod child;
 mod robot_bench;
+mod training;
 
 use binary::{TestResult, success};
 use bridge::real::emulator::{Fault, FaultScript, TimedFault};
 use bridge::storage::write_atomic;
 use bridge::{CubeReward, GovernorConfig};
+use child::Killed;
 use experiments::experiment::TaskChoice;
-use experiments::robot::{Addresses, Emulation, RobotConfig, Scene, Served};
-use robot_bench::{Killed, TORQUE, TRIPPED, WATCHDOG, WATCHDOG_S, path, patient_robot, tiny_training};
+use experiments::robot::{Addresses, ArmAddresses, Emulation, RobotConfig, Scene, Served};
+use robot_bench::{TORQUE, TRIPPED, WATCHDOG, WATCHDOG_S, path, patient_robot, save, tiny_training};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::UdpSocket;
 use std::process::{ChildStderr, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-/// An emulated hand that `softflow` drives as a real one, with a human who says yes to everything.
+/// An emulated robot that `softflow` drives as a real one, with a human who says yes to everything.
 struct Driven {
     served: Served,
     child: Killed,
@@ -28,16 +31,30 @@ struct Driven {
 }
 
 impl Driven {
-    fn by(mut command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
-        let (calibration, robot_file) = (path(folder, "hand.ron"), path(folder, "robot.ron"));
-        let robot = patient_robot(&robot_file)?;
+    fn by(command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
         let (hand, governor) = ("orca_v2".into(), GovernorConfig::usual()?);
-        let (scene, _) = Scene::of(&TaskChoice::Cube { hand, reward: CubeReward::Dense, governor })?;
-        let emulation = Emulation::new(&scene, "nominal", &robot, &FaultScript::default(), 1)?;
+        Self::at(&TaskChoice::Cube { hand, reward: CubeReward::Dense, governor }, command, folder)
+    }
+
+    fn at(task: &TaskChoice, mut command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
+        let (calibration, robot_file) = (path(folder, "hand.ron"), path(folder, "robot.ron"));
+        // Ports that were free a moment ago.
+        let free = || UdpSocket::bind("127.0.0.1:0")?.local_addr();
+        let (tracker, buttons, states, controller) = (free()?, free()?, free()?, free()?);
+        let mut robot = patient_robot()?;
+        let (scene, _) = Scene::of(task)?;
+        let mut addresses = Addresses { tracker, buttons: None, arm: None };
+        if let (Some(arm), Some(_)) = (&mut robot.arm, scene.tool()) {
+            arm.link.listen = states;
+            robot.buttons = Some(buttons);
+            addresses = Addresses { tracker, buttons: Some(buttons), arm: Some(ArmAddresses { states, controller }) };
+            command.args(["--arm", &controller.to_string()]);
+        }
+        save(&robot, &robot_file)?;
+        let domain = if scene.tool().is_some() { "scissors_nominal" } else { "nominal" };
+        let emulation = Emulation::new(&scene, domain, &robot, &FaultScript::default(), 1)?;
         emulation.calibration().save(&calibration)?;
-        // A port that was free a moment ago.
-        let tracker = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let served = emulation.serve(1.0.try_into()?, Addresses { tracker, buttons: None, arm: None })?;
+        let served = emulation.serve(1.0.try_into()?, addresses)?;
         command.args(["--backend", "real", "--robot"]).arg(&robot_file).arg("--port").arg(served.path());
         command.arg("--calibration").arg(&calibration).args(["--tracker", &tracker.to_string()]);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
@@ -160,6 +177,35 @@ fn a_wish_to_end_opens_the_hand() -> TestResult {
         driven.until_it_runs()?;
         assert!(driven.told.iter().any(|line| line.contains("going on from")), "{}", driven.told.join("\n"));
     }
+    Ok(())
+}
+
+/// A hand that an arm carries is no other: it runs over the serial line, the trackers' and the arm's datagrams, and after a wish to end it
+/// is open and without torque, and the arm holds its pose.
+#[test]
+fn a_wish_to_end_releases_the_arm() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let run = path(&folder, "run");
+    let changes = ["evaluation.domains=[]", "learn.online.iterations=0"];
+    success(&training::tiny_training("scissors.ron", &changes, &run).output()?)?;
+    let mut command = binary::softflow();
+    command.arg("eval").arg(&run).args(["--episodes", "1", "--domain", "scissors_nominal"]);
+    let task = TaskChoice::Scissors { hand: "orca_v2".into(), governor: GovernorConfig::usual()? };
+    let mut driven = Driven::at(&task, command, &folder)?;
+    driven.until_it_runs()?;
+    let engaged = |driven: &Driven| driven.served.emulation().arm().and_then(|arm| arm.setpoint());
+    assert!(matches!(engaged(&driven), Some((_, true))), "{:?}", engaged(&driven));
+    driven.signal("TERM")?;
+    for line in driven.lines.by_ref() {
+        driven.told.push(line?);
+    }
+    let told = driven.told.join("\n");
+    assert_eq!(driven.child.0.wait()?.code(), Some(1), "{told}");
+    for text in ["interrupted: the hand opens", "posture reached: Park", "Park -> Connected"] {
+        assert!(told.contains(text), "no {text} in\n{told}");
+    }
+    assert!(driven.every(TORQUE, 0) && driven.every(WATCHDOG, 0), "{told}");
+    assert!(matches!(engaged(&driven), None | Some((_, false))), "{:?}", engaged(&driven));
     Ok(())
 }
 

@@ -1,6 +1,11 @@
 //! Contract: the scissors task runs on a robot, on emulated servos and an emulated arm: from the command line to the bytes
 //! and datagrams. What cuts the tape in the simulation cuts it there; the same every time.
 
+mod binary;
+mod child;
+mod training;
+
+use binary::{TestResult, softflow, success};
 use bridge::number::Positive;
 use bridge::real::arm::{ArmLink as _, UdpArm, UdpArmConfig};
 use bridge::real::carried::Carried;
@@ -11,6 +16,7 @@ use bridge::real::labels::LabelSource as _;
 use bridge::real::robot::{Robot as _, Tracked};
 use bridge::storage::write_atomic;
 use bridge::{Governor, GovernorConfig, Outcome, ScissorsTask, TOOL_POSE_LEN, Task as _, ToolPose, random};
+use child::Killed;
 use experiments::experiment::TaskChoice;
 use experiments::robot::{Emulation, Kind, Planning, RobotConfig, Scene, Setup};
 use sim::{Phase, ScissorsScene};
@@ -18,50 +24,22 @@ use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-
-type TestResult = Result<(), Box<dyn Error>>;
+use std::process::{Command, Stdio};
 
 /// A training of seconds.
-const TINY: [&str; 18] = [
-    "demonstrations.episodes=8",
-    "evaluation.episodes=1",
-    "evaluation.online_episodes=0",
-    "evaluation.domains=[\"scissors_nominal\"]",
-    "learn.batch_size=32",
-    "learn.policy.n_blocks=2",
-    "learn.policy.couplings.hidden=32",
-    "learn.policy.couplings.embedding=16",
-    "learn.critic.net.hidden=32",
-    "learn.imitation.steps=40",
-    "learn.warmup_steps=20",
-    "learn.offline_steps=20",
-    "learn.online.iterations=1",
-    "learn.online.episodes_per_iteration=1",
-    "learn.online.critic_first_steps=5",
-    "learn.online.steps_per_iteration=10",
-    "checkpoint_every=10",
-    "log_every=5",
-];
-
-fn softflow() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_softflow"))
-}
-
 fn tiny_training(out: &Path) -> Command {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("scissors.ron");
-    let mut command = softflow();
-    command.arg("train").arg(config).arg("--out").arg(out);
-    for change in TINY {
-        command.args(["--set", change]);
-    }
-    command
-}
-
-fn success(output: &Output) -> Result<String, Box<dyn Error>> {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{error}", output.status);
-    Ok(String::from_utf8(output.stdout.clone())?)
+    let changes = [
+        "demonstrations.episodes=8",
+        "evaluation.domains=[\"scissors_nominal\"]",
+        "evaluation.episodes=1",
+        "evaluation.online_episodes=0",
+        "learn.policy.n_blocks=2",
+        "learn.policy.couplings.hidden=32",
+        "learn.policy.couplings.embedding=16",
+        "learn.critic.net.hidden=32",
+        "learn.online.iterations=1",
+    ];
+    training::tiny_training("scissors.ron", &changes, out)
 }
 
 fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
@@ -191,17 +169,6 @@ fn training_on_the_emulated_robot() -> TestResult {
         assert!(log.contains(text), "no {text} in\n{log}");
     }
     Ok(())
-}
-
-/// A child that is killed when its test ends, whatever happens.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// Contract: `emulate scissors` says where everything is; poses of all four objects come, and the arm tells its state and

@@ -2,6 +2,7 @@
 //! run goes on and ends in the same bits, and bad input is a clear error with the right exit code.
 
 mod binary;
+mod training;
 
 use binary::{TestResult, success};
 use std::error::Error;
@@ -10,24 +11,6 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 type File = (PathBuf, Vec<u8>);
-
-/// A training of seconds.
-const TINY: [&str; 14] = [
-    "demonstrations.episodes=4",
-    "evaluation.episodes=2",
-    "evaluation.online_episodes=2",
-    "learn.batch_size=32",
-    "learn.imitation.steps=40",
-    "learn.warmup_steps=20",
-    "learn.offline_steps=20",
-    "learn.online.iterations=2",
-    "learn.online.episodes_per_iteration=1",
-    "learn.online.critic_first_steps=5",
-    "learn.online.steps_per_iteration=15",
-    "checkpoint_every=10",
-    "log_every=5",
-    "evaluation.domains=[\"nominal\"]",
-];
 
 fn softflow(arguments: &[&str]) -> std::io::Result<Output> {
     binary::softflow().args(arguments).output()
@@ -38,16 +21,7 @@ fn shipped(experiment: &str) -> String {
 }
 
 fn tiny_training(out: &Path) -> Command {
-    tiny_training_of("cube_smoke.ron", out)
-}
-
-fn tiny_training_of(experiment: &str, out: &Path) -> Command {
-    let mut command = binary::softflow();
-    command.args(["train", &shipped(experiment), "--out"]).arg(out);
-    for change in TINY {
-        command.args(["--set", change]);
-    }
-    command
+    training::tiny_training("cube_smoke.ron", &["evaluation.domains=[\"nominal\"]"], out)
 }
 
 fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -178,9 +152,8 @@ fn scissors_go_the_same_way() -> TestResult {
         assert!(table.contains(word), "{word} is missing in\n{table}");
     }
     let changes = ["evaluation.domains=[]", "evaluation.online_episodes=1", "learn.online.iterations=1"];
-    let mut training = tiny_training_of("scissors.ron", Path::new(&run));
-    training.args(changes.iter().flat_map(|change| ["--set", change])).args(["--demos", &data]);
-    success(&training.output()?)?;
+    let mut training = training::tiny_training("scissors.ron", &changes, Path::new(&run));
+    success(&training.args(["--demos", &data]).output()?)?;
     let output = softflow(&["eval", &run, "--policy", "imitation", "--episodes", "1", "--json"])?;
     success(&output)?;
     let row: serde_json::Value = serde_json::from_slice(&output.stdout)?;

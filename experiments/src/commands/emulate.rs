@@ -31,7 +31,7 @@ pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
     let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();
     let n_servos = u8::try_from(scene.motors()?.motors.len())?;
     let script = if args.soak {
-        FaultScript::soak(args.seed, length_s, n_servos)?
+        FaultScript::soak(args.seed, length_s, n_servos, scene.tool().is_some())?
     } else {
         fault_script(args.faults.as_deref())?
     };

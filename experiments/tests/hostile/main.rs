@@ -18,7 +18,7 @@ fn robots() {
 
 #[test]
 fn scripts_of_faults() -> Result<(), Box<dyn Error>> {
-    let text = ron::to_string(&FaultScript::soak(1, 60.0, 17)?)?;
+    let text = ron::to_string(&FaultScript::soak(1, 60.0, 17, true)?)?;
     let mut n_refused = 0;
     for index in 0..4000 {
         let bytes = damaged(text.as_bytes(), &mut stream(1, "faults", index));

@@ -1,12 +1,12 @@
-//! Robots for tests of the binary: a training of seconds, a robot for a busy machine, a child that does not outlive its test.
+//! Robots for tests of the binary: a training of seconds, a robot for a busy machine.
 
-use super::binary::softflow;
+use super::training;
 use bridge::number::Positive;
 use bridge::storage::write_atomic;
 use experiments::robot::RobotConfig;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
 pub const TORQUE: u16 = 64;
 pub const WATCHDOG: u16 = 98;
@@ -15,42 +15,23 @@ pub const TRIPPED: u32 = 0xFF;
 pub const WATCHDOG_S: f64 = 0.5;
 
 /// A training of seconds on the hand that has motors.
-const TINY: [&str; 16] = [
-    "task.hand=orca_v2",
-    "online_domain=shifted_orca_v2",
-    "demonstrations.episodes=4",
-    "evaluation.episodes=1",
-    "evaluation.online_episodes=0",
-    "evaluation.domains=[\"nominal\"]",
-    "learn.batch_size=32",
-    "learn.imitation.steps=40",
-    "learn.warmup_steps=20",
-    "learn.offline_steps=20",
-    "learn.online.iterations=2",
-    "learn.online.episodes_per_iteration=1",
-    "learn.online.critic_first_steps=5",
-    "learn.online.steps_per_iteration=15",
-    "checkpoint_every=10",
-    "log_every=5",
-];
-
 pub fn tiny_training(out: &Path) -> Command {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron");
-    let mut command = softflow();
-    command.arg("train").arg(config).arg("--out").arg(out);
-    for change in TINY {
-        command.args(["--set", change]);
-    }
-    command
+    let changes = [
+        "task.hand=orca_v2",
+        "online_domain=shifted_orca_v2",
+        "evaluation.domains=[\"nominal\"]",
+        "evaluation.episodes=1",
+        "evaluation.online_episodes=0",
+    ];
+    training::tiny_training("cube_smoke.ron", &changes, out)
 }
 
 pub fn path(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }
 
-/// A robot for a machine that may be busy, in its file: a slow loop whose own deadlines are far away, so that what a test finds is not the
-/// scheduler.
-pub fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
+/// A robot for a machine that may be busy: a slow loop whose own deadlines are far away, so that what a test finds is not the scheduler.
+pub fn patient_robot() -> Result<RobotConfig, Box<dyn Error>> {
     let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
     robot.servo_hz = 20;
     robot.buttons = None;
@@ -67,21 +48,17 @@ pub fn patient_robot(file: &Path) -> Result<RobotConfig, Box<dyn Error>> {
         &mut failsafe.learner_lost_s,
         &mut failsafe.command_stale_s,
         &mut failsafe.overrun_factor,
+        &mut failsafe.arm_stale_s,
+        &mut failsafe.arm_lost_s,
     ] {
         *deadline = far;
     }
     failsafe.bad_cycles = 51;
-    write_atomic(file, ron::to_string(&robot)?.as_bytes())?;
     Ok(robot)
 }
 
-/// A child that is killed when its test ends, whatever happens.
-pub struct Killed(pub Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// Writes the file of a robot.
+pub fn save(robot: &RobotConfig, file: &Path) -> Result<(), Box<dyn Error>> {
+    write_atomic(file, ron::to_string(robot)?.as_bytes())?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use bridge::real::cause::Cause;
 use bridge::real::emulator::{Fault, FaultScript, Servos};
 use clap::Parser as _;
-use color_eyre::eyre::{Result, bail, ensure, eyre};
+use color_eyre::eyre::{Report, Result, bail, ensure, eyre};
 use experiments::cli::{Cli, Command};
 use experiments::experiment::{Experiment, Workcell};
 use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
@@ -11,12 +11,16 @@ use experiments::{Narration, RunFolder, Table, commands};
 use learn::Checkpoint;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 const N_SERVOS: u8 = 17;
 const WRIST: u8 = 1;
-/// Episodes between two looks at the process.
-const N_EPISODES: u64 = 4;
+/// Time between two looks at the process.
+const LOOK: Duration = Duration::from_millis(300);
 /// A cause that was told so long ago may still be there: a servo that shuts down for the fourth time in a minute waits 16 s for its
 /// reboot.
 const LASTS_S: f64 = 40.0;
@@ -25,13 +29,10 @@ const SWITCHING_S: f64 = 0.6;
 /// Memory that may come and go, KiB.
 const SLACK_KIB: u64 = 16 * 1024;
 /// A policy in seconds: what acts does not matter here.
-const TINY: [&str; 12] = [
-    "task.hand=orca_v2",
-    "online_domain=shifted_orca_v2",
+const TINY: [&str; 9] = [
     "demonstrations.episodes=2",
-    "evaluation.episodes=1",
+    "evaluation.domains=[]",
     "evaluation.online_episodes=0",
-    "evaluation.domains=[\"nominal\"]",
     "learn.batch_size=32",
     "learn.imitation.steps=20",
     "learn.warmup_steps=5",
@@ -39,6 +40,43 @@ const TINY: [&str; 12] = [
     "learn.online.iterations=0",
     "log_every=5",
 ];
+
+/// What the robot does meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// A hand turns a cube.
+    Cube,
+    /// A hand on an arm cuts with scissors.
+    Scissors,
+}
+
+impl Work {
+    const fn config(self) -> &'static str {
+        match self {
+            Self::Cube => "cube_smoke.ron",
+            Self::Scissors => "scissors.ron",
+        }
+    }
+
+    const fn changes(self) -> &'static [&'static str] {
+        match self {
+            Self::Cube => &["task.hand=orca_v2", "online_domain=shifted_orca_v2"],
+            Self::Scissors => &[],
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = Report;
+
+    fn from_str(word: &str) -> Result<Self> {
+        match word {
+            "cube" => Ok(Self::Cube),
+            "scissors" => Ok(Self::Scissors),
+            _ => bail!("{word:?} is not known here, expected cube or scissors"),
+        }
+    }
+}
 
 /// What came of a kind of fault.
 #[derive(Clone, Copy, Default)]
@@ -59,17 +97,17 @@ struct Process {
     n_files: usize,
 }
 
-/// Drives the emulated hand for `length_s` of its time, with all that it leaves behind in `folder`. What came of it, in words.
+/// Lets the emulated robot do `work` for `length_s` of its time, with all that it leaves behind in `folder`. What came of it, in words.
 ///
 /// # Errors
 /// When the session ends before that, a fault that must be noticed is not in the log by its cause and in its time, or memory or open
 /// files grow.
-pub fn soak(length_s: f64, seed: u64, folder: &Path) -> Result<String> {
-    let run = train(&folder.join("run"))?;
+pub fn soak(work: Work, length_s: f64, seed: u64, folder: &Path) -> Result<String> {
+    let run = train(work, &folder.join("run"))?;
     let experiment: Experiment = run.config()?;
     let checkpoint = Checkpoint::list(&run.checkpoints())?.pop().ok_or_else(|| eyre!("no checkpoint"))?;
     let policy = checkpoint.policy()?;
-    let script = FaultScript::soak(seed, length_s, N_SERVOS)?;
+    let script = FaultScript::soak(seed, length_s, N_SERVOS, matches!(work, Work::Scissors))?;
     let mut robot = RobotConfig::of_hand("orca_v2")?;
     // Most episodes are cut off here.
     robot.emulated.give_up_after = u32::MAX;
@@ -81,15 +119,14 @@ pub fn soak(length_s: f64, seed: u64, folder: &Path) -> Result<String> {
     let mut session = RobotSession::open(setup, &environment, &folder.join("robot"), Narration::Silent)?;
 
     let started = Instant::now();
-    let mut looks = Vec::new();
-    let mut n_episodes = 0;
+    let watched = Watched::start();
+    let mut n_episodes: u64 = 0;
     while session.now_s().is_some_and(|now_s| now_s < length_s) {
-        let seeds: Vec<u64> = (n_episodes..n_episodes + N_EPISODES).collect();
-        session.play(&policy, &seeds, |_| {})?;
-        n_episodes += N_EPISODES;
-        looks.push(Process::now()?);
+        session.play(&policy, &[n_episodes], |_| {})?;
+        n_episodes += 1;
     }
     let robot_s = session.now_s().unwrap_or_default();
+    let looks = watched.end()?;
     session.end()?;
     let took_s = started.elapsed().as_secs_f64();
 
@@ -119,11 +156,11 @@ pub fn soak(length_s: f64, seed: u64, folder: &Path) -> Result<String> {
     ))
 }
 
-fn train(out: &Path) -> Result<RunFolder> {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron");
+fn train(work: Work, out: &Path) -> Result<RunFolder> {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join(work.config());
     let mut words = vec!["softflow".into(), "train".into(), config.into_os_string(), "--out".into(), out.into()];
-    for change in TINY {
-        words.extend(["--set".into(), change.into()]);
+    for change in TINY.iter().chain(work.changes()) {
+        words.extend(["--set".into(), (*change).into()]);
     }
     let Command::Train(args) = Cli::try_parse_from(words)?.command else { bail!("no training") };
     commands::train(&args)?;
@@ -141,6 +178,7 @@ fn due(fault: &Fault) -> Option<(Cause, f64)> {
         Fault::Temperature { celsius, .. } if celsius.get() > 55.5 => (Cause::Warm, 0.6),
         Fault::Silent { for_s, .. } if for_s.get() > 0.15 => (Cause::JointStale, 0.15),
         Fault::TrackerSilent { for_s } if for_s.get() > 0.2 => (Cause::ObservationLost, 0.2),
+        Fault::ArmSilent { for_s } if for_s.get() > 0.15 => (Cause::ArmStale, 0.15),
         Fault::LearnerSilent { for_s } if for_s.get() > 0.2 => (Cause::LearnerLost, 0.2),
         Fault::Drop { share, for_s, .. } | Fault::Corrupt { share, for_s, .. }
             if share.get() > 0.2 && for_s.get() > 0.1 =>
@@ -212,6 +250,33 @@ fn reconcile(script: &FaultScript, log: &str) -> Result<Reconciled> {
     }
     ensure!(missed.is_empty(), "{} faults are not in the log in their time:\n{}", missed.len(), missed.join("\n"));
     Ok((tallies, states))
+}
+
+/// A thread that looks at the process from time to time: an episode that faults cut off again and again may take all of the time.
+struct Watched {
+    is_ended: Arc<AtomicBool>,
+    looks: JoinHandle<Result<Vec<Process>>>,
+}
+
+impl Watched {
+    fn start() -> Self {
+        let is_ended = Arc::new(AtomicBool::new(false));
+        let told = is_ended.clone();
+        let looks = std::thread::spawn(move || {
+            let mut looks = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                std::thread::sleep(LOOK);
+                looks.push(Process::now()?);
+            }
+            Ok(looks)
+        });
+        Self { is_ended, looks }
+    }
+
+    fn end(self) -> Result<Vec<Process>> {
+        self.is_ended.store(true, Ordering::Relaxed);
+        self.looks.join().map_err(|_panic| eyre!("the process could not be watched"))?
+    }
 }
 
 impl Process {

@@ -24,16 +24,17 @@ const HOT_S: f64 = 1.0;
 const COOL_C: f64 = 40.0;
 
 impl FaultScript {
-    /// Random faults that a robot recovers from by itself, one every few seconds of `length_s`, with servos 1 to `n_servos`.
+    /// Random faults that a robot recovers from by itself, one every few seconds of `length_s`, with servos 1 to `n_servos`
+    /// and, where an arm carries them, its controller.
     ///
     /// # Errors
     /// Never: every number is in its range.
-    pub fn soak(seed: u64, length_s: f64, n_servos: u8) -> Result<Self, NumberError> {
+    pub fn soak(seed: u64, length_s: f64, n_servos: u8, has_arm: bool) -> Result<Self, NumberError> {
         let mut rng = stream(seed, "soak", 0);
         let mut faults = Vec::new();
         let mut at_s = rng.random_range(BETWEEN_S);
         while at_s < length_s {
-            let fault = recoverable(&mut rng, n_servos.max(1))?;
+            let fault = recoverable(&mut rng, n_servos.max(1), has_arm)?;
             let is_heat = matches!(fault, Fault::Temperature { .. });
             faults.push(TimedFault { at_s: at_s.try_into()?, fault });
             if is_heat {
@@ -46,10 +47,10 @@ impl FaultScript {
     }
 }
 
-fn recoverable(rng: &mut Rng, n_servos: u8) -> Result<Fault, NumberError> {
+fn recoverable(rng: &mut Rng, n_servos: u8, has_arm: bool) -> Result<Fault, NumberError> {
     let servos = Servos::Ids(vec![rng.random_range(1..=n_servos)]);
     let (share, for_s) = (rng.random_range(0.05..0.5).try_into()?, rng.random_range(0.02..0.4).try_into()?);
-    Ok(match rng.random_range(0..9) {
+    Ok(match rng.random_range(0..if has_arm { 10 } else { 9 }) {
         0 => Fault::Drop { servos: Servos::All, share, for_s },
         1 => Fault::Corrupt { servos: Servos::All, share, for_s },
         2 => Fault::Delay { servos, by_s: rng.random_range(0.001..0.02).try_into()?, for_s },
@@ -58,7 +59,8 @@ fn recoverable(rng: &mut Rng, n_servos: u8) -> Result<Fault, NumberError> {
         5 => Fault::Overload { servos },
         6 => Fault::TrackerSilent { for_s },
         7 => Fault::LearnerSilent { for_s },
-        _ => Fault::Temperature { servos, celsius: rng.random_range(50.0..69.0).try_into()? },
+        8 => Fault::Temperature { servos, celsius: rng.random_range(50.0..69.0).try_into()? },
+        _ => Fault::ArmSilent { for_s },
     })
 }
 
