@@ -7,7 +7,7 @@
 use bridge::number::Positive;
 use bridge::random::{Rng, stream};
 use bridge::{Environment, EnvironmentError, EnvironmentSpec, Episode, Outcome, Step};
-use learn::{Actor, LearnConfig, LearnError, Policy, Trainer, Work, play_all};
+use learn::{Actor, ImitationConfig, LearnConfig, LearnError, OnlineConfig, Policy, Trainer, Work, play_all};
 use rand::Rng as _;
 use std::error::Error;
 use std::path::Path;
@@ -203,4 +203,12 @@ pub fn assert_same(left: &Trainer, right: &Trainer) -> TestResult {
         assert!(left == right, "{name} differs");
     }
     Ok(())
+}
+
+/// A few steps of every stage.
+pub fn short(config: LearnConfig) -> LearnConfig {
+    let imitation = ImitationConfig { steps: 6, ..config.imitation };
+    let online =
+        OnlineConfig { episodes_per_iteration: 1, critic_first_steps: 2, steps_per_iteration: 4, ..config.online };
+    LearnConfig { batch_size: 16, imitation, warmup_steps: 3, offline_steps: 4, online, ..config }
 }
