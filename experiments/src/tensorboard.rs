@@ -37,13 +37,14 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Creates a new event file in `directory`, named after `wall_time_s` (s since 1970) and `host`.
+    /// Creates a new event file in `directory`, which need not be there, named after `wall_time_s` (s since 1970) and `host`.
     ///
     /// A resumed run gets a further file: where two files hold the same step, TensorBoard shows the later one.
     ///
     /// # Errors
     /// Any of the file system's.
     pub fn create(directory: &Path, host: &str, wall_time_s: f64) -> io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
         let mut n_taken = 0u32;
         let mut file = loop {
             let name = format!("events.out.tfevents.{:010}.{host}.{n_taken}", wall_time_s as u64);

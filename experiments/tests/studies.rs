@@ -1,4 +1,4 @@
-//! Contract: the studies that are shipped can be read, every party of them is an experiment, and those on the cube begin: their
+//! Contract: the studies that are shipped can be read, every party of them is an experiment, and those on hands begin: their
 //! networks are built, and imitation, warm-up and offline stage take a step.
 
 use experiments::experiment::Workcell;
@@ -38,8 +38,8 @@ fn studies_can_be_read() -> TestResult {
 }
 
 #[test]
-fn every_party_on_the_cube_begins() -> TestResult {
-    for name in ["quick", "claims_cube", "ablations_cube", "objectives_cube"] {
+fn every_party_begins() -> TestResult {
+    for name in ["quick", "claims_cube", "claims_scissors", "tuning_cube", "ablations_cube", "objectives_cube"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("studies/{name}.ron"));
         let study = Study::load(&path).map_err(|error| format!("{error:#}"))?;
         let cells = study.cells(&path).map_err(|error| format!("{error:#}"))?;
