@@ -27,7 +27,8 @@ fn trained(config: LearnConfig) -> Result<Trainer, Box<dyn Error>> {
 }
 
 /// Contract: the candidates of the imitation policy stand beside the actor's, the critic's favourite of all is carried out, by
-/// the policy that was saved as by the one that was not; one candidate is carried out without asking.
+/// the policy that was saved as by the one that was not, and deliberating aloud tells the same decision; one candidate is
+/// carried out without asking.
 #[test]
 fn the_imitation_policy_offers_candidates() -> TestResult {
     const N: usize = 8;
@@ -62,6 +63,10 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
             policy.plan(&raw, &mut stream(seed, "act", 0), &mut found)?;
             assert_eq!(found, expected, "seed {seed}");
         }
+        let told = loaded.deliberate(&raw, &mut stream(seed, "act", 0))?;
+        assert_eq!((told.candidates_rad.len(), &told.candidates_rad[told.chosen_idx]), (2 * N, &expected), "seed {seed}");
+        assert_eq!(told.values, values, "seed {seed}");
+        assert!(told.log_likelihood_per_value.is_some_and(f64::is_finite), "seed {seed}");
     }
     assert!((1..40).contains(&n_frozen_won), "{n_frozen_won} of 40");
 

@@ -15,8 +15,11 @@ pub mod window;
 
 mod animation;
 mod attempt;
+mod chronicle;
 mod clock;
 mod cube;
+mod curve;
+mod dashboard;
 mod driver;
 mod filmed;
 mod offscreen;
@@ -34,3 +37,4 @@ mod replay;
 mod rollout;
 mod scissors;
 mod studio;
+mod thought;

@@ -22,6 +22,17 @@ pub const FORCE: Color = Color::srgb(0.80, 0.05, 0.40);
 /// Text over the picture.
 pub const INK: Color = Color::srgb(0.20, 0.19, 0.18);
 
+/// Lines of the curves: value, likelihood, effort; and what is behind them, with alpha.
+pub const VALUE_LINE: [u8; 3] = [196, 78, 20];
+pub const LIKELIHOOD_LINE: [u8; 3] = [38, 92, 150];
+pub const EFFORT_LINE: [u8; 3] = [60, 110, 70];
+pub const PLOT_GROUND: [u8; 4] = [255, 255, 255, 110];
+/// Marks of the time line.
+pub const QUARTER_MARK: Color = Color::srgb(0.93, 0.50, 0.10);
+pub const RETRIEVED_MARK: Color = Color::srgb(0.13, 0.36, 0.72);
+pub const CUT_MARK: Color = Color::srgb(0.16, 0.55, 0.30);
+pub const LOST_MARK: Color = Color::srgb(0.83, 0.10, 0.10);
+
 /// Blades of the scissors, and their screw.
 pub const STEEL: Color = Color::srgb(0.74, 0.76, 0.79);
 pub const SCREW: Color = Color::srgb(0.45, 0.46, 0.49);
@@ -48,6 +59,16 @@ const TIPS: [Color; 5] = [
 ];
 /// How much of its tip's colour a link has.
 const LINK_TINT: f32 = 0.3;
+
+/// Values from the lowest to the highest: each step is as visible on the hand as on the backdrop.
+const VALUES: [Color; 3] =
+    [Color::srgb(0.16, 0.30, 0.62), Color::srgb(0.62, 0.28, 0.62), Color::srgb(0.98, 0.46, 0.04)];
+
+/// Colour of a value that stands at `share` between the lowest (0) and the highest (1).
+pub fn value_color(share: f32) -> Color {
+    let [low, middle, high] = VALUES;
+    if share < 0.5 { low.mix(&middle, 2.0 * share) } else { middle.mix(&high, 2.0 * share - 1.0) }
+}
 
 /// Colour of a part.
 pub fn part_color(kind: PartKind) -> Color {

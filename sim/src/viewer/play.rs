@@ -136,6 +136,11 @@ impl Rollout for Play {
         format!("{hand} | {} | {} | seed {seed}", self.act.driver.name(), self.arguments.domain_name())
     }
 
+    fn horizon_s(&self) -> f64 {
+        let spec = self.act.stage.spec();
+        f64::from(spec.horizon_steps) / f64::from(spec.control_hz)
+    }
+
     fn parts(&self) -> Vec<Part> {
         self.act.stage.parts()
     }
@@ -144,7 +149,7 @@ impl Rollout for Play {
         loop {
             if let Some(frame) = self.act.reel.take_frame() {
                 let reading = self.act.instruments.read(&frame, &self.outcome, self.ending());
-                let moment = Moment { frame, reading };
+                let moment = Moment { frame, reading, thought: self.act.driver.thought() };
                 self.latest = Some(moment.clone());
                 return Ok(moment);
             }

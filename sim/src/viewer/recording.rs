@@ -1,6 +1,7 @@
 //! The rollout as a recording: simulated time and drawing time have nothing to do with each other.
 
 use crate::viewer::arguments::{Arguments, RecordTarget};
+use crate::viewer::chronicle::Chronicle;
 use crate::viewer::error::ViewerError;
 use crate::viewer::offscreen::Offscreen;
 use crate::viewer::orbit::Orbit;
@@ -55,6 +56,7 @@ fn scout(arguments: &Arguments, seconds: f64, camera: &mut Offscreen) -> Result<
 struct Film {
     rollout: Box<dyn Rollout>,
     moment: Moment,
+    chronicle: Chronicle,
     n_ticks: u64,
 }
 
@@ -62,15 +64,16 @@ impl Film {
     fn new(arguments: &Arguments) -> Result<Self, ViewerError> {
         let mut rollout = rollout(arguments)?;
         let moment = rollout.tick()?;
-        Ok(Self { rollout, moment, n_ticks: 0 })
+        let mut chronicle = Chronicle::new(rollout.horizon_s());
+        chronicle.follow(&moment);
+        Ok(Self { rollout, moment, chronicle, n_ticks: 0 })
     }
 
     /// A camera in front of the rollout's start.
     fn camera(&self, arguments: &Arguments) -> Result<Offscreen, ViewerError> {
         let subject = self.subject();
         let view = Orbit::framing(self.rollout.task(), subject.points());
-        let overlay = Overlay { title: self.rollout.title(), ..Overlay::default() };
-        Offscreen::new(arguments.picture_size(), view, subject, overlay)
+        Offscreen::new(arguments.picture_size(), view, subject, self.overlay())
     }
 
     /// Goes on to `time_s` since the first moment.
@@ -78,13 +81,26 @@ impl Film {
         let n_ticks = (time_s * f64::from(SERVO_HZ)).round() as u64;
         while self.n_ticks < n_ticks {
             self.moment = self.rollout.tick()?;
+            self.chronicle.follow(&self.moment);
             self.n_ticks += 1;
         }
         Ok(())
     }
 
     fn shoot(&self, camera: &mut Offscreen) -> Result<Picture, ViewerError> {
-        camera.shoot(self.subject(), self.rollout.title(), self.moment.reading.status())
+        camera.shoot(self.subject(), self.overlay())
+    }
+
+    fn overlay(&self) -> Overlay {
+        Overlay {
+            title: self.rollout.title(),
+            status: self.moment.reading.status(),
+            chronicle: self.chronicle.clone(),
+            thought: self.moment.thought.clone(),
+            has_traces: true,
+            has_curves: true,
+            ..Overlay::default()
+        }
     }
 
     fn subject(&self) -> Subject {

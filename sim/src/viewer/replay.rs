@@ -65,6 +65,10 @@ impl Rollout for Replay {
         format!("{hand} | {task} | replay of a fault | seed {}", self.dump.seed)
     }
 
+    fn horizon_s(&self) -> f64 {
+        self.dump.commands.len() as f64 / f64::from(SERVO_HZ)
+    }
+
     fn parts(&self) -> Vec<Part> {
         self.filmed.parts()
     }
@@ -73,7 +77,7 @@ impl Rollout for Replay {
         loop {
             if let Some(frame) = self.reel.take_frame() {
                 let reading = self.instruments.read(&frame, &Outcome::default(), None);
-                let moment = Moment { frame, reading };
+                let moment = Moment { frame, reading, thought: None };
                 self.latest = Some(moment.clone());
                 return Ok(moment);
             }

@@ -10,7 +10,9 @@ use crate::viewer::play::Play;
 use crate::viewer::reading::Reading;
 use crate::viewer::replay::Replay;
 use crate::viewer::scissors;
+use crate::viewer::thought::Thought;
 use sim::Part;
+use std::sync::Arc;
 
 /// Something that goes on, episode after episode.
 pub trait Rollout: Send + Sync {
@@ -19,6 +21,9 @@ pub trait Rollout: Send + Sync {
 
     /// Who does what where, in one line.
     fn title(&self) -> String;
+
+    /// How long an episode lasts if nothing ends it, s.
+    fn horizon_s(&self) -> f64;
 
     /// Shapes of everything that there is to see, in the order of [`Frame::part_poses`].
     fn parts(&self) -> Vec<Part>;
@@ -52,6 +57,8 @@ pub struct Moment {
     pub frame: Frame,
     /// The instruments.
     pub reading: Reading,
+    /// What the policy weighed last, if it can tell.
+    pub thought: Option<Arc<Thought>>,
 }
 
 /// The rollout that the command line asks for, at the start of its first episode.

@@ -30,7 +30,7 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
         PolicyName::Demo => Box::new(Scripted::new(scene.with_exact_strategies()?)?),
         PolicyName::Zero => Box::new(Hold { command: scene.start_command() }),
         PolicyName::Random => Box::new(Wander::new(scene.start_command(), TOOL_POSE_LEN, control_hz)),
-        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec())?),
+        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec(), scene.hand())?),
     };
     let pushed = ScissorsObject::FingerHalf as usize;
     Ok(Act { stage: Box::new(stage), reel, driver, instruments: instruments(), pushed })

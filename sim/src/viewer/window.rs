@@ -2,6 +2,7 @@
 
 use crate::viewer::arguments::Arguments;
 use crate::viewer::attempt::{attempt, gist};
+use crate::viewer::chronicle::Chronicle;
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
 use crate::viewer::orbit::Orbit;
@@ -23,6 +24,8 @@ space         pause
 arrows        push what is handled
 C             forces on it
 X             axes of the objects
+T             candidates of the policy
+P             curves of the policy
 D             nominal or shifted domain
 R             restart the episode
 H             hide this help
@@ -40,6 +43,7 @@ const PIXELS_PER_CLICK: f32 = 40.0;
 struct Show {
     rollout: Box<dyn Rollout>,
     moment: Moment,
+    chronicle: Chronicle,
     clock: Clock,
     help: bool,
     outcome: Arc<Outcome>,
@@ -62,7 +66,10 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
     let mut rollout = rollout(arguments)?;
     let moment = rollout.tick()?;
     let outcome = Arc::new(Outcome::default());
-    let show = Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
+    let mut chronicle = Chronicle::new(rollout.horizon_s());
+    chronicle.follow(&moment);
+    let clock = Clock::new(arguments.speed);
+    let show = Show { rollout, moment, chronicle, clock, help: false, outcome: Arc::clone(&outcome) };
     match attempt(|| build(show).run()) {
         Err(reason) if outcome.drew.load(Ordering::Relaxed) => Err(ViewerError::Renderer { reason }),
         Err(said) => Err(ViewerError::NoRenderer { reason: format!("none can be opened ({})", gist(&said)) }),
@@ -85,7 +92,7 @@ fn build(show: Show) -> App {
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
     studio::furnish(&mut app, subject);
-    overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, FONT_PX);
+    overlay::lay_over(&mut app, Overlay { has_forces: true, has_traces: true, has_curves: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
         .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
     app
@@ -132,8 +139,10 @@ fn obey_keys(
             KeyCode::ArrowRight => show.push(right),
             KeyCode::ArrowUp => show.push(away),
             KeyCode::ArrowDown => show.push(-away),
-            KeyCode::KeyC => overlay.forces ^= true,
-            KeyCode::KeyX => overlay.axes ^= true,
+            KeyCode::KeyC => overlay.has_forces ^= true,
+            KeyCode::KeyX => overlay.has_axes ^= true,
+            KeyCode::KeyT => overlay.has_traces ^= true,
+            KeyCode::KeyP => overlay.has_curves ^= true,
             KeyCode::KeyH => show.help ^= true,
             KeyCode::KeyD => show.begin_anew(|rollout| rollout.switch_domain(), &mut exit),
             KeyCode::KeyR => show.begin_anew(|rollout| rollout.restart(), &mut exit),
@@ -161,6 +170,8 @@ fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Ov
     subject.parts = show.rollout.parts();
     subject.frame.clone_from(&show.moment.frame);
     overlay.title = show.rollout.title();
+    overlay.chronicle.clone_from(&show.chronicle);
+    overlay.thought.clone_from(&show.moment.thought);
     overlay.help = if show.help { HELP } else { HELP_HINT };
     let pace = if show.clock.is_paused() { "paused".into() } else { format!("{}x", show.clock.speed()) };
     let contacts = show.moment.reading.n_contacts;
@@ -170,6 +181,7 @@ fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Ov
 impl Show {
     fn take_tick(&mut self) -> Result<(), ViewerError> {
         self.moment = self.rollout.tick()?;
+        self.chronicle.follow(&self.moment);
         Ok(())
     }
 
