@@ -7,6 +7,8 @@ use std::f64::consts::FRAC_PI_2;
 
 /// Curves reach back so far, s.
 pub const CURVE_S: f64 = 10.0;
+/// Efforts are smoothed with this time constant, s: motors follow targets that move in steps.
+const EFFORT_S: f64 = 0.2;
 
 /// An episode, as far as it has been shown.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +51,7 @@ pub struct Sample {
     pub value: f64,
     /// Its log-likelihood, nats per value; none without a density.
     pub log_likelihood: Option<f64>,
-    /// Sum of the efforts of all joints, N m.
+    /// Sum of the efforts of all joints, smoothed, N m.
     pub effort_nm: f64,
 }
 
@@ -91,11 +93,16 @@ impl Chronicle {
         if let Some(thought) = &moment.thought
             && reading.time_s != before_s
         {
+            let effort_nm = moment.frame.truth.effort_nm.iter().map(|effort| f64::from(effort.abs())).sum();
+            let smoothed = |before: &Sample| {
+                let share = ((reading.time_s - before.time_s) / EFFORT_S).min(1.0);
+                before.effort_nm + share * (effort_nm - before.effort_nm)
+            };
             self.samples.push_back(Sample {
                 time_s: reading.time_s,
                 value: thought.value().map_or(f64::NAN, f64::from),
                 log_likelihood: thought.log_likelihood_per_value,
-                effort_nm: moment.frame.truth.effort_nm.iter().map(|effort| f64::from(effort.abs())).sum(),
+                effort_nm: self.samples.back().map_or(effort_nm, smoothed),
             });
         }
         while self.samples.front().is_some_and(|oldest| reading.time_s - oldest.time_s > CURVE_S) {
@@ -179,7 +186,7 @@ mod tests {
     }
 
     /// Contract: curves hold the last ten seconds of a policy that tells what it thinks, a sample a moment, and nothing of one
-    /// that does not.
+    /// that does not; efforts are smoothed.
     #[test]
     fn curves_are_of_thoughts() {
         let mut chronicle = Chronicle::new(30.0);
@@ -196,5 +203,11 @@ mod tests {
         let expected = |time_s| Sample { time_s, value: 2.5, log_likelihood: Some(1.5), effort_nm: 0.75 };
         let expected: Vec<Sample> = (20..=30).map(f64::from).map(expected).collect();
         assert_eq!(chronicle.samples().iter().copied().collect::<Vec<_>>(), expected);
+
+        let mut harder = Moment { thought: Some(thought), ..moment(30.05, cube(0.0), None) };
+        harder.frame.truth.effort_nm = vec![1.75];
+        chronicle.follow(&harder);
+        let smoothed_nm = chronicle.samples().back().unwrap().effort_nm;
+        assert!((smoothed_nm - (0.75 + 0.25)).abs() < 1e-9, "{smoothed_nm} N m");
     }
 }

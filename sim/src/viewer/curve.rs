@@ -37,8 +37,7 @@ impl Curve {
         let lowest = points.clone().map(|(_, value)| value).fold(f64::INFINITY, f64::min);
         let highest = points.clone().map(|(_, value)| value).fold(f64::NEG_INFINITY, f64::max);
         // A constant is a line in the middle.
-        let (range, bottom) =
-            if highest > lowest { (highest - lowest, lowest) } else { (1.0, lowest - 0.5) };
+        let (range, bottom) = if highest > lowest { (highest - lowest, lowest) } else { (1.0, lowest - 0.5) };
         let (last_column, last_row) = ((self.width - 1) as f32, (self.height - 1) as f32);
         let place = |(time_s, value): (f64, f64)| {
             let (age, rise) = (((newest_s - time_s) / span_s) as f32, ((value - bottom) / range) as f32);
@@ -55,14 +54,17 @@ impl Curve {
     /// Draws the part of the curve between two points, column by column.
     fn segment(&self, (x0, y0): (f32, f32), (x1, y1): (f32, f32), rgba: &mut [u8]) {
         let slope = if x1 > x0 { (y1 - y0) / (x1 - x0) } else { 0.0 };
-        let along_normal = 1.0 / (1.0 + slope * slope).sqrt();
+        // Of a vertical line all rows are on it.
+        let along_normal = if x1 > x0 { 1.0 / (1.0 + slope * slope).sqrt() } else { 0.0 };
         let (lower, upper) = (y0.min(y1), y0.max(y1));
         for column in x0.floor().max(0.0) as usize..=(x1.ceil().max(0.0) as usize).min(self.width - 1) {
             let y = (y0 + slope * (column as f32 - x0)).clamp(lower, upper);
-            let reach = (self.half_px + 1.0) / along_normal;
-            let rows = (y - reach).max(0.0) as usize..=((y + reach).ceil().max(0.0) as usize).min(self.height - 1);
+            let (half, reach) = (self.half_px + 1.0, (self.half_px + 1.0) / along_normal);
+            let (first, last) = ((y - reach).max(lower - half), (y + reach).min(upper + half));
+            let rows = first.max(0.0) as usize..=(last.ceil().max(0.0) as usize).min(self.height - 1);
             for row in rows {
-                let distance = (row as f32 - y).abs() * along_normal;
+                let beyond = (lower - row as f32).max(row as f32 - upper).max(0.0);
+                let distance = ((row as f32 - y).abs() * along_normal).max(beyond);
                 let cover = (self.half_px + 0.5 - distance).clamp(0.0, 1.0);
                 let pixel = &mut rgba[4 * (row * self.width + column)..][..4];
                 for (channel, wanted) in pixel.iter_mut().zip([self.line[0], self.line[1], self.line[2], 255]) {
@@ -105,6 +107,11 @@ mod tests {
         let holes = [(0.0, f64::NAN), (5.0, 3.0), (7.0, f64::INFINITY), (10.0, 3.0)];
         assert_eq!(CURVE.draw(holes.into_iter(), 10.0, &mut rgba), Some((3.0, 3.0)));
         assert_eq!((line_rows(&rgba, 4), line_rows(&rgba, 5), line_rows(&rgba, 10)), (vec![], vec![12], vec![12]));
+
+        // A jump ends where it goes to.
+        let jump = [(0.0, 0.0), (5.0, 0.0), (5.0, 1.0), (10.0, 1.0)];
+        assert_eq!(CURVE.draw(jump.into_iter(), 10.0, &mut rgba), Some((0.0, 1.0)));
+        assert_eq!(line_rows(&rgba, 5), (3..=21).collect::<Vec<_>>());
 
         assert_eq!(CURVE.draw(std::iter::empty(), 10.0, &mut rgba), None);
         assert!(rgba.as_chunks::<4>().0.iter().all(|pixel| *pixel == CURVE.ground));

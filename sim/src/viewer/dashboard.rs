@@ -1,5 +1,5 @@
-//! The lower edge of the picture: the time line of the episode, and, where a policy tells what it thinks, curves of the last
-//! seconds.
+//! The time line of the episode at the lower edge of the picture and, where a policy tells what it thinks, curves of the last
+//! seconds at the left one.
 
 use crate::viewer::chronicle::{CURVE_S, Chronicle, Event, Sample};
 use crate::viewer::curve::Curve;
@@ -12,13 +12,14 @@ use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 /// Sizes over the height of the text.
 const STRIP_HEIGHT: f32 = 0.34;
 const MARK_WIDTH: f32 = 0.2;
-const CURVE_SIZE: (f32, f32) = (12.0, 2.2);
+const CURVE_SIZE: (f32, f32) = (9.0, 2.2);
 const SMALL_TEXT: f32 = 0.85;
+const TINY_TEXT: f32 = 0.65;
 
 /// The curves, from the top: name, unit, colour, and what of a sample they show.
 const CURVES: [(&str, &str, [u8; 3], fn(&Sample) -> Option<f64>); 3] = [
     ("Q", "", paint::VALUE_LINE, |sample| Some(sample.value)),
-    ("ln p", " nats/value", paint::LIKELIHOOD_LINE, |sample| sample.log_likelihood),
+    ("ln p", " nats per value", paint::LIKELIHOOD_LINE, |sample| sample.log_likelihood),
     ("effort", " N m", paint::EFFORT_LINE, |sample| Some(sample.effort_nm)),
 ];
 
@@ -40,9 +41,17 @@ struct Horizon;
 #[derive(Component)]
 struct Panel(usize);
 
-/// The label of one of [`CURVES`].
+/// Words about one of [`CURVES`].
 #[derive(Component)]
-struct Label(usize);
+struct Label(usize, Word);
+
+/// Which number stands where.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Newest,
+    Highest,
+    Lowest,
+}
 
 /// The picture of one of [`CURVES`].
 #[derive(Component)]
@@ -52,7 +61,7 @@ struct Plot {
     image: Handle<Image>,
 }
 
-/// Adds the lower edge to an app that has an [`Overlay`]; text is `font_px` high.
+/// Adds time line and curves to an app that has an [`Overlay`]; text is `font_px` high.
 pub fn lay_out(app: &mut App, font_px: f32) {
     let spawn = move |mut commands: Commands, mut images: ResMut<Assets<Image>>| {
         spawn_strip(&mut commands, font_px);
@@ -90,8 +99,8 @@ fn spawn_curves(commands: &mut Commands, images: &mut Assets<Image>, font_px: f3
     let (width, height) = ((CURVE_SIZE.0 * font_px).round().max(2.0), (CURVE_SIZE.1 * font_px).round().max(2.0));
     let column = Node {
         position_type: PositionType::Absolute,
-        right: Val::Px(font_px),
-        bottom: Val::Px(2.8 * font_px),
+        left: Val::Px(font_px),
+        top: Val::Px(3.2 * font_px),
         flex_direction: FlexDirection::Column,
         row_gap: Val::Px(0.35 * font_px),
         ..default()
@@ -106,9 +115,18 @@ fn spawn_curves(commands: &mut Commands, images: &mut Assets<Image>, font_px: f3
             let panel = Node { flex_direction: FlexDirection::Column, display: Display::None, ..default() };
             column.spawn((Panel(index), panel)).with_children(|panel| {
                 let font = TextFont::from_font_size(SMALL_TEXT * font_px);
-                panel.spawn((Label(index), Text::default(), font, TextColor(INK)));
-                let frame = Node { width: Val::Px(width), height: Val::Px(height), ..default() };
-                panel.spawn((Plot { index, curve, image: image.clone() }, ImageNode::new(image), frame));
+                panel.spawn((Label(index, Word::Newest), Text::default(), font, TextColor(INK)));
+                panel.spawn(Node { column_gap: Val::Px(0.3 * font_px), ..default() }).with_children(|row| {
+                    let frame = Node { width: Val::Px(width), height: Val::Px(height), ..default() };
+                    row.spawn((Plot { index, curve, image: image.clone() }, ImageNode::new(image), frame));
+                    let (flex_direction, justify_content) = (FlexDirection::Column, JustifyContent::SpaceBetween);
+                    row.spawn(Node { flex_direction, justify_content, ..default() }).with_children(|bounds| {
+                        for word in [Word::Highest, Word::Lowest] {
+                            let font = TextFont::from_font_size(TINY_TEXT * font_px);
+                            bounds.spawn((Label(index, word), Text::default(), font, TextColor(INK)));
+                        }
+                    });
+                });
             });
         }
     });
@@ -185,9 +203,14 @@ fn update_curves(
         let points = samples.iter().filter_map(|sample| Some((sample.time_s, of(sample)?)));
         let bounds = plot.curve.draw(points, CURVE_S, image.data.get_or_insert_default());
         let newest = samples.back().and_then(of).unwrap_or(f64::NAN);
-        let Some((_, mut text)) = labels.iter_mut().find(|(label, _)| label.0 == plot.index) else { continue };
-        let range = bounds.map_or(String::new(), |(low, high)| format!("   {low:.2} to {high:.2}"));
-        text.0 = format!("{name} {newest:.2}{unit}{range}");
+        let Some((lowest, highest)) = bounds else { continue };
+        for (Label(_, word), mut text) in labels.iter_mut().filter(|(label, _)| label.0 == plot.index) {
+            text.0 = match word {
+                Word::Newest => format!("{name} {newest:.2}{unit}"),
+                Word::Highest => format!("{highest:.2}"),
+                Word::Lowest => format!("{lowest:.2}"),
+            };
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who moves the hand.
 
 use crate::viewer::error::ViewerError;
+use crate::viewer::steering::Steering;
 use crate::viewer::thought::Thought;
 use bridge::Percept;
 use bridge::random::stream;
@@ -30,6 +31,9 @@ pub trait Driver: Send + Sync {
     fn thought(&self) -> Option<Arc<Thought>> {
         None
     }
+
+    /// Hears what the keys ask for.
+    fn steer(&mut self, _steering: Steering) {}
 
     /// Whether it has nothing more to try in this episode.
     fn has_given_up(&self) -> bool {

@@ -62,7 +62,12 @@ impl Offscreen {
     /// When the renderer fails.
     pub fn shoot(&mut self, subject: Subject, overlay: Overlay) -> Result<Picture, ViewerError> {
         self.app.insert_resource(subject);
+        // Bevy draws lines one picture late.
+        let is_late = overlay.has_lines();
         self.app.insert_resource(overlay);
+        if is_late {
+            self.draw()?;
+        }
         self.draw()
     }
 

@@ -21,7 +21,7 @@ pub struct Overlay {
     /// Text in the upper left corner.
     pub title: String,
     /// Text in the upper right corner.
-    pub help: &'static str,
+    pub help: String,
     /// Text in the lower left corner.
     pub status: String,
     /// What the lower edge tells.
@@ -38,6 +38,13 @@ pub struct Overlay {
     pub has_traces: bool,
     /// Whether curves are drawn.
     pub has_curves: bool,
+}
+
+impl Overlay {
+    /// Whether there may be lines in the picture.
+    pub const fn has_lines(&self) -> bool {
+        self.has_forces || self.has_axes || self.pull_m.is_some() || (self.has_traces && self.thought.is_some())
+    }
 }
 
 /// Where a text is.
@@ -92,11 +99,11 @@ fn update_texts(overlay: Res<Overlay>, mut texts: Query<(&Corner, &mut Text)>) {
     for (corner, mut text) in &mut texts {
         let wanted = match corner {
             Corner::UpperLeft => &overlay.title,
-            Corner::UpperRight => overlay.help,
+            Corner::UpperRight => &overlay.help,
             Corner::LowerLeft => &overlay.status,
         };
-        if text.0 != wanted {
-            text.0 = wanted.to_owned();
+        if text.0 != *wanted {
+            text.0.clone_from(wanted);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The colours.
 
+use crate::viewer::arguments::PictureSize;
+use crate::viewer::picture::Picture;
 use bevy::color::Mix;
 use bevy::prelude::Color;
 use sim::PartKind;
@@ -84,4 +86,21 @@ pub fn part_color(kind: PartKind) -> Color {
         PartKind::Post => POST,
         PartKind::Tape => TAPE,
     }
+}
+
+/// A picture of the colours that may turn up while something is filmed, from darker to brighter ones.
+pub fn swatch(size: PictureSize) -> Picture {
+    const SHADES: [f32; 6] = [0.35, 0.5, 0.65, 0.8, 0.92, 1.05];
+    let values = (0..=4).map(|step| value_color(0.25 * step as f32));
+    let marks = [FORCE, QUARTER_MARK, RETRIEVED_MARK, CUT_MARK, LOST_MARK];
+    let colors: Vec<Color> = CUBE_FACES.into_iter().chain(SCISSORS).chain(TIPS).chain(marks).chain(values).collect();
+    let (width, height) = (usize::from(size.width), usize::from(size.height));
+    let pixel = |x: usize, y: usize| {
+        let (color, shade) = (colors[x * colors.len() / width].to_srgba(), SHADES[y * SHADES.len() / height]);
+        let byte = |channel: f32| (255.0 * (channel * shade).min(1.0)) as u8;
+        [byte(color.red), byte(color.green), byte(color.blue), 255]
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let rgba = places.flat_map(|(x, y)| pixel(x, y)).collect();
+    Picture { width: size.width, height: size.height, rgba }
 }

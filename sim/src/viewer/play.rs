@@ -1,11 +1,13 @@
 //! A rollout that is played: an environment and who acts in it.
 
-use crate::viewer::arguments::{Arguments, DomainName, TaskName};
+use crate::viewer::arguments::{Arguments, TaskName};
 use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Reel};
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::steering::Steering;
 use bridge::{Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
 use sim::{Part, SERVO_HZ};
 
@@ -44,7 +46,6 @@ pub trait Stage: Environment + Sync {
 /// An environment and who acts in it.
 pub struct Play {
     arguments: Arguments,
-    open: fn(&Arguments) -> Result<Act, ViewerError>,
     act: Act,
     observation: Vec<f32>,
     /// What was planned, and how much of it was carried out already.
@@ -79,7 +80,6 @@ impl Play {
         let act = open(arguments)?;
         let mut play = Self {
             arguments: arguments.clone(),
-            open,
             observation: vec![0.0; act.stage.spec().observation_len],
             act,
             chunk_rad: Vec::new(),
@@ -187,19 +187,20 @@ impl Rollout for Play {
         Ok(())
     }
 
-    fn switch_domain(&mut self) -> Result<(), ViewerError> {
-        let domain = match self.arguments.domain {
-            DomainName::Nominal => DomainName::Shifted,
-            DomainName::Shifted | DomainName::Exact => DomainName::Nominal,
-        };
-        let arguments = Arguments { domain, ..self.arguments.clone() };
-        self.act = (self.open)(&arguments)?;
-        self.arguments = arguments;
-        self.restart()
+    fn arguments(&self) -> Option<&Arguments> {
+        Some(&self.arguments)
+    }
+
+    fn steer(&mut self, steering: Steering) {
+        self.act.driver.steer(steering);
     }
 
     fn push(&mut self, impulse_n_s: [f32; 3]) {
         self.act.reel.push(self.act.pushed, impulse_n_s);
+    }
+
+    fn pull(&mut self, pull: Option<Pull>) {
+        self.act.reel.pull(pull);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::viewer::arguments::{Arguments, RecordTarget};
 use crate::viewer::chronicle::Chronicle;
 use crate::viewer::error::ViewerError;
 use crate::viewer::offscreen::Offscreen;
-use crate::viewer::orbit::Orbit;
+use crate::viewer::orbit::{Orbit, View};
 use crate::viewer::overlay::Overlay;
 use crate::viewer::palette::Palette;
 use crate::viewer::picture::Picture;
@@ -72,7 +72,7 @@ impl Film {
     /// A camera in front of the rollout's start.
     fn camera(&self, arguments: &Arguments) -> Result<Offscreen, ViewerError> {
         let subject = self.subject();
-        let view = Orbit::framing(self.rollout.task(), subject.points());
+        let view = Orbit::framing(self.rollout.task(), View::First, subject.points());
         Offscreen::new(arguments.picture_size(), view, subject, self.overlay())
     }
 

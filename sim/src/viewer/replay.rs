@@ -1,10 +1,12 @@
 //! A rollout that is lived through again: the dump of a fault, up to the fault.
 
-use crate::viewer::arguments::TaskName;
+use crate::viewer::arguments::{Arguments, TaskName};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Reel};
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::steering::Steering;
 use crate::viewer::{cube, scissors};
 use bridge::{Body, Outcome};
 use sim::{Dump, Origin, Part, SERVO_HZ};
@@ -110,11 +112,15 @@ impl Rollout for Replay {
         Ok(())
     }
 
-    /// The domain is the dump's.
-    fn switch_domain(&mut self) -> Result<(), ViewerError> {
-        self.restart()
+    fn arguments(&self) -> Option<&Arguments> {
+        None
     }
+
+    fn steer(&mut self, _steering: Steering) {}
 
     /// What has happened is not disturbed.
     fn push(&mut self, _impulse_n_s: [f32; 3]) {}
+
+    /// What has happened is not disturbed.
+    fn pull(&mut self, _pull: Option<Pull>) {}
 }

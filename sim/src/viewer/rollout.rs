@@ -7,9 +7,11 @@ use crate::viewer::cube;
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::Frame;
 use crate::viewer::play::Play;
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Reading;
 use crate::viewer::replay::Replay;
 use crate::viewer::scissors;
+use crate::viewer::steering::Steering;
 use crate::viewer::thought::Thought;
 use sim::Part;
 use std::sync::Arc;
@@ -40,14 +42,17 @@ pub trait Rollout: Send + Sync {
     /// When the hand cannot be brought into its start posture.
     fn restart(&mut self) -> Result<(), ViewerError>;
 
-    /// Goes to the next domain, nominal or shifted, and starts the episode anew in it, if that can be chosen.
-    ///
-    /// # Errors
-    /// When the hand has no such domain, or cannot be brought into its start posture.
-    fn switch_domain(&mut self) -> Result<(), ViewerError>;
+    /// The command line that shows the present episode; none where nothing can be chosen.
+    fn arguments(&self) -> Option<&Arguments>;
+
+    /// Hears what the keys ask for.
+    fn steer(&mut self, steering: Steering);
 
     /// Gives what is handled a push, N s, if it may be disturbed.
     fn push(&mut self, impulse_n_s: [f32; 3]);
+
+    /// Pulls on an object from now on, or lets go of it, if it may be disturbed. The start of an episode lets go.
+    fn pull(&mut self, pull: Option<Pull>);
 }
 
 /// What there is to see and to read after one servo tick.
