@@ -44,4 +44,5 @@ mod rollout;
 mod scissors;
 mod steering;
 mod studio;
+mod takes;
 mod thought;

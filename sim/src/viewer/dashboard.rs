@@ -205,10 +205,12 @@ fn update_curves(
         let newest = samples.back().and_then(of).unwrap_or(f64::NAN);
         let Some((lowest, highest)) = bounds else { continue };
         for (Label(_, word), mut text) in labels.iter_mut().filter(|(label, _)| label.0 == plot.index) {
+            // As many digits as tell the ends of the curve apart.
+            let digits = (1.0 - (highest - lowest).max(1e-6).log10().floor()).clamp(2.0, 5.0) as usize;
             text.0 = match word {
-                Word::Newest => format!("{name} {newest:.2}{unit}"),
-                Word::Highest => format!("{highest:.2}"),
-                Word::Lowest => format!("{lowest:.2}"),
+                Word::Newest => format!("{name} {newest:.digits$}{unit}"),
+                Word::Highest => format!("{highest:.digits$}"),
+                Word::Lowest => format!("{lowest:.digits$}"),
             };
         }
     }

@@ -16,7 +16,7 @@ use sim::SERVO_HZ;
 use std::path::{Path, PathBuf};
 
 /// Where pictures go, from where the program is run.
-const FOLDER: &str = "out";
+pub const FOLDER: &str = "out";
 /// Films of wider windows have half of their size.
 const MAX_FILM_WIDTH: u16 = 800;
 

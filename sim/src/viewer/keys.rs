@@ -22,6 +22,7 @@ arrows        push what is handled
 C  X          forces on it, axes of it
 T  P          candidates, curves of a policy
 S  G          picture, film: start and end
+V             record episodes: start and end
 H  Esc        hide this help, close";
 
 /// Those that steer a teleoperated hand.
@@ -79,6 +80,7 @@ pub fn obey_keys(
             }
             KeyCode::KeyS => footage.take_picture(),
             KeyCode::KeyG => show.notice = footage.toggle_film(&show.name()),
+            KeyCode::KeyV => show.toggle_recording(&mut exit),
             KeyCode::Escape => {
                 exit.write(AppExit::Success);
             }

@@ -2,7 +2,7 @@
 
 use crate::viewer::chronicle::Chronicle;
 use crate::viewer::dashboard;
-use crate::viewer::paint::{FORCE, INK, value_color};
+use crate::viewer::paint::{BACKDROP, FORCE, INK, value_color};
 use crate::viewer::studio::{DrawSubject, Subject};
 use crate::viewer::thought::{Candidate, Thought};
 use bevy::prelude::*;
@@ -13,7 +13,7 @@ const ARROW_M_PER_N: f32 = 0.008;
 /// Length of an object's axes, m: they reach out of a cube's faces.
 const AXIS_LENGTH_M: f32 = 0.05;
 /// Width of lines over the height of the text: candidates, everything else, the chosen one.
-const LINE_WIDTHS: (f32, f32, f32) = (0.09, 0.17, 0.34);
+const LINE_WIDTHS: (f32, f32, f32) = (0.07, 0.17, 0.34);
 
 /// What is drawn over the picture.
 #[derive(Resource, Clone, Default)]
@@ -66,16 +66,16 @@ struct Bold;
 /// Adds the overlay to an app that has a studio; text is `font_px` high.
 pub fn lay_over(app: &mut App, overlay: Overlay, font_px: f32) {
     // Lines are seen through the fingers, which hide the places where they touch.
-    let lines = |share: f32| GizmoConfig {
-        depth_bias: -1.0,
+    let lines = |share: f32, depth_bias| GizmoConfig {
+        depth_bias,
         line: GizmoLineConfig { width: share * font_px, ..default() },
         ..default()
     };
     let write = move |mut commands: Commands| spawn_texts(&mut commands, font_px);
     app.insert_resource(overlay)
-        .insert_gizmo_config(Fine, lines(LINE_WIDTHS.0))
-        .insert_gizmo_config(DefaultGizmoConfigGroup, lines(LINE_WIDTHS.1))
-        .insert_gizmo_config(Bold, lines(LINE_WIDTHS.2))
+        .insert_gizmo_config(Fine, lines(LINE_WIDTHS.0, -0.99))
+        .insert_gizmo_config(DefaultGizmoConfigGroup, lines(LINE_WIDTHS.1, -1.0))
+        .insert_gizmo_config(Bold, lines(LINE_WIDTHS.2, -1.0))
         .add_systems(Startup, write)
         .add_systems(Update, (update_texts, draw_lines, draw_traces).after(DrawSubject));
     dashboard::lay_out(app, font_px);
@@ -91,7 +91,9 @@ fn spawn_texts(commands: &mut Commands, font_px: f32) {
         (Corner::LowerLeft, Node { left: margin, bottom: Val::Px(1.3 * font_px), ..absolute }),
     ];
     for (corner, node) in nodes {
-        commands.spawn((corner, node, Text::default(), TextFont::from_font_size(font_px), TextColor(INK)));
+        let font = TextFont::from_font_size(font_px);
+        let ground = BackgroundColor(BACKDROP.with_alpha(if matches!(corner, Corner::UpperRight) { 0.8 } else { 0.0 }));
+        commands.spawn((corner, node, Text::default(), font, TextColor(INK), ground));
     }
 }
 

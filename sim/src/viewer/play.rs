@@ -8,8 +8,10 @@ use crate::viewer::pull::Pull;
 use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::steering::Steering;
+use crate::viewer::takes::Takes;
 use bridge::{Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
 use sim::{Part, SERVO_HZ};
+use std::path::Path;
 
 /// How long the end of an episode is watched before the next one begins, s.
 const AFTERMATH_S: f64 = 1.0;
@@ -30,6 +32,9 @@ pub struct Act {
 
 /// An environment of any task on a filmed body.
 pub trait Stage: Environment + Sync {
+    /// What it is to a learner.
+    fn environment(&self) -> &dyn Environment;
+
     /// The latest percept.
     fn percept(&self) -> &Percept;
 
@@ -54,6 +59,8 @@ pub struct Play {
     course: Course,
     outcome: Outcome,
     latest: Option<Moment>,
+    /// Where the episodes are recorded, if they are.
+    takes: Option<Takes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +94,7 @@ impl Play {
             course: Course::Over,
             outcome: Outcome::default(),
             latest: None,
+            takes: None,
         };
         play.restart()?;
         Ok(play)
@@ -103,6 +111,9 @@ impl Play {
         let action = self.chunk_rad.get(self.n_done..self.n_done + action_len).unwrap_or(&self.chunk_rad);
         let step = self.act.stage.step(action, &mut self.observation)?;
         self.n_done += action_len;
+        if let Some(takes) = &mut self.takes {
+            takes.push(step, self.act.stage.environment(), &self.observation)?;
+        }
         self.outcome = self.act.stage.outcome();
         let ticks_left = (AFTERMATH_S * f64::from(SERVO_HZ)) as u32;
         if let Some(fault) = self.act.reel.take_fault() {
@@ -180,6 +191,10 @@ impl Rollout for Play {
         self.act.stage.reset(self.arguments.seed, &mut self.observation)?;
         self.act.driver.begin(self.arguments.seed)?;
         self.act.instruments.clear();
+        if let Some(takes) = &mut self.takes {
+            let actor = self.act.driver.name();
+            takes.begin(&actor, self.arguments.seed, self.act.stage.environment(), &self.observation);
+        }
         self.outcome = self.act.stage.outcome();
         self.chunk_rad.clear();
         self.n_done = 0;
@@ -189,6 +204,18 @@ impl Rollout for Play {
 
     fn arguments(&self) -> Option<&Arguments> {
         Some(&self.arguments)
+    }
+
+    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError> {
+        if let Some(mut takes) = self.takes.take() {
+            takes.end(self.act.stage.environment())?;
+            return Ok(format!("recorded: {}", takes.summary()));
+        }
+        let takes = Takes::open(folder, &self.arguments, self.act.stage.spec())?;
+        let said = format!("recording to {}", folder.display());
+        self.takes = Some(takes);
+        self.restart()?;
+        Ok(said)
     }
 
     fn steer(&mut self, steering: Steering) {
@@ -205,6 +232,10 @@ impl Rollout for Play {
 }
 
 impl<T: Task + Sync> Stage for TaskEnvironment<Filmed, T> {
+    fn environment(&self) -> &dyn Environment {
+        self
+    }
+
     fn percept(&self) -> &Percept {
         self.governor().percept()
     }

@@ -107,3 +107,132 @@ impl Film {
         Subject { parts: self.rollout.parts(), frame: self.moment.frame.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Pictures of three scenes beside the ones in `tests/pictures`, which the program has made itself. To make one anew, if
+    //! the scene is meant to look otherwise, run in the folder `sim` what its row in [`SCENES`] says, and look at it:
+    //!
+    //! `cargo run --release -- --policy zero --domain exact --seconds 0.2 --size 320x180 --record tests/pictures/cube.png`
+
+    use super::*;
+    use crate::viewer::picture::Picture;
+    use clap::Parser as _;
+    use sim::PartKind;
+    use std::fs::File;
+    use std::io::BufReader;
+    use std::path::Path;
+
+    /// Name of the picture, the command line that makes it, and what must be missed where it is not drawn.
+    type Scene = (&'static str, &'static str, [(&'static str, fn(PartKind) -> bool); 2]);
+
+    const SCENES: [Scene; 3] = [
+        ("cube", "--policy zero --domain exact --seconds 0.2", [("hand", is_hand), ("cube", is_cube)]),
+        (
+            "case",
+            "--task scissors --policy zero --domain exact --seconds 0.2",
+            [("scissors", is_scissors), ("case", is_case)],
+        ),
+        ("cut", "--task scissors --domain exact --seconds 9.3", [("hand", is_hand), ("scissors", is_scissors)]),
+    ];
+
+    /// What another version of a software renderer may change: a little everywhere, more along edges. Levels of 0..255, and
+    /// the share of pixels with a channel that differs by more than [`LARGE`].
+    const MAX_MEAN: f64 = 1.5;
+    const MAX_SHARE: f64 = 0.015;
+    const LARGE: u8 = 40;
+
+    fn is_hand(kind: PartKind) -> bool {
+        matches!(kind, PartKind::Palm | PartKind::Link { .. } | PartKind::Tip { .. })
+    }
+
+    fn is_cube(kind: PartKind) -> bool {
+        kind == PartKind::Cube
+    }
+
+    fn is_scissors(kind: PartKind) -> bool {
+        matches!(kind, PartKind::Scissors { .. })
+    }
+
+    fn is_case(kind: PartKind) -> bool {
+        kind == PartKind::Case
+    }
+
+    fn read(path: &Path) -> Picture {
+        let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut reader = png::Decoder::new(BufReader::new(file)).read_info().unwrap();
+        let mut rgba = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgba).unwrap();
+        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgba, png::BitDepth::Eight));
+        Picture { width: info.width as u16, height: info.height as u16, rgba }
+    }
+
+    /// Mean difference of the channels, and the share of pixels that differ largely.
+    fn difference(a: &Picture, b: &Picture) -> (f64, f64) {
+        assert_eq!((a.width, a.height), (b.width, b.height));
+        let pairs = || a.rgba.as_chunks::<4>().0.iter().zip(b.rgba.as_chunks::<4>().0);
+        let sum: f64 =
+            pairs().flat_map(|(a, b)| (0..3).map(|channel| f64::from(a[channel].abs_diff(b[channel])))).sum();
+        let n_large = pairs().filter(|(a, b)| (0..3).any(|channel| a[channel].abs_diff(b[channel]) > LARGE)).count();
+        let n = pairs().count() as f64;
+        (sum / n / 3.0, n_large as f64 / n)
+    }
+
+    fn is_alike((mean, share): (f64, f64)) -> bool {
+        mean <= MAX_MEAN && share <= MAX_SHARE
+    }
+
+    /// The picture with every pixel in the middle between itself and its right and lower neighbours: edges as another
+    /// rasteriser may draw them, half a pixel off.
+    fn softened(picture: &Picture) -> Picture {
+        let (width, height) = (usize::from(picture.width), usize::from(picture.height));
+        let at = |x: usize, y: usize, channel: usize| u16::from(picture.rgba[4 * (y * width + x) + channel]);
+        let mut rgba = Vec::with_capacity(picture.rgba.len());
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let (right, below) = ((x + 1).min(width - 1), (y + 1).min(height - 1));
+            rgba.extend((0..4).map(|c| ((2 * at(x, y, c) + at(right, y, c) + at(x, below, c)) / 4) as u8));
+        }
+        Picture { rgba, ..picture.clone() }
+    }
+
+    /// Contract: the hand with its cube, the scissors in their case and a cut look as they are meant to. Softer edges are
+    /// alike; without the hand, the cube, the scissors or the case a picture is not. Skipped, and said so, where there is no
+    /// renderer.
+    #[test]
+    fn scenes_look_as_they_are_meant_to() {
+        for (name, line, missed) in SCENES {
+            let arguments = ["sim", "--size", "320x180", "--record", "scene.png"].into_iter().chain(line.split(' '));
+            let arguments = Arguments::try_parse_from(arguments).unwrap();
+            let mut film = Film::new(&arguments).unwrap();
+            let mut camera = match film.camera(&arguments) {
+                Err(ViewerError::NoRenderer { reason }) => {
+                    eprintln!("skipped: pictures were not compared, because {reason}");
+                    return;
+                }
+                camera => camera.unwrap(),
+            };
+            film.wind_to(arguments.seconds().unwrap()).unwrap();
+            let found = film.shoot(&mut camera).unwrap();
+            let expected = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/pictures/{name}.png")));
+            let differs = difference(&found, &expected);
+            assert!(is_alike(differs), "{name}.png: mean difference {:.2}, share {:.4}", differs.0, differs.1);
+            let softer = difference(&softened(&found), &expected);
+            assert!(is_alike(softer), "{name}.png, softened: mean difference {:.2}, share {:.4}", softer.0, softer.1);
+
+            for (what, is_missing) in missed {
+                let mut subject = film.subject();
+                let kept: Vec<bool> = subject.parts.iter().map(|part| !is_missing(part.kind)).collect();
+                let mut keep = kept.iter();
+                subject.parts.retain(|_| *keep.next().unwrap());
+                let mut keep = kept.iter();
+                subject.frame.part_poses.retain(|_| *keep.next().unwrap());
+                let without = camera.shoot(subject, film.overlay()).unwrap();
+                let (mean, share) = difference(&without, &expected);
+                assert!(!is_alike((mean, share)), "{name}.png without the {what}: mean {mean:.2}, share {share:.4}");
+                // All the rest is there: it is not missed because nothing was drawn.
+                assert!(mean < 40.0, "{name}.png without the {what}: mean {mean:.2}");
+                println!("{name}: softened {softer:.4?}, without the {what} {mean:.2}, {share:.4}");
+            }
+        }
+    }
+}

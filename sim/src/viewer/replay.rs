@@ -116,6 +116,10 @@ impl Rollout for Replay {
         None
     }
 
+    fn toggle_recording(&mut self, _folder: &Path) -> Result<String, ViewerError> {
+        Ok("a replay is on record already".into())
+    }
+
     fn steer(&mut self, _steering: Steering) {}
 
     /// What has happened is not disturbed.

@@ -14,6 +14,7 @@ use crate::viewer::scissors;
 use crate::viewer::steering::Steering;
 use crate::viewer::thought::Thought;
 use sim::Part;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Something that goes on, episode after episode.
@@ -44,6 +45,12 @@ pub trait Rollout: Send + Sync {
 
     /// The command line that shows the present episode; none where nothing can be chosen.
     fn arguments(&self) -> Option<&Arguments>;
+
+    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, or ends that. Says what it did.
+    ///
+    /// # Errors
+    /// When there is a dataset of something else, the file system fails, or the episode cannot be begun anew.
+    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError>;
 
     /// Hears what the keys ask for.
     fn steer(&mut self, steering: Steering);

@@ -5,7 +5,7 @@ use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::chronicle::Chronicle;
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
-use crate::viewer::footage::{Footage, end_with_the_window, take_pictures};
+use crate::viewer::footage::{FOLDER, Footage, end_with_the_window, take_pictures};
 use crate::viewer::keys::{HELP, HELP_HINT, STEERING_HELP, obey_keys};
 use crate::viewer::mouse::obey_mouse;
 use crate::viewer::orbit::{Orbit, View};
@@ -18,6 +18,7 @@ use crate::viewer::studio::{self, DrawSubject, Subject};
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::*;
 use bevy::winit::WinitSettings;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -173,6 +174,21 @@ impl Show {
                     self.fail(error, exit);
                 }
             }
+        }
+    }
+
+    /// Begins or ends recording episodes, beside the pictures.
+    pub fn toggle_recording(&mut self, exit: &mut MessageWriter<AppExit>) {
+        let folder = match self.rollout.arguments() {
+            Some(arguments) => format!("{FOLDER}/episodes_{}_{}", arguments.hand, arguments.domain_name()),
+            None => FOLDER.into(),
+        };
+        match self.rollout.toggle_recording(Path::new(&folder)) {
+            Err(error) => self.notice = error.to_string(),
+            Ok(said) => self.notice = said,
+        }
+        if let Err(error) = self.take_tick() {
+            self.fail(error, exit);
         }
     }
 
