@@ -64,7 +64,11 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
             assert_eq!(found, expected, "seed {seed}");
         }
         let told = loaded.deliberate(&raw, &mut stream(seed, "act", 0))?;
-        assert_eq!((told.candidates_rad.len(), &told.candidates_rad[told.chosen_idx]), (2 * N, &expected), "seed {seed}");
+        assert_eq!(
+            (told.candidates_rad.len(), &told.candidates_rad[told.chosen_idx]),
+            (2 * N, &expected),
+            "seed {seed}"
+        );
         assert_eq!(told.values, values, "seed {seed}");
         assert!(told.log_likelihood_per_value.is_some_and(f64::is_finite), "seed {seed}");
     }

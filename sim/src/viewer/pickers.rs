@@ -65,7 +65,7 @@ mod tests {
         let given = Arguments::try_parse_from(["sim", "--policy", "src"]).unwrap();
         let run = PolicyName::Run("src".into());
         let mut now = given.clone();
-        let mut round = |now: &mut Arguments, n: usize| -> Vec<PolicyName> {
+        let round = |now: &mut Arguments, n: usize| -> Vec<PolicyName> {
             (0..n)
                 .map(|_| {
                     *now = picked(now, Pick::Policy, &given);

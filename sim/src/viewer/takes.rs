@@ -95,3 +95,58 @@ impl Takes {
         format!("{} episodes in {}", self.n_recorded, self.folder.display())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::viewer::rollout::{Rollout, rollout};
+    use clap::Parser as _;
+
+    fn arguments(domain: &str) -> Arguments {
+        Arguments::try_parse_from(["sim", "--policy", "zero", "--domain", domain]).unwrap()
+    }
+
+    fn read(folder: &Path) -> Vec<Episode> {
+        let frames = read_frames(&folder.join(EPISODES_FILE)).unwrap();
+        frames.payloads.iter().map(|record| Episode::decode(record).unwrap()).collect()
+    }
+
+    fn watch(rollout: &mut dyn Rollout, ticks: usize) {
+        (0..ticks).for_each(|_| drop(rollout.tick().unwrap()));
+    }
+
+    /// Contract: what is watched is recorded from the start of an episode on, step by step, with what was applied; what was
+    /// begun anew is dropped; a second recording goes on with the dataset; one of another domain is refused.
+    #[test]
+    fn what_is_watched_is_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("episodes");
+        let arguments_here = arguments("exact");
+        let mut shown = rollout(&arguments_here).unwrap();
+        watch(shown.as_mut(), 30);
+        shown.toggle_recording(&folder).unwrap();
+        watch(shown.as_mut(), 20);
+        shown.restart().unwrap();
+        // The start and three ticks a step.
+        watch(shown.as_mut(), 1 + 3 * 8);
+        let said = shown.toggle_recording(&folder).unwrap();
+        assert!(said.contains("1 episodes"), "{said}");
+
+        let text = std::fs::read_to_string(folder.join(HEADER_FILE)).unwrap();
+        let header: DatasetHeader = config::parse("dataset.ron", &text).unwrap();
+        assert_eq!((header.domain.as_str(), header.environment.control_hz), ("exact", 20));
+        let episodes = read(&folder);
+        assert_eq!((episodes.len(), episodes[0].n_steps()), (1, 8));
+        assert_eq!((episodes[0].label.actor.as_str(), episodes[0].label.seed), ("zero", 0));
+        let scene = sim::CubeScene::load(&arguments_here.hand).unwrap();
+        let held_rad = &scene.start().holding_rad;
+        assert!(episodes[0].action_rad(7).iter().zip(held_rad).all(|(a, b)| (a - b).abs() < 1e-4));
+
+        shown.toggle_recording(&folder).unwrap();
+        watch(shown.as_mut(), 4);
+        shown.toggle_recording(&folder).unwrap();
+        assert_eq!(read(&folder).len(), 2);
+        let error = rollout(&arguments("nominal")).unwrap().toggle_recording(&folder).unwrap_err().to_string();
+        assert!(error.contains("found episodes in exact") && error.contains("cube in nominal"), "{error}");
+    }
+}
