@@ -7,7 +7,7 @@ use bridge::random::stream;
 use bridge::{Episode, EpisodeLabel};
 use candle_core::{Device, Tensor};
 use learn::layers::Track;
-use learn::squash::squash;
+use learn::squash::{action_log_prob, squash};
 use learn::{Acting, Actor, Choice, Gate, ImitationConfig, LearnConfig, OnlineConfig, Policy, Trainer, Work, play_all};
 use line::{
     CRITIC, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return,
@@ -45,10 +45,11 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
         normalizer.observation(&raw, &mut observation);
         let observation = Tensor::from_vec(observation, (1, 2), &Device::Cpu)?;
         let mut rng = stream(seed, "act", 0);
-        let mut candidates = Vec::new();
+        let (mut candidates, mut unsquashed) = (Vec::new(), Vec::new());
         for net in [policy.net(), frozen.net()] {
             let noise = Tensor::from_vec(net.base_noise(N, 0.7, &mut rng), (N, net.noise_len()), &Device::Cpu)?;
-            candidates.push(squash(&net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?.u)?);
+            unsquashed.push(net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?.u);
+            candidates.push(squash(&unsquashed[unsquashed.len() - 1])?);
         }
         let candidates = Tensor::cat(&candidates, 0)?;
         let values = policy.critic().value(&observation, &candidates, Track::Frozen)?.to_vec1::<f32>()?;
@@ -70,7 +71,13 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
             "seed {seed}"
         );
         assert_eq!(told.values, values, "seed {seed}");
-        assert!(told.log_likelihood_per_value.is_some_and(f64::is_finite), "seed {seed}");
+        // Per value of a chunk of four raw actions, also of a candidate that the imitation policy has offered.
+        let u = Tensor::cat(&unsquashed, 0)?.narrow(0, best, 1)?;
+        let embedding = policy.net().embed(&observation, Track::Frozen)?;
+        let log_prob = action_log_prob(&policy.net().log_prob(&embedding, &u, Track::Frozen)?, &u)?.to_vec1::<f32>()?;
+        let expected = f64::from(log_prob[0]) / 4.0 + normalizer.action_log_det();
+        let found = told.log_likelihood_per_value.ok_or("a flow has a density")?;
+        assert!((found - expected).abs() < 1e-6, "seed {seed}: {found} nats, expected {expected} nats");
     }
     assert!((1..40).contains(&n_frozen_won), "{n_frozen_won} of 40");
 

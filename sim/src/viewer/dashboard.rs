@@ -16,12 +16,26 @@ const CURVE_SIZE: (f32, f32) = (9.0, 2.2);
 const SMALL_TEXT: f32 = 0.85;
 const TINY_TEXT: f32 = 0.65;
 
-/// The curves, from the top: name, unit, colour, and what of a sample they show.
-const CURVES: [(&str, &str, [u8; 3], fn(&Sample) -> Option<f64>); 3] = [
-    ("Q", "", paint::VALUE_LINE, |sample| Some(sample.value)),
-    ("ln p", " nats per value", paint::LIKELIHOOD_LINE, |sample| sample.log_likelihood),
-    ("effort", " N m", paint::EFFORT_LINE, |sample| Some(sample.effort_nm)),
+/// The curves, from the top.
+const CURVES: [Quantity; 3] = [
+    Quantity { name: "Q", unit: "", line: paint::VALUE_LINE, of: |sample| Some(sample.value) },
+    Quantity {
+        name: "ln p",
+        unit: " nats per value",
+        line: paint::LIKELIHOOD_LINE,
+        of: |sample| sample.log_likelihood,
+    },
+    Quantity { name: "effort", unit: " N m", line: paint::EFFORT_LINE, of: |sample| Some(sample.effort_nm) },
 ];
+
+/// What a curve is of.
+struct Quantity {
+    name: &'static str,
+    unit: &'static str,
+    line: [u8; 3],
+    /// What it is in a sample, if that has it.
+    of: fn(&Sample) -> Option<f64>,
+}
 
 /// How much of the time line has gone.
 #[derive(Component)]
@@ -106,7 +120,7 @@ fn spawn_curves(commands: &mut Commands, images: &mut Assets<Image>, font_px: f3
         ..default()
     };
     commands.spawn(column).with_children(|column| {
-        for (index, (_, _, line, _)) in CURVES.into_iter().enumerate() {
+        for (index, Quantity { line, .. }) in CURVES.into_iter().enumerate() {
             let ground = paint::PLOT_GROUND;
             let curve = Curve { width: width as usize, height: height as usize, half_px: 0.06 * font_px, line, ground };
             let size = Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
@@ -187,10 +201,7 @@ fn update_curves(
     mut labels: Query<(&Label, &mut Text)>,
 ) {
     let samples = overlay.chronicle.samples();
-    let shows = |index: usize| {
-        let (.., of) = CURVES[index];
-        overlay.has_curves && samples.back().and_then(of).is_some()
-    };
+    let shows = |index: usize| overlay.has_curves && samples.back().and_then(CURVES[index].of).is_some();
     for (Panel(index), mut node) in &mut panels {
         let display = if shows(*index) { Display::Flex } else { Display::None };
         if node.display != display {
@@ -198,7 +209,7 @@ fn update_curves(
         }
     }
     for plot in plots.iter().filter(|plot| shows(plot.index)) {
-        let (name, unit, _, of) = CURVES[plot.index];
+        let Quantity { name, unit, of, .. } = CURVES[plot.index];
         let Some(mut image) = images.get_mut(&plot.image) else { continue };
         let points = samples.iter().filter_map(|sample| Some((sample.time_s, of(sample)?)));
         let bounds = plot.curve.draw(points, CURVE_S, image.data.get_or_insert_default());

@@ -3,7 +3,7 @@
 use crate::viewer::orbit::Orbit;
 use crate::viewer::pull::Pull;
 use crate::viewer::ray::{hit, on_plane};
-use crate::viewer::studio::Subject;
+use crate::viewer::studio::{self, Subject};
 use crate::viewer::window::Show;
 use bevy::input::mouse::{AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::prelude::*;
@@ -15,17 +15,15 @@ const PIXELS_PER_CLICK: f32 = 40.0;
 /// it drags the camera.
 pub fn obey_mouse(
     window: Single<&Window>,
-    mut camera: Single<(&Camera, &mut Transform), With<Camera3d>>,
+    camera: Single<(&Camera, &Transform), With<Camera3d>>,
     mut orbit: ResMut<Orbit>,
     mut show: ResMut<Show>,
     subject: Res<Subject>,
     buttons: Res<ButtonInput<MouseButton>>,
     mut moves: MessageReader<CursorMoved>,
-    scroll: Res<AccumulatedMouseScroll>,
 ) {
-    let (camera, place) = &mut *camera;
-    let ray =
-        window.cursor_position().and_then(|at| camera.viewport_to_world(&GlobalTransform::from(**place), at).ok());
+    let (camera, &place) = *camera;
+    let ray = window.cursor_position().and_then(|at| camera.viewport_to_world(&GlobalTransform::from(place), at).ok());
     if buttons.just_pressed(MouseButton::Left) {
         show.pull = ray.and_then(|ray| hit(ray, &subject)).map(|hit| Pull {
             object_idx: hit.object_idx,
@@ -44,10 +42,19 @@ pub fn obey_mouse(
     }
     let pull = show.pull;
     show.rollout.pull(pull);
+}
+
+/// Zooms, and puts the camera where it is to be.
+pub fn place_camera(
+    mut camera: Single<(&mut Transform, &mut DistanceFog), With<Camera3d>>,
+    mut orbit: ResMut<Orbit>,
+    scroll: Res<AccumulatedMouseScroll>,
+) {
     let clicks = match scroll.unit {
         MouseScrollUnit::Line => scroll.delta.y,
         MouseScrollUnit::Pixel => scroll.delta.y / PIXELS_PER_CLICK,
     };
     orbit.zoom(clicks);
-    **place = orbit.transform();
+    let (place, fog) = &mut *camera;
+    (**place, **fog) = (orbit.transform(), studio::fog(&orbit));
 }

@@ -209,7 +209,7 @@ impl Rollout for Play {
     fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError> {
         if let Some(mut takes) = self.takes.take() {
             takes.end(self.act.stage.environment())?;
-            return Ok(format!("recorded: {}", takes.summary()));
+            return Ok(takes.summary());
         }
         let takes = Takes::open(folder, &self.arguments, self.act.stage.spec())?;
         let said = format!("recording to {}", folder.display());

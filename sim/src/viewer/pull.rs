@@ -91,9 +91,10 @@ mod tests {
             let mut object = at([0.0; 3], [0.0; 3]);
             for _ in 0..2 * SERVO_HZ {
                 let force_n = pull.force_n(&object);
-                for axis in 0..3 {
-                    object.velocity_m_s[axis] += force_n[axis] / mass_kg * step_s;
-                    object.position_m[axis] += object.velocity_m_s[axis] * step_s;
+                let axes = object.position_m.iter_mut().zip(&mut object.velocity_m_s).zip(force_n);
+                for ((position_m, velocity_m_s), force_n) in axes {
+                    *velocity_m_s += force_n / mass_kg * step_s;
+                    *position_m += *velocity_m_s * step_s;
                 }
             }
             let miss_m = object.position_m.iter().zip(pull.target_m).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -133,11 +133,9 @@ mod tests {
     }
 
     fn tips_m(teleop: &Teleop, joints_rad: &[f32]) -> Vec<DVec3> {
+        let q_rad: Vec<f64> = joints_rad.iter().copied().map(f64::from).collect();
         let fingers = teleop.hand.fingers.iter();
-        let q_rad = |first: usize, n: usize| joints_rad[first..first + n].iter().copied().map(f64::from).collect();
-        fingers
-            .map(|finger| finger.tip_m(&Vec::<f64>::as_slice(&q_rad(finger.first_joint, finger.joints.len()))))
-            .collect()
+        fingers.map(|finger| finger.tip_m(&q_rad[finger.first_joint..][..finger.joints.len()])).collect()
     }
 
     /// Contract: without a key everything holds; a chosen finger's tip moves by 6 cm/s over 1/20 s along the axis, the others

@@ -90,9 +90,9 @@ impl Takes {
         Ok(())
     }
 
-    /// What it has recorded, in words.
+    /// How many episodes the dataset has, in words.
     pub fn summary(&self) -> String {
-        format!("{} episodes in {}", self.n_recorded, self.folder.display())
+        format!("{} recorded in {}", self.n_recorded, self.folder.display())
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
         // The start and three ticks a step.
         watch(shown.as_mut(), 1 + 3 * 8);
         let said = shown.toggle_recording(&folder).unwrap();
-        assert!(said.contains("1 episodes"), "{said}");
+        assert!(said.contains("1 recorded"), "{said}");
 
         let text = std::fs::read_to_string(folder.join(HEADER_FILE)).unwrap();
         let header: DatasetHeader = config::parse("dataset.ron", &text).unwrap();

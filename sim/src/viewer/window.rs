@@ -7,7 +7,7 @@ use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
 use crate::viewer::footage::{FOLDER, Footage, end_with_the_window, take_pictures};
 use crate::viewer::keys::{HELP, HELP_HINT, STEERING_HELP, obey_keys};
-use crate::viewer::mouse::obey_mouse;
+use crate::viewer::mouse::{obey_mouse, place_camera};
 use crate::viewer::orbit::{Orbit, View};
 use crate::viewer::overlay::{self, Overlay};
 use crate::viewer::pickers::{Pick, picked};
@@ -100,7 +100,10 @@ fn build(show: Show) -> App {
     studio::furnish(&mut app, subject);
     overlay::lay_over(&mut app, Overlay { has_forces: true, has_traces: true, has_curves: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
-        .add_systems(Update, (obey_mouse, obey_keys, advance, take_pictures, present).chain().before(DrawSubject))
+        .add_systems(
+            Update,
+            (obey_mouse, obey_keys, place_camera, advance, take_pictures, present).chain().before(DrawSubject),
+        )
         .add_systems(Last, end_with_the_window);
     app
 }
