@@ -217,7 +217,8 @@ fn update_curves(
         let Some((lowest, highest)) = bounds else { continue };
         for (Label(_, word), mut text) in labels.iter_mut().filter(|(label, _)| label.0 == plot.index) {
             // As many digits as tell the ends of the curve apart.
-            let digits = (1.0 - (highest - lowest).max(1e-6).log10().floor()).clamp(2.0, 5.0) as usize;
+            let range = if highest > lowest { highest - lowest } else { 1.0 };
+            let digits = (1.0 - range.log10().floor()).clamp(2.0, 5.0) as usize;
             text.0 = match word {
                 Word::Newest => format!("{name} {newest:.digits$}{unit}"),
                 Word::Highest => format!("{highest:.digits$}"),

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Where pictures go, from where the program is run.
 pub const FOLDER: &str = "out";
+/// Title of the window.
+pub const TITLE: &str = "softflow sim";
 /// Films of wider windows have half of their size.
 const MAX_FILM_WIDTH: u16 = 800;
 
@@ -44,15 +46,14 @@ impl Footage {
         self.wants_picture = true;
     }
 
-    /// Starts a film of what is called `name`, or ends the one that runs; says what it did.
+    /// Starts a film of what is called `name`, or ends the one that runs and says what became of it.
     pub fn toggle_film(&mut self, name: &str) -> String {
         if self.film.is_some() {
             return self.end();
         }
         let path = unused(Path::new(FOLDER), name, "gif");
-        let said = format!("filming {}", path.display());
         self.film = Some(Film { path, recorder: None, ticks_left: 0, is_waiting: false });
-        said
+        String::new()
     }
 
     /// Ends the film, if one runs; says what became of it.
@@ -97,6 +98,14 @@ impl Footage {
         film.ticks_left = ((f64::from(SERVO_HZ / PICTURES_PER_S) * speed).round() as u32).max(1);
         film.is_waiting = false;
         Ok(())
+    }
+}
+
+/// Tells in the window's title whether a film runs: not in the picture, which is filmed.
+pub fn tell_film(footage: Res<Footage>, mut window: Single<&mut Window>) {
+    let title = if footage.film.is_some() { "softflow sim: filming" } else { TITLE };
+    if window.title != title {
+        window.title = title.into();
     }
 }
 

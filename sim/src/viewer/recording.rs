@@ -116,12 +116,15 @@ mod tests {
     //! `cargo run --release -- --policy zero --domain exact --seconds 0.2 --size 320x180 --record tests/pictures/cube.png`
 
     use super::*;
+    use crate::viewer::paint;
     use crate::viewer::picture::Picture;
+    use crate::viewer::thought::{Candidate, Thought};
     use clap::Parser as _;
     use sim::PartKind;
     use std::fs::File;
     use std::io::BufReader;
     use std::path::Path;
+    use std::sync::Arc;
 
     /// Name of the picture, the command line that makes it, and what must be missed where it is not drawn.
     type Scene = (&'static str, &'static str, [(&'static str, fn(PartKind) -> bool); 2]);
@@ -234,5 +237,58 @@ mod tests {
                 println!("{name}: softened {softer:.4?}, without the {what} {mean:.2}, {share:.4}");
             }
         }
+    }
+
+    /// Contract: one call makes a complete picture: the traces of candidates, boldly the chosen one, and the curves are in it,
+    /// each in its colour; without a density there is one curve less.
+    #[test]
+    fn thoughts_are_in_the_picture() {
+        let arguments = Arguments::try_parse_from(["sim", "--size", "640x360", "--record", "scene.png"]).unwrap();
+        let mut film = Film::new(&arguments).unwrap();
+        let mut camera = match film.camera(&arguments) {
+            Err(ViewerError::NoRenderer { reason }) => {
+                eprintln!("skipped: thoughts were not drawn, because {reason}");
+                return;
+            }
+            camera => camera.unwrap(),
+        };
+        let candidate = |value, z: f32| {
+            let trace_m = vec![[0.15, -0.05, z], [0.15, 0.05, z]];
+            Candidate { value, traces_m: vec![trace_m] }
+        };
+        let (chosen, other) = (candidate(3.0, -0.07), candidate(1.0, -0.05));
+        let thought = |candidates: &[Candidate], log_likelihood_per_value| {
+            Some(Arc::new(Thought { candidates: candidates.to_vec(), chosen_idx: 0, log_likelihood_per_value }))
+        };
+        let thoughts = [
+            None,
+            thought(std::slice::from_ref(&chosen), None),
+            thought(&[chosen.clone(), other.clone()], None),
+            thought(&[chosen, other], Some(2.0)),
+        ];
+        let [none, alone, both, likely] = thoughts.map(|thought| {
+            film.moment.thought = thought;
+            film.chronicle = Chronicle::new(30.0);
+            for tick in 0..120 {
+                film.moment.reading.time_s = f64::from(tick) / 60.0;
+                film.chronicle.follow(&film.moment);
+            }
+            film.shoot(&mut camera).unwrap()
+        });
+        let n_like = |picture: &Picture, wanted: [u8; 3]| {
+            let is_like = |pixel: &&[u8; 4]| pixel.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) < 24);
+            picture.rgba.as_chunks::<4>().0.iter().filter(is_like).count()
+        };
+        let highest = paint::value_color(1.0).to_srgba();
+        let highest = [highest.red, highest.green, highest.blue].map(|channel| (255.0 * channel) as u8);
+        for (what, color) in [("trace", highest), ("value", paint::VALUE_LINE), ("effort", paint::EFFORT_LINE)] {
+            let (before, after) = (n_like(&none, color), n_like(&alone, color));
+            assert!(after > before + 20, "{what}: {before}, then {after} pixels");
+        }
+        let pairs = alone.rgba.as_chunks::<4>().0.iter().zip(both.rgba.as_chunks::<4>().0);
+        let n_other = pairs.filter(|(a, b)| a != b).count();
+        assert!((20..2000).contains(&n_other), "the other candidate: {n_other} pixels");
+        let [before, after] = [&both, &likely].map(|picture| n_like(picture, paint::LIKELIHOOD_LINE));
+        assert!(after > before + 20, "likelihood: {before}, then {after} pixels");
     }
 }

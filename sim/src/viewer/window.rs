@@ -5,7 +5,7 @@ use crate::viewer::attempt::{attempt, gist};
 use crate::viewer::chronicle::Chronicle;
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
-use crate::viewer::footage::{FOLDER, Footage, end_with_the_window, take_pictures};
+use crate::viewer::footage::{FOLDER, Footage, TITLE, end_with_the_window, take_pictures, tell_film};
 use crate::viewer::keys::{HELP, HELP_HINT, STEERING_HELP, obey_keys};
 use crate::viewer::mouse::{obey_mouse, place_camera};
 use crate::viewer::orbit::{Orbit, View};
@@ -88,7 +88,7 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
 }
 
 fn build(show: Show) -> App {
-    let window = Window { title: "softflow sim".into(), resolution: (960, 540).into(), ..default() };
+    let window = Window { title: TITLE.into(), resolution: (960, 540).into(), ..default() };
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
@@ -102,7 +102,9 @@ fn build(show: Show) -> App {
     app.add_systems(Startup, spawn_camera)
         .add_systems(
             Update,
-            (obey_mouse, obey_keys, place_camera, advance, take_pictures, present).chain().before(DrawSubject),
+            (obey_mouse, obey_keys, place_camera, advance, take_pictures, tell_film, present)
+                .chain()
+                .before(DrawSubject),
         )
         .add_systems(Last, end_with_the_window);
     app
