@@ -15,6 +15,7 @@
 // What is learned, from the outside in.
 mod checkpoint;
 mod config;
+mod deliberation;
 mod error;
 pub mod gate;
 mod likelihood;
@@ -47,6 +48,7 @@ pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
 pub use config::{Acting, ActionRange, Choice, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
+pub use deliberation::Deliberation;
 pub use error::LearnError;
 pub use kernels::configure_process;
 pub use normalizer::Normalizer;

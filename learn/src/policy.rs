@@ -171,31 +171,65 @@ impl Policy {
         Ok(Self { header, net, frozen, critic })
     }
 
-    /// The policy's best normalized chunk for one normalized state: candidates at the acting temperature, the one that
-    /// the critics value most or that is the likeliest.
-    fn best_chunk(&self, observation: &[f32], rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
+    /// What the networks see of a state in raw units, `[1, O]`.
+    pub(crate) fn seen(&self, state: &[f32]) -> Result<Tensor, LearnError> {
+        let normalizer = &self.header.normalizer;
+        let mut normalized = Vec::with_capacity(state.len());
+        let (observation, on_the_way_rad) = state.split_at(normalizer.observation_len().min(state.len()));
+        normalizer.observation(observation, &mut normalized);
+        for action_rad in on_the_way_rad.chunks_exact(normalizer.action_len()) {
+            normalizer.action(action_rad, &mut normalized);
+        }
+        let len = normalized.len();
+        Ok(Tensor::from_vec(normalized, (1, len), &Device::Cpu)?)
+    }
+
+    /// The actions of a normalized chunk, rad.
+    pub(crate) fn chunk_rad(&self, normalized: &[f32]) -> Vec<f32> {
+        let normalizer = &self.header.normalizer;
+        let mut chunk_rad = Vec::with_capacity(normalized.len());
+        for action in normalized.chunks_exact(normalizer.action_len()) {
+            normalizer.action_rad(action, &mut chunk_rad);
+        }
+        chunk_rad
+    }
+
+    /// Candidates at the acting temperature: the policy's, then the imitation policy's where it offers some; a density is told
+    /// where all of them are the policy's.
+    pub(crate) fn candidates(&self, observation: &Tensor, rng: &mut Rng) -> Result<Draw, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
-        let observation = Tensor::from_slice(observation, (1, observation.len()), &Device::Cpu)?;
-        let candidates = |net: &dyn PolicyNet, n: usize, rng: &mut Rng| -> Result<Draw, LearnError> {
+        let sample = |net: &dyn PolicyNet, n: usize, rng: &mut Rng| -> Result<Draw, LearnError> {
             let noise = net.base_noise(n, temperature.f32(), rng);
             let noise = Tensor::from_vec(noise, (n, net.noise_len()), &Device::Cpu)?;
             // One row of embedding serves all candidates.
-            Ok(net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?)
+            Ok(net.sample(&net.embed(observation, Track::Frozen)?, &noise, Track::Frozen)?)
         };
-        let Draw { mut u, log_prob } = candidates(self.net.as_ref(), n_candidates.max(1), rng)?;
+        let own = sample(self.net.as_ref(), n_candidates.max(1), rng)?;
         if let (Some(frozen), 2.., Choice::Value) = (&self.frozen, n_candidates, self.header.choice) {
-            u = Tensor::cat(&[&u, &candidates(frozen.as_ref(), self.header.n_frozen, rng)?.u], 0)?;
+            let u = Tensor::cat(&[&own.u, &sample(frozen.as_ref(), self.header.n_frozen, rng)?.u], 0)?;
+            return Ok(Draw { u, log_prob: None });
         }
-        let (n, chunks) = (u.dim(0)?, squash(&u)?);
-        let scores = match (n, self.header.choice, &log_prob) {
+        Ok(own)
+    }
+
+    /// Index of the candidate that the critics value most, or that is the likeliest. `chunks` is the squashed `u`.
+    pub(crate) fn choose(
+        &self,
+        observation: &Tensor,
+        u: &Tensor,
+        log_prob: Option<&Tensor>,
+        chunks: &Tensor,
+    ) -> Result<usize, LearnError> {
+        let n = u.dim(0)?;
+        let scores = match (n, self.header.choice, log_prob) {
             (1, ..) => vec![0.0],
-            (_, Choice::Value, _) => self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?,
-            (_, Choice::Likelihood, Some(log_prob)) => action_log_prob(log_prob, &u)?.to_vec1::<f32>()?,
+            (_, Choice::Value, _) => self.critic.value(observation, chunks, Track::Frozen)?.to_vec1::<f32>()?,
+            (_, Choice::Likelihood, Some(log_prob)) => action_log_prob(log_prob, u)?.to_vec1::<f32>()?,
             (_, Choice::Likelihood, None) => return Err(no_density(n, &self.header.policy)),
         };
         // The first of equals, and never a NaN.
         let better = |best: usize, i| if scores[i] > scores[best] || scores[best].is_nan() { i } else { best };
-        Ok(chunks.get((1..n).fold(0, better))?.to_vec1()?)
+        Ok((1..n).fold(0, better))
     }
 }
 
@@ -229,18 +263,11 @@ impl Actor for Policy {
     }
 
     fn plan(&self, state: &[f32], rng: &mut Rng, chunk_rad: &mut Vec<f32>) -> Result<(), LearnError> {
-        let normalizer = &self.header.normalizer;
-        let mut normalized = Vec::with_capacity(state.len());
-        let (observation, on_the_way_rad) = state.split_at(normalizer.observation_len().min(state.len()));
-        normalizer.observation(observation, &mut normalized);
-        for action_rad in on_the_way_rad.chunks_exact(normalizer.action_len()) {
-            normalizer.action(action_rad, &mut normalized);
-        }
-        let chunk = self.best_chunk(&normalized, rng)?;
-        chunk_rad.clear();
-        for action in chunk.chunks_exact(normalizer.action_len()) {
-            normalizer.action_rad(action, chunk_rad);
-        }
+        let observation = self.seen(state)?;
+        let Draw { u, log_prob } = self.candidates(&observation, rng)?;
+        let chunks = squash(&u)?;
+        let chosen_idx = self.choose(&observation, &u, log_prob.as_ref(), &chunks)?;
+        *chunk_rad = self.chunk_rad(&chunks.get(chosen_idx)?.to_vec1::<f32>()?);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use bridge::random::stream;
 use bridge::{Episode, EpisodeLabel};
 use candle_core::{Device, Tensor};
 use learn::layers::Track;
-use learn::squash::squash;
+use learn::squash::{action_log_prob, squash};
 use learn::{Acting, Actor, Choice, Gate, ImitationConfig, LearnConfig, OnlineConfig, Policy, Trainer, Work, play_all};
 use line::{
     CRITIC, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return,
@@ -27,7 +27,8 @@ fn trained(config: LearnConfig) -> Result<Trainer, Box<dyn Error>> {
 }
 
 /// Contract: the candidates of the imitation policy stand beside the actor's, the critic's favourite of all is carried out, by
-/// the policy that was saved as by the one that was not; one candidate is carried out without asking.
+/// the policy that was saved as by the one that was not, and deliberating aloud tells the same decision; one candidate is
+/// carried out without asking.
 #[test]
 fn the_imitation_policy_offers_candidates() -> TestResult {
     const N: usize = 8;
@@ -44,10 +45,11 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
         normalizer.observation(&raw, &mut observation);
         let observation = Tensor::from_vec(observation, (1, 2), &Device::Cpu)?;
         let mut rng = stream(seed, "act", 0);
-        let mut candidates = Vec::new();
+        let (mut candidates, mut unsquashed) = (Vec::new(), Vec::new());
         for net in [policy.net(), frozen.net()] {
             let noise = Tensor::from_vec(net.base_noise(N, 0.7, &mut rng), (N, net.noise_len()), &Device::Cpu)?;
-            candidates.push(squash(&net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?.u)?);
+            unsquashed.push(net.sample(&net.embed(&observation, Track::Frozen)?, &noise, Track::Frozen)?.u);
+            candidates.push(squash(&unsquashed[unsquashed.len() - 1])?);
         }
         let candidates = Tensor::cat(&candidates, 0)?;
         let values = policy.critic().value(&observation, &candidates, Track::Frozen)?.to_vec1::<f32>()?;
@@ -62,6 +64,20 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
             policy.plan(&raw, &mut stream(seed, "act", 0), &mut found)?;
             assert_eq!(found, expected, "seed {seed}");
         }
+        let told = loaded.deliberate(&raw, &mut stream(seed, "act", 0))?;
+        assert_eq!(
+            (told.candidates_rad.len(), &told.candidates_rad[told.chosen_idx]),
+            (2 * N, &expected),
+            "seed {seed}"
+        );
+        assert_eq!(told.values, values, "seed {seed}");
+        // Per value of a chunk of four raw actions, also of a candidate that the imitation policy has offered.
+        let u = Tensor::cat(&unsquashed, 0)?.narrow(0, best, 1)?;
+        let embedding = policy.net().embed(&observation, Track::Frozen)?;
+        let log_prob = action_log_prob(&policy.net().log_prob(&embedding, &u, Track::Frozen)?, &u)?.to_vec1::<f32>()?;
+        let expected = f64::from(log_prob[0]) / 4.0 + normalizer.action_log_det();
+        let found = told.log_likelihood_per_value.ok_or("a flow has a density")?;
+        assert!((found - expected).abs() < 1e-6, "seed {seed}: {found} nats, expected {expected} nats");
     }
     assert!((1..40).contains(&n_frozen_won), "{n_frozen_won} of 40");
 

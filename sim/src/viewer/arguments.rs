@@ -33,9 +33,9 @@ pub struct Arguments {
     #[arg(long, default_value = "orca_v2", value_parser = known_hands())]
     pub hand: String,
 
-    /// Who acts: demo (scripted), zero (holds the start posture), random (seeded smooth noise around it), or the
-    /// folder of a training run.
-    #[arg(long, default_value = "demo", value_name = "demo|zero|random|RUN")]
+    /// Who acts: demo (scripted), zero (holds the start posture), random (seeded smooth noise around it), teleop (the keys
+    /// of the window), or the folder of a training run.
+    #[arg(long, default_value = "demo", value_name = "demo|zero|random|teleop|RUN")]
     pub policy: PolicyName,
 
     /// Physics around the hand: nominal is where policies are trained, shifted is a twin that differs from it, exact is
@@ -103,6 +103,8 @@ pub enum PolicyName {
     Zero,
     /// Smooth noise around the start posture.
     Random,
+    /// A human at the keys of the window; without one it holds the start posture.
+    Teleop,
     /// The folder of a training run.
     Run(PathBuf),
 }
@@ -193,8 +195,9 @@ impl FromStr for PolicyName {
             "demo" => Ok(Self::Demo),
             "zero" => Ok(Self::Zero),
             "random" => Ok(Self::Random),
+            "teleop" => Ok(Self::Teleop),
             folder if PathBuf::from(folder).is_dir() => Ok(Self::Run(folder.into())),
-            _ => Err("neither `demo`, `zero` or `random`, nor a folder that exists".into()),
+            _ => Err("neither `demo`, `zero`, `random` or `teleop`, nor a folder that exists".into()),
         }
     }
 }

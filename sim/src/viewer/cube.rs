@@ -7,6 +7,7 @@ use crate::viewer::filmed::{Filmed, Frame, Reel};
 use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
+use crate::viewer::steering::Teleop;
 use bridge::random::stream;
 use bridge::{
     CubeReward, CubeTask, Environment, GovernorConfig, ObjectPose, Outcome, Percept, TaskEnvironment, heading_rad,
@@ -32,12 +33,14 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
     let reel = Reel::default();
     let body = Box::new(scene.body(Domain::load(&arguments.domain_name())?));
     let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, GovernorConfig::usual()?)?;
+    let hand = scene.hand().clone();
     let posture_rad = scene.start().holding_rad.clone();
     let driver: Box<dyn Driver> = match &arguments.policy {
         PolicyName::Demo => Box::new(Scripted::new(scene)?),
         PolicyName::Zero => Box::new(Hold { command: posture_rad }),
         PolicyName::Random => Box::new(Wander::new(posture_rad, 0, control_hz)),
-        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec())?),
+        PolicyName::Teleop => Box::new(Teleop::new(hand, stage.spec().clone())),
+        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec(), &hand)?),
     };
     Ok(Act { stage: Box::new(stage), reel, driver, instruments: instruments(&arguments.hand)?, pushed: 0 })
 }

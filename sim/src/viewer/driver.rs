@@ -1,10 +1,13 @@
 //! Who moves the hand.
 
 use crate::viewer::error::ViewerError;
+use crate::viewer::steering::Steering;
+use crate::viewer::thought::Thought;
 use bridge::Percept;
 use bridge::random::stream;
 use rand::Rng as _;
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 /// Plans what the hand does next.
 pub trait Driver: Send + Sync {
@@ -23,6 +26,14 @@ pub trait Driver: Send + Sync {
     /// # Errors
     /// When no plan can be made.
     fn plan(&mut self, observation: &[f32], percept: &Percept, chunk_rad: &mut Vec<f32>) -> Result<(), ViewerError>;
+
+    /// What it weighed when it planned last, if it can tell.
+    fn thought(&self) -> Option<Arc<Thought>> {
+        None
+    }
+
+    /// Hears what the keys ask for.
+    fn steer(&mut self, _steering: Steering) {}
 
     /// Whether it has nothing more to try in this episode.
     fn has_given_up(&self) -> bool {

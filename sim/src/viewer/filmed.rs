@@ -3,6 +3,7 @@
 //! A control step lasts several servo ticks, too long for a smooth picture. Filming the body shows every tick as it was
 //! instead of inventing what lies between two steps. Whoever watches holds the [`Reel`]; the body is behind its governor.
 
+use crate::viewer::pull::Pull;
 use bridge::{Body, BodyError, BodySpec, Percept};
 use sim::{Contact, Dump, Part, Simulated};
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ struct Contents {
     frames: VecDeque<Frame>,
     /// Pushes on objects that are due before the next tick, N s.
     pushes: Vec<(usize, [f32; 3])>,
+    /// What pulls on an object in every tick.
+    pull: Option<Pull>,
     /// Why the body's physics failed.
     fault: Option<String>,
 }
@@ -37,6 +40,8 @@ struct Contents {
 pub struct Filmed {
     body: Box<dyn Simulated>,
     reel: Reel,
+    /// As it was before a tick.
+    truth: Percept,
 }
 
 impl Reel {
@@ -55,6 +60,11 @@ impl Reel {
         self.contents().pushes.push((object, impulse_n_s));
     }
 
+    /// Pulls on an object from the next tick on, or lets go of it.
+    pub fn pull(&self, pull: Option<Pull>) {
+        self.contents().pull = pull;
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,7 +73,7 @@ impl Reel {
 impl Filmed {
     /// Films `body` onto `reel`.
     pub fn new(body: Box<dyn Simulated>, reel: &Reel) -> Self {
-        Self { body, reel: reel.clone() }
+        Self { body, reel: reel.clone(), truth: Percept::default() }
     }
 
     /// Shapes of everything that there is to see, in the order of [`Frame::part_poses`].
@@ -113,9 +123,19 @@ impl Body for Filmed {
     }
 
     fn command(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
-        let pushes = std::mem::take(&mut self.reel.contents().pushes);
+        let (pushes, pull) = {
+            let mut contents = self.reel.contents();
+            (std::mem::take(&mut contents.pushes), contents.pull)
+        };
         for (object, impulse_n_s) in pushes {
             self.body.push(object, impulse_n_s);
+        }
+        if let Some(pull) = pull {
+            self.body.truth(&mut self.truth);
+            if let Some(object) = self.truth.objects.get(pull.object_idx) {
+                let per_tick_s = 1.0 / self.body.spec().servo_hz as f32;
+                self.body.push(pull.object_idx, pull.force_n(object).map(|force_n| force_n * per_tick_s));
+            }
         }
         if let Err(error) = self.body.command(targets_rad) {
             self.reel.contents().fault = Some(error.to_string());

@@ -56,14 +56,18 @@ impl Offscreen {
         Ok(camera)
     }
 
-    /// Shows `subject` to the camera and takes the picture, with a `title` and a `status` line over it.
+    /// Shows `subject` to the camera and takes the picture, with `overlay` over it.
     ///
     /// # Errors
     /// When the renderer fails.
-    pub fn shoot(&mut self, subject: Subject, title: String, status: String) -> Result<Picture, ViewerError> {
+    pub fn shoot(&mut self, subject: Subject, overlay: Overlay) -> Result<Picture, ViewerError> {
         self.app.insert_resource(subject);
-        let mut overlay = self.app.world_mut().resource_mut::<Overlay>();
-        (overlay.title, overlay.status) = (title, status);
+        // Bevy draws lines one picture late.
+        let is_late = overlay.has_lines();
+        self.app.insert_resource(overlay);
+        if is_late {
+            self.draw()?;
+        }
         self.draw()
     }
 

@@ -16,6 +16,19 @@ pub struct Orbit {
     elevation_rad: f32,
 }
 
+/// From where it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// As at the beginning.
+    First,
+    /// From ahead of the finger tips.
+    Ahead,
+    /// From the side of the thumb.
+    Side,
+    /// From below, where a palm hides what it holds, else from above.
+    Steep,
+}
+
 /// Nearest and farthest distance, m.
 const DISTANCES_M: (f32, f32) = (0.08, 1.2);
 /// The camera never looks straight up or down: left and right would have no meaning.
@@ -26,8 +39,23 @@ const RAD_PER_PIXEL: f32 = 0.006;
 pub const FIELD_OF_VIEW_RAD: f32 = 0.52;
 
 impl Orbit {
-    /// The first view of a task, given by `points` of the parts of its world.
-    pub fn framing(task: TaskName, points: impl IntoIterator<Item = Vec3>) -> Self {
+    /// A view of a task, given by `points` of the parts of its world.
+    pub fn framing(task: TaskName, view: View, points: impl IntoIterator<Item = Vec3>) -> Self {
+        let first = Self::first(task, points);
+        let steep_rad = match task {
+            TaskName::Cube => -1.3,
+            TaskName::Scissors => 1.2,
+        };
+        let (azimuth_rad, elevation_rad) = match view {
+            View::First => (first.azimuth_rad, first.elevation_rad),
+            View::Ahead => (0.0, 0.05),
+            View::Side => (FRAC_PI_2, 0.05),
+            View::Steep => (first.azimuth_rad, steep_rad),
+        };
+        Self { azimuth_rad, elevation_rad, ..first }
+    }
+
+    fn first(task: TaskName, points: impl IntoIterator<Item = Vec3>) -> Self {
         let points: Vec<Vec3> = points.into_iter().collect();
         let lower = points.iter().copied().reduce(Vec3::min).unwrap_or_default();
         let upper = points.iter().copied().reduce(Vec3::max).unwrap_or_default();
@@ -85,10 +113,26 @@ impl Orbit {
 mod tests {
     use super::*;
 
+    /// Contract: all views look at the same place from the same distance, ahead of the tips (x), from the thumb's side (y), and
+    /// from where nothing is in the way.
+    #[test]
+    fn views_differ_in_direction() {
+        let points = [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)];
+        for (task, steep) in [(TaskName::Cube, -1.0), (TaskName::Scissors, 1.0)] {
+            let first = Orbit::framing(task, View::First, points);
+            for (view, towards) in [(View::Ahead, Vec3::X), (View::Side, Vec3::Y), (View::Steep, steep * Vec3::Z)] {
+                let orbit = Orbit::framing(task, view, points);
+                assert_eq!((orbit.center, orbit.distance_m), (first.center, first.distance_m));
+                let outwards = (orbit.transform().translation - orbit.center).normalize();
+                assert!(outwards.dot(towards) > 0.9, "{task:?} {view:?}: {outwards}");
+            }
+        }
+    }
+
     /// Contract: the camera always looks at its centre from its distance, the right way up, however it was dragged.
     #[test]
     fn the_subject_stays_in_view() {
-        let mut orbit = Orbit::framing(TaskName::Cube, [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
+        let mut orbit = Orbit::framing(TaskName::Cube, View::First, [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
         for (drag, clicks) in [((0.0, 0.0), 0.0), ((300.0, 900.0), 2.0), ((-5000.0, -9000.0), -40.0)] {
             orbit.drag(drag.into());
             orbit.zoom(clicks);

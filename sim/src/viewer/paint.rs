@@ -1,5 +1,7 @@
 //! The colours.
 
+use crate::viewer::arguments::PictureSize;
+use crate::viewer::picture::Picture;
 use bevy::color::Mix;
 use bevy::prelude::Color;
 use sim::PartKind;
@@ -21,6 +23,17 @@ pub const CUBE_FACES: [Color; 6] = [
 pub const FORCE: Color = Color::srgb(0.80, 0.05, 0.40);
 /// Text over the picture.
 pub const INK: Color = Color::srgb(0.20, 0.19, 0.18);
+
+/// Lines of the curves: value, likelihood, effort; and what is behind them, with alpha.
+pub const VALUE_LINE: [u8; 3] = [196, 78, 20];
+pub const LIKELIHOOD_LINE: [u8; 3] = [38, 92, 150];
+pub const EFFORT_LINE: [u8; 3] = [60, 110, 70];
+pub const PLOT_GROUND: [u8; 4] = [255, 255, 255, 110];
+/// Marks of the time line.
+pub const QUARTER_MARK: Color = Color::srgb(0.93, 0.50, 0.10);
+pub const RETRIEVED_MARK: Color = Color::srgb(0.13, 0.36, 0.72);
+pub const CUT_MARK: Color = Color::srgb(0.16, 0.55, 0.30);
+pub const LOST_MARK: Color = Color::srgb(0.83, 0.10, 0.10);
 
 /// Blades of the scissors, and their screw.
 pub const STEEL: Color = Color::srgb(0.74, 0.76, 0.79);
@@ -49,6 +62,16 @@ const TIPS: [Color; 5] = [
 /// How much of its tip's colour a link has.
 const LINK_TINT: f32 = 0.3;
 
+/// Values from the lowest to the highest: each step is as visible on the hand as on the backdrop.
+const VALUES: [Color; 3] =
+    [Color::srgb(0.16, 0.30, 0.62), Color::srgb(0.62, 0.28, 0.62), Color::srgb(0.98, 0.46, 0.04)];
+
+/// Colour of a value that stands at `share` between the lowest (0) and the highest (1).
+pub fn value_color(share: f32) -> Color {
+    let [low, middle, high] = VALUES;
+    if share < 0.5 { low.mix(&middle, 2.0 * share) } else { middle.mix(&high, 2.0 * share - 1.0) }
+}
+
 /// Colour of a part.
 pub fn part_color(kind: PartKind) -> Color {
     let tip = |finger: usize| TIPS[finger % TIPS.len()];
@@ -63,4 +86,21 @@ pub fn part_color(kind: PartKind) -> Color {
         PartKind::Post => POST,
         PartKind::Tape => TAPE,
     }
+}
+
+/// A picture of the colours that may turn up while something is filmed, from darker to brighter ones.
+pub fn swatch(size: PictureSize) -> Picture {
+    const SHADES: [f32; 6] = [0.35, 0.5, 0.65, 0.8, 0.92, 1.05];
+    let values = (0..=4).map(|step| value_color(0.25 * step as f32));
+    let marks = [FORCE, QUARTER_MARK, RETRIEVED_MARK, CUT_MARK, LOST_MARK];
+    let colors: Vec<Color> = CUBE_FACES.into_iter().chain(SCISSORS).chain(TIPS).chain(marks).chain(values).collect();
+    let (width, height) = (usize::from(size.width), usize::from(size.height));
+    let pixel = |x: usize, y: usize| {
+        let (color, shade) = (colors[x * colors.len() / width].to_srgba(), SHADES[y * SHADES.len() / height]);
+        let byte = |channel: f32| (255.0 * (channel * shade).min(1.0)) as u8;
+        [byte(color.red), byte(color.green), byte(color.blue), 255]
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let rgba = places.flat_map(|(x, y)| pixel(x, y)).collect();
+    Picture { width: size.width, height: size.height, rgba }
 }

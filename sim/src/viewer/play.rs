@@ -1,13 +1,17 @@
 //! A rollout that is played: an environment and who acts in it.
 
-use crate::viewer::arguments::{Arguments, DomainName, TaskName};
+use crate::viewer::arguments::{Arguments, TaskName};
 use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Reel};
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::steering::Steering;
+use crate::viewer::takes::Takes;
 use bridge::{Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
 use sim::{Part, SERVO_HZ};
+use std::path::Path;
 
 /// How long the end of an episode is watched before the next one begins, s.
 const AFTERMATH_S: f64 = 1.0;
@@ -28,6 +32,9 @@ pub struct Act {
 
 /// An environment of any task on a filmed body.
 pub trait Stage: Environment + Sync {
+    /// What it is to a learner.
+    fn environment(&self) -> &dyn Environment;
+
     /// The latest percept.
     fn percept(&self) -> &Percept;
 
@@ -44,7 +51,6 @@ pub trait Stage: Environment + Sync {
 /// An environment and who acts in it.
 pub struct Play {
     arguments: Arguments,
-    open: fn(&Arguments) -> Result<Act, ViewerError>,
     act: Act,
     observation: Vec<f32>,
     /// What was planned, and how much of it was carried out already.
@@ -53,6 +59,8 @@ pub struct Play {
     course: Course,
     outcome: Outcome,
     latest: Option<Moment>,
+    /// Where the episodes are recorded, if they are.
+    takes: Option<Takes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +87,6 @@ impl Play {
         let act = open(arguments)?;
         let mut play = Self {
             arguments: arguments.clone(),
-            open,
             observation: vec![0.0; act.stage.spec().observation_len],
             act,
             chunk_rad: Vec::new(),
@@ -87,6 +94,7 @@ impl Play {
             course: Course::Over,
             outcome: Outcome::default(),
             latest: None,
+            takes: None,
         };
         play.restart()?;
         Ok(play)
@@ -103,6 +111,9 @@ impl Play {
         let action = self.chunk_rad.get(self.n_done..self.n_done + action_len).unwrap_or(&self.chunk_rad);
         let step = self.act.stage.step(action, &mut self.observation)?;
         self.n_done += action_len;
+        if let Some(takes) = &mut self.takes {
+            takes.push(step, self.act.stage.environment(), &self.observation)?;
+        }
         self.outcome = self.act.stage.outcome();
         let ticks_left = (AFTERMATH_S * f64::from(SERVO_HZ)) as u32;
         if let Some(fault) = self.act.reel.take_fault() {
@@ -136,6 +147,11 @@ impl Rollout for Play {
         format!("{hand} | {} | {} | seed {seed}", self.act.driver.name(), self.arguments.domain_name())
     }
 
+    fn horizon_s(&self) -> f64 {
+        let spec = self.act.stage.spec();
+        f64::from(spec.horizon_steps) / f64::from(spec.control_hz)
+    }
+
     fn parts(&self) -> Vec<Part> {
         self.act.stage.parts()
     }
@@ -144,7 +160,7 @@ impl Rollout for Play {
         loop {
             if let Some(frame) = self.act.reel.take_frame() {
                 let reading = self.act.instruments.read(&frame, &self.outcome, self.ending());
-                let moment = Moment { frame, reading };
+                let moment = Moment { frame, reading, thought: self.act.driver.thought() };
                 self.latest = Some(moment.clone());
                 return Ok(moment);
             }
@@ -175,6 +191,10 @@ impl Rollout for Play {
         self.act.stage.reset(self.arguments.seed, &mut self.observation)?;
         self.act.driver.begin(self.arguments.seed)?;
         self.act.instruments.clear();
+        if let Some(takes) = &mut self.takes {
+            let actor = self.act.driver.name();
+            takes.begin(&actor, self.arguments.seed, self.act.stage.environment(), &self.observation);
+        }
         self.outcome = self.act.stage.outcome();
         self.chunk_rad.clear();
         self.n_done = 0;
@@ -182,23 +202,40 @@ impl Rollout for Play {
         Ok(())
     }
 
-    fn switch_domain(&mut self) -> Result<(), ViewerError> {
-        let domain = match self.arguments.domain {
-            DomainName::Nominal => DomainName::Shifted,
-            DomainName::Shifted | DomainName::Exact => DomainName::Nominal,
-        };
-        let arguments = Arguments { domain, ..self.arguments.clone() };
-        self.act = (self.open)(&arguments)?;
-        self.arguments = arguments;
-        self.restart()
+    fn arguments(&self) -> Option<&Arguments> {
+        Some(&self.arguments)
+    }
+
+    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError> {
+        if let Some(mut takes) = self.takes.take() {
+            takes.end(self.act.stage.environment())?;
+            return Ok(takes.summary());
+        }
+        let takes = Takes::open(folder, &self.arguments, self.act.stage.spec())?;
+        let said = format!("recording to {}", folder.display());
+        self.takes = Some(takes);
+        self.restart()?;
+        Ok(said)
+    }
+
+    fn steer(&mut self, steering: Steering) {
+        self.act.driver.steer(steering);
     }
 
     fn push(&mut self, impulse_n_s: [f32; 3]) {
         self.act.reel.push(self.act.pushed, impulse_n_s);
     }
+
+    fn pull(&mut self, pull: Option<Pull>) {
+        self.act.reel.pull(pull);
+    }
 }
 
 impl<T: Task + Sync> Stage for TaskEnvironment<Filmed, T> {
+    fn environment(&self) -> &dyn Environment {
+        self
+    }
+
     fn percept(&self) -> &Percept {
         self.governor().percept()
     }

@@ -97,6 +97,17 @@ impl Recorder {
     }
 }
 
+/// Writes one picture as PNG to `path`, whose folder is created. Returns the size of the file.
+///
+/// # Errors
+/// When it cannot be encoded or written.
+pub fn save(path: &Path, picture: &Picture) -> Result<usize, ViewerError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| ViewerError::File { path: folder.into(), source })?;
+    }
+    write(path, &png(picture)?)
+}
+
 fn png(picture: &Picture) -> Result<Vec<u8>, ViewerError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, picture.width.into(), picture.height.into());

@@ -1,10 +1,12 @@
 //! A rollout that is lived through again: the dump of a fault, up to the fault.
 
-use crate::viewer::arguments::TaskName;
+use crate::viewer::arguments::{Arguments, TaskName};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Reel};
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
+use crate::viewer::steering::Steering;
 use crate::viewer::{cube, scissors};
 use bridge::{Body, Outcome};
 use sim::{Dump, Origin, Part, SERVO_HZ};
@@ -65,6 +67,10 @@ impl Rollout for Replay {
         format!("{hand} | {task} | replay of a fault | seed {}", self.dump.seed)
     }
 
+    fn horizon_s(&self) -> f64 {
+        self.dump.commands.len() as f64 / f64::from(SERVO_HZ)
+    }
+
     fn parts(&self) -> Vec<Part> {
         self.filmed.parts()
     }
@@ -73,7 +79,7 @@ impl Rollout for Replay {
         loop {
             if let Some(frame) = self.reel.take_frame() {
                 let reading = self.instruments.read(&frame, &Outcome::default(), None);
-                let moment = Moment { frame, reading };
+                let moment = Moment { frame, reading, thought: None };
                 self.latest = Some(moment.clone());
                 return Ok(moment);
             }
@@ -106,11 +112,19 @@ impl Rollout for Replay {
         Ok(())
     }
 
-    /// The domain is the dump's.
-    fn switch_domain(&mut self) -> Result<(), ViewerError> {
-        self.restart()
+    fn arguments(&self) -> Option<&Arguments> {
+        None
     }
+
+    fn toggle_recording(&mut self, _folder: &Path) -> Result<String, ViewerError> {
+        Ok("a replay is on record already".into())
+    }
+
+    fn steer(&mut self, _steering: Steering) {}
 
     /// What has happened is not disturbed.
     fn push(&mut self, _impulse_n_s: [f32; 3]) {}
+
+    /// What has happened is not disturbed.
+    fn pull(&mut self, _pull: Option<Pull>) {}
 }

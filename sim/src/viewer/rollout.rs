@@ -7,10 +7,15 @@ use crate::viewer::cube;
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::Frame;
 use crate::viewer::play::Play;
+use crate::viewer::pull::Pull;
 use crate::viewer::reading::Reading;
 use crate::viewer::replay::Replay;
 use crate::viewer::scissors;
+use crate::viewer::steering::Steering;
+use crate::viewer::thought::Thought;
 use sim::Part;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Something that goes on, episode after episode.
 pub trait Rollout: Send + Sync {
@@ -19,6 +24,9 @@ pub trait Rollout: Send + Sync {
 
     /// Who does what where, in one line.
     fn title(&self) -> String;
+
+    /// How long an episode lasts if nothing ends it, s.
+    fn horizon_s(&self) -> f64;
 
     /// Shapes of everything that there is to see, in the order of [`Frame::part_poses`].
     fn parts(&self) -> Vec<Part>;
@@ -35,14 +43,23 @@ pub trait Rollout: Send + Sync {
     /// When the hand cannot be brought into its start posture.
     fn restart(&mut self) -> Result<(), ViewerError>;
 
-    /// Goes to the next domain, nominal or shifted, and starts the episode anew in it, if that can be chosen.
+    /// The command line that shows the present episode; none where nothing can be chosen.
+    fn arguments(&self) -> Option<&Arguments>;
+
+    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, or ends that. Says what it did.
     ///
     /// # Errors
-    /// When the hand has no such domain, or cannot be brought into its start posture.
-    fn switch_domain(&mut self) -> Result<(), ViewerError>;
+    /// When there is a dataset of something else, the file system fails, or the episode cannot be begun anew.
+    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError>;
+
+    /// Hears what the keys ask for.
+    fn steer(&mut self, steering: Steering);
 
     /// Gives what is handled a push, N s, if it may be disturbed.
     fn push(&mut self, impulse_n_s: [f32; 3]);
+
+    /// Pulls on an object from now on, or lets go of it, if it may be disturbed. The start of an episode lets go.
+    fn pull(&mut self, pull: Option<Pull>);
 }
 
 /// What there is to see and to read after one servo tick.
@@ -52,6 +69,8 @@ pub struct Moment {
     pub frame: Frame,
     /// The instruments.
     pub reading: Reading,
+    /// What the policy weighed last, if it can tell.
+    pub thought: Option<Arc<Thought>>,
 }
 
 /// The rollout that the command line asks for, at the start of its first episode.

@@ -7,6 +7,7 @@ use crate::viewer::filmed::{Filmed, Frame, Reel};
 use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
+use crate::viewer::steering::Teleop;
 use bridge::random::stream;
 use bridge::{
     Environment, GovernorConfig, Outcome, Percept, ScissorsObject, ScissorsTask, TOOL_POSE_LEN, TaskEnvironment,
@@ -30,7 +31,8 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
         PolicyName::Demo => Box::new(Scripted::new(scene.with_exact_strategies()?)?),
         PolicyName::Zero => Box::new(Hold { command: scene.start_command() }),
         PolicyName::Random => Box::new(Wander::new(scene.start_command(), TOOL_POSE_LEN, control_hz)),
-        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec())?),
+        PolicyName::Teleop => Box::new(Teleop::new(scene.hand().clone(), stage.spec().clone())),
+        PolicyName::Run(folder) => Box::new(Trained::load(folder, stage.spec(), scene.hand())?),
     };
     let pushed = ScissorsObject::FingerHalf as usize;
     Ok(Act { stage: Box::new(stage), reel, driver, instruments: instruments(), pushed })

@@ -59,11 +59,15 @@ pub fn furnish(app: &mut App, subject: Subject) {
         .add_systems(Update, (build, pose).chain().in_set(DrawSubject));
 }
 
-/// The camera that films from `view`, with a fill light beside it. What is far behind its subject fades into the backdrop.
-pub fn camera(view: &Orbit) -> impl Bundle {
-    let (transform, distance_m) = (view.transform(), view.distance_m());
+/// What is far behind the subject of `view` fades into the backdrop.
+pub fn fog(view: &Orbit) -> DistanceFog {
+    let distance_m = view.distance_m();
     let falloff = FogFalloff::Linear { start: 1.4 * distance_m, end: 3.2 * distance_m };
-    let fog = DistanceFog { color: BACKDROP, falloff, ..default() };
+    DistanceFog { color: BACKDROP, falloff, ..default() }
+}
+
+/// The camera that films from `view`, with a fill light beside it.
+pub fn camera(view: &Orbit) -> impl Bundle {
     let projection = PerspectiveProjection { fov: FIELD_OF_VIEW_RAD, near: 0.01, far: 10.0, ..default() };
     let fill = DirectionalLight { illuminance: 1100.0, color: Color::srgb(1.0, 0.97, 0.93), ..default() };
     let forwards_and_down = Transform::default().looking_to(Vec3::new(-0.3, -0.2, -1.0), Vec3::Y);
@@ -77,8 +81,8 @@ pub fn camera(view: &Orbit) -> impl Bundle {
         Fxaa::default(),
         Exposure::BLENDER,
         Projection::from(projection),
-        transform,
-        fog,
+        view.transform(),
+        fog(view),
         children![(fill, forwards_and_down)],
     )
 }

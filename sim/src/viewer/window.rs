@@ -1,47 +1,47 @@
 //! The rollout in a window, with a hand on the clock, the camera and what is handled.
 
-use crate::viewer::arguments::Arguments;
+use crate::viewer::arguments::{Arguments, PolicyName, TaskName};
 use crate::viewer::attempt::{attempt, gist};
+use crate::viewer::chronicle::Chronicle;
 use crate::viewer::clock::Clock;
 use crate::viewer::error::ViewerError;
-use crate::viewer::orbit::Orbit;
+use crate::viewer::footage::{FOLDER, Footage, TITLE, end_with_the_window, take_pictures, tell_film};
+use crate::viewer::keys::{HELP, HELP_HINT, STEERING_HELP, obey_keys};
+use crate::viewer::mouse::{obey_mouse, place_camera};
+use crate::viewer::orbit::{Orbit, View};
 use crate::viewer::overlay::{self, Overlay};
+use crate::viewer::pickers::{Pick, picked};
+use crate::viewer::pull::Pull;
 use crate::viewer::rollout::{Moment, Rollout, rollout};
+use crate::viewer::steering::Steering;
 use crate::viewer::studio::{self, DrawSubject, Subject};
-use bevy::input::mouse::{AccumulatedMouseScroll, MouseScrollUnit};
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::*;
 use bevy::winit::WinitSettings;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const HELP: &str = "\
-drag, wheel   turn and zoom
-space         pause
-.             one servo tick
-[  ]          slower, faster
-arrows        push what is handled
-C             forces on it
-X             axes of the objects
-D             nominal or shifted domain
-R             restart the episode
-H             hide this help
-Esc           close";
-const HELP_HINT: &str = "H: help";
 const FONT_PX: f32 = 15.0;
-
-/// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s, half of a pair of scissors 0.6 m/s.
-const PUSH_N_S: f32 = 0.015;
-/// Pixels of a touch pad that are one click of a wheel.
-const PIXELS_PER_CLICK: f32 = 40.0;
 
 /// The rollout and what the window adds to it.
 #[derive(Resource)]
-struct Show {
-    rollout: Box<dyn Rollout>,
+pub struct Show {
+    /// What is shown.
+    pub rollout: Box<dyn Rollout>,
+    /// How fast.
+    pub clock: Clock,
+    /// Whether the keys are told.
+    pub has_help: bool,
+    /// What there is to say, until the next key.
+    pub notice: String,
+    /// What the mouse pulls on.
+    pub pull: Option<Pull>,
+    /// What the keys ask for.
+    pub steering: Steering,
+    given: Arguments,
     moment: Moment,
-    clock: Clock,
-    help: bool,
+    chronicle: Chronicle,
     outcome: Arc<Outcome>,
 }
 
@@ -62,7 +62,20 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
     let mut rollout = rollout(arguments)?;
     let moment = rollout.tick()?;
     let outcome = Arc::new(Outcome::default());
-    let show = Show { rollout, moment, clock: Clock::new(arguments.speed), help: false, outcome: Arc::clone(&outcome) };
+    let mut chronicle = Chronicle::new(rollout.horizon_s());
+    chronicle.follow(&moment);
+    let show = Show {
+        rollout,
+        clock: Clock::new(arguments.speed),
+        has_help: false,
+        notice: String::new(),
+        pull: None,
+        steering: Steering::default(),
+        given: arguments.clone(),
+        moment,
+        chronicle,
+        outcome: Arc::clone(&outcome),
+    };
     match attempt(|| build(show).run()) {
         Err(reason) if outcome.drew.load(Ordering::Relaxed) => Err(ViewerError::Renderer { reason }),
         Err(said) => Err(ViewerError::NoRenderer { reason: format!("none can be opened ({})", gist(&said)) }),
@@ -75,19 +88,25 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
 }
 
 fn build(show: Show) -> App {
-    let window = Window { title: "softflow sim".into(), resolution: (960, 540).into(), ..default() };
+    let window = Window { title: TITLE.into(), resolution: (960, 540).into(), ..default() };
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
-    let subject = Subject { parts: show.rollout.parts(), frame: show.moment.frame.clone() };
-    let orbit = Orbit::framing(show.rollout.task(), subject.points());
+    let (subject, orbit) = (show.subject(), show.view(View::First));
 
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
+    app.init_resource::<Footage>();
     studio::furnish(&mut app, subject);
-    overlay::lay_over(&mut app, Overlay { forces: true, ..default() }, FONT_PX);
+    overlay::lay_over(&mut app, Overlay { has_forces: true, has_traces: true, has_curves: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
-        .add_systems(Update, (turn_camera, obey_keys, advance, present).chain().before(DrawSubject));
+        .add_systems(
+            Update,
+            (obey_mouse, obey_keys, place_camera, advance, take_pictures, tell_film, present)
+                .chain()
+                .before(DrawSubject),
+        )
+        .add_systems(Last, end_with_the_window);
     app
 }
 
@@ -95,60 +114,17 @@ fn spawn_camera(mut commands: Commands, orbit: Res<Orbit>) {
     commands.spawn(studio::camera(&orbit));
 }
 
-fn turn_camera(
-    mut orbit: ResMut<Orbit>,
-    mut camera: Single<&mut Transform, With<Camera3d>>,
-    buttons: Res<ButtonInput<MouseButton>>,
-    mut moves: MessageReader<CursorMoved>,
-    scroll: Res<AccumulatedMouseScroll>,
-) {
-    let moved: Vec2 = moves.read().filter_map(|cursor| cursor.delta).sum();
-    if buttons.any_pressed([MouseButton::Left, MouseButton::Right]) {
-        orbit.drag(moved);
-    }
-    let clicks = match scroll.unit {
-        MouseScrollUnit::Line => scroll.delta.y,
-        MouseScrollUnit::Pixel => scroll.delta.y / PIXELS_PER_CLICK,
-    };
-    orbit.zoom(clicks);
-    **camera = orbit.transform();
-}
-
-fn obey_keys(
-    keys: Res<ButtonInput<KeyCode>>,
-    orbit: Res<Orbit>,
+/// Lets as much simulated time pass as the clock says.
+fn advance(
+    time: Res<Time<Real>>,
     mut show: ResMut<Show>,
-    mut overlay: ResMut<Overlay>,
+    mut footage: ResMut<Footage>,
     mut exit: MessageWriter<AppExit>,
 ) {
-    let (right, away) = orbit.right_and_away();
-    for key in keys.get_just_pressed() {
-        match key {
-            KeyCode::Space => show.clock.toggle_pause(),
-            KeyCode::Period => show.clock.single_step(),
-            KeyCode::BracketLeft => show.clock.scale_speed(0.5),
-            KeyCode::BracketRight => show.clock.scale_speed(2.0),
-            KeyCode::ArrowLeft => show.push(-right),
-            KeyCode::ArrowRight => show.push(right),
-            KeyCode::ArrowUp => show.push(away),
-            KeyCode::ArrowDown => show.push(-away),
-            KeyCode::KeyC => overlay.forces ^= true,
-            KeyCode::KeyX => overlay.axes ^= true,
-            KeyCode::KeyH => show.help ^= true,
-            KeyCode::KeyD => show.begin_anew(|rollout| rollout.switch_domain(), &mut exit),
-            KeyCode::KeyR => show.begin_anew(|rollout| rollout.restart(), &mut exit),
-            KeyCode::Escape => {
-                exit.write(AppExit::Success);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Lets as much simulated time pass as the clock says.
-fn advance(time: Res<Time<Real>>, mut show: ResMut<Show>, mut exit: MessageWriter<AppExit>) {
     show.outcome.drew.store(true, Ordering::Relaxed);
-    for _ in 0..show.clock.ticks(time.delta_secs_f64()) {
+    let ticks = footage.allowed(show.clock.ticks(time.delta_secs_f64()));
+    footage.pass(ticks);
+    for _ in 0..ticks {
         if let Err(error) = show.take_tick() {
             show.fail(error, &mut exit);
             return;
@@ -161,31 +137,94 @@ fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Ov
     subject.parts = show.rollout.parts();
     subject.frame.clone_from(&show.moment.frame);
     overlay.title = show.rollout.title();
-    overlay.help = if show.help { HELP } else { HELP_HINT };
+    overlay.chronicle.clone_from(&show.chronicle);
+    overlay.thought.clone_from(&show.moment.thought);
+    let is_steered = show.rollout.arguments().is_some_and(|arguments| arguments.policy == PolicyName::Teleop);
+    overlay.help = match (show.has_help, is_steered) {
+        (false, _) => HELP_HINT.into(),
+        (true, false) => HELP.into(),
+        (true, true) => format!("{HELP}\n\n{STEERING_HELP}"),
+    };
+    let pulled = |pull: Pull| {
+        let object = subject.frame.truth.objects.get(pull.object_idx)?;
+        Some([pull.point_m(object).into(), pull.target_m.into()])
+    };
+    overlay.pull_m = show.pull.and_then(pulled);
     let pace = if show.clock.is_paused() { "paused".into() } else { format!("{}x", show.clock.speed()) };
-    let contacts = show.moment.reading.n_contacts;
-    overlay.status = format!("{}   {contacts} contacts   {pace}", show.moment.reading.status());
+    let reading = &show.moment.reading;
+    let notice = if show.notice.is_empty() { String::new() } else { format!("{}\n", show.notice) };
+    overlay.status = format!("{notice}{}   {} contacts   {pace}", reading.status(), reading.n_contacts);
 }
 
 impl Show {
-    fn take_tick(&mut self) -> Result<(), ViewerError> {
-        self.moment = self.rollout.tick()?;
-        Ok(())
-    }
-
-    /// Begins an episode by `begin` and shows its start, also while the clock stands still.
-    fn begin_anew(
-        &mut self,
-        begin: impl FnOnce(&mut dyn Rollout) -> Result<(), ViewerError>,
-        exit: &mut MessageWriter<AppExit>,
-    ) {
-        if let Err(error) = begin(self.rollout.as_mut()).and_then(|()| self.take_tick()) {
+    /// Starts the episode anew.
+    pub fn restart(&mut self, exit: &mut MessageWriter<AppExit>) {
+        if let Err(error) = self.rollout.restart().and_then(|()| self.take_tick()) {
             self.fail(error, exit);
         }
     }
 
-    fn push(&mut self, direction: Vec3) {
-        self.rollout.push((PUSH_N_S * direction).into());
+    /// Goes on with what is picked. What cannot be shown is told, and everything stays as it is.
+    pub fn pick(&mut self, pick: Pick, exit: &mut MessageWriter<AppExit>) {
+        let Some(now) = self.rollout.arguments() else {
+            self.notice = "a replay is what it is".into();
+            return;
+        };
+        match rollout(&picked(now, pick, &self.given)) {
+            Err(error) => self.notice = error.to_string(),
+            Ok(rollout) => {
+                self.chronicle = Chronicle::new(rollout.horizon_s());
+                self.rollout = rollout;
+                if let Err(error) = self.take_tick() {
+                    self.fail(error, exit);
+                }
+            }
+        }
+    }
+
+    /// Begins or ends recording episodes, beside the pictures.
+    pub fn toggle_recording(&mut self, exit: &mut MessageWriter<AppExit>) {
+        let folder = match self.rollout.arguments() {
+            Some(arguments) => format!("{FOLDER}/episodes_{}_{}", arguments.hand, arguments.domain_name()),
+            None => FOLDER.into(),
+        };
+        match self.rollout.toggle_recording(Path::new(&folder)) {
+            Err(error) => self.notice = error.to_string(),
+            Ok(said) => self.notice = said,
+        }
+        if let Err(error) = self.take_tick() {
+            self.fail(error, exit);
+        }
+    }
+
+    /// Gives what is handled a push, N s.
+    pub fn push(&mut self, impulse_n_s: Vec3) {
+        self.rollout.push(impulse_n_s.into());
+    }
+
+    /// A view of what is shown.
+    pub fn view(&self, view: View) -> Orbit {
+        Orbit::framing(self.rollout.task(), view, self.subject().points())
+    }
+
+    /// What a picture of this moment is called.
+    pub fn name(&self) -> String {
+        let time_s = self.moment.reading.time_s;
+        match self.rollout.arguments() {
+            Some(Arguments { task: TaskName::Cube, hand, seed, .. }) => format!("cube_{hand}_seed{seed}_{time_s:.2}s"),
+            Some(Arguments { hand, seed, .. }) => format!("scissors_{hand}_seed{seed}_{time_s:.2}s"),
+            None => format!("replay_{time_s:.2}s"),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { parts: self.rollout.parts(), frame: self.moment.frame.clone() }
+    }
+
+    fn take_tick(&mut self) -> Result<(), ViewerError> {
+        self.moment = self.rollout.tick()?;
+        self.chronicle.follow(&self.moment);
+        Ok(())
     }
 
     fn fail(&self, error: ViewerError, exit: &mut MessageWriter<AppExit>) {

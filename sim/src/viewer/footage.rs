@@ -1,0 +1,198 @@
+//! Pictures of the window: single ones, and a film.
+//!
+//! A picture arrives some frames after it was asked for. While a film runs the clock waits for each of its pictures: what is
+//! on the screen may be slower than life, what is in the film is not.
+
+use crate::viewer::arguments::{PictureSize, RecordTarget};
+use crate::viewer::error::ViewerError;
+use crate::viewer::paint;
+use crate::viewer::palette::Palette;
+use crate::viewer::picture::Picture;
+use crate::viewer::recorder::{PICTURES_PER_S, Recorded, Recorder, save};
+use crate::viewer::window::Show;
+use bevy::prelude::*;
+use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
+use sim::SERVO_HZ;
+use std::path::{Path, PathBuf};
+
+/// Where pictures go, from where the program is run.
+pub const FOLDER: &str = "out";
+/// Title of the window.
+pub const TITLE: &str = "softflow sim";
+/// Films of wider windows have half of their size.
+const MAX_FILM_WIDTH: u16 = 800;
+
+/// What is being taken.
+#[derive(Resource, Default)]
+pub struct Footage {
+    wants_picture: bool,
+    film: Option<Film>,
+}
+
+/// A film that runs.
+struct Film {
+    path: PathBuf,
+    /// From the first picture on: it tells the size.
+    recorder: Option<Recorder>,
+    /// Servo ticks until the next picture is due.
+    ticks_left: u32,
+    /// A picture was asked for and is not here yet.
+    is_waiting: bool,
+}
+
+impl Footage {
+    /// Has a single picture taken.
+    pub const fn take_picture(&mut self) {
+        self.wants_picture = true;
+    }
+
+    /// Starts a film of what is called `name`, or ends the one that runs and says what became of it.
+    pub fn toggle_film(&mut self, name: &str) -> String {
+        if self.film.is_some() {
+            return self.end();
+        }
+        let path = unused(Path::new(FOLDER), name, "gif");
+        self.film = Some(Film { path, recorder: None, ticks_left: 0, is_waiting: false });
+        String::new()
+    }
+
+    /// Ends the film, if one runs; says what became of it.
+    pub fn end(&mut self) -> String {
+        let Some(film) = self.film.take() else { return String::new() };
+        match film.recorder.map(Recorder::finish) {
+            None => "a film without pictures".into(),
+            Some(Ok(Recorded { path, n_pictures, .. })) => format!("wrote {}: {n_pictures} pictures", path.display()),
+            Some(Err(error)) => error.to_string(),
+        }
+    }
+
+    /// How many of `ticks` may pass: not beyond the next picture of a film.
+    pub fn allowed(&self, ticks: u32) -> u32 {
+        match &self.film {
+            None => ticks,
+            Some(film) if film.is_waiting => 0,
+            Some(film) => ticks.min(film.ticks_left),
+        }
+    }
+
+    /// `ticks` have passed.
+    pub const fn pass(&mut self, ticks: u32) {
+        if let Some(film) = &mut self.film {
+            film.ticks_left = film.ticks_left.saturating_sub(ticks);
+        }
+    }
+
+    fn add(&mut self, picture: Picture, speed: f64) -> Result<(), ViewerError> {
+        let Some(film) = &mut self.film else { return Ok(()) };
+        let picture = if picture.width > MAX_FILM_WIDTH { picture.halved() } else { picture };
+        let size = PictureSize { width: picture.width, height: picture.height };
+        if film.recorder.is_none() {
+            // What will be seen is not known; the colours that may turn up are.
+            let palette = || Ok(Palette::of(&[picture.clone(), paint::swatch(size)]));
+            film.recorder = Some(Recorder::new(&RecordTarget::Gif(film.path.clone()), size, palette)?);
+        }
+        if let Some(recorder) = &mut film.recorder {
+            recorder.add(picture)?;
+        }
+        // Slow motion is filmed tick by tick at most.
+        film.ticks_left = ((f64::from(SERVO_HZ / PICTURES_PER_S) * speed).round() as u32).max(1);
+        film.is_waiting = false;
+        Ok(())
+    }
+}
+
+/// Tells in the window's title whether a film runs: not in the picture, which is filmed.
+pub fn tell_film(footage: Res<Footage>, mut window: Single<&mut Window>) {
+    let title = if footage.film.is_some() { "softflow sim: filming" } else { TITLE };
+    if window.title != title {
+        window.title = title.into();
+    }
+}
+
+/// Asks for the pictures that are due.
+pub fn take_pictures(mut commands: Commands, mut footage: ResMut<Footage>, show: Res<Show>) {
+    let is_single = std::mem::take(&mut footage.wants_picture);
+    let due = footage.film.as_mut().filter(|film| film.ticks_left == 0 && !film.is_waiting);
+    let is_film = due.is_some();
+    due.into_iter().for_each(|film| film.is_waiting = true);
+    if !is_single && !is_film {
+        return;
+    }
+    let single = is_single.then(|| unused(Path::new(FOLDER), &show.name(), "png"));
+    let receive = move |captured: On<ScreenshotCaptured>, mut footage: ResMut<Footage>, mut show: ResMut<Show>| {
+        let picture = picture(&captured.image);
+        if let Some(path) = &single {
+            let saved = picture.as_ref().map_err(ToString::to_string);
+            let saved = saved.and_then(|picture| save(path, picture).map_err(|error| error.to_string()));
+            show.notice = saved.map_or_else(|error| error, |_| format!("wrote {}", path.display()));
+        }
+        if is_film && let Err(error) = picture.and_then(|picture| footage.add(picture, show.clock.speed())) {
+            show.notice = format!("{error}; {}", footage.end());
+        }
+    };
+    commands.spawn(Screenshot::primary_window()).observe(receive);
+}
+
+/// Ends the film when the window goes.
+pub fn end_with_the_window(mut exits: MessageReader<AppExit>, mut footage: ResMut<Footage>) {
+    if exits.read().next().is_some() && footage.film.is_some() {
+        println!("{}", footage.end());
+    }
+}
+
+/// The pixels of what the renderer captured.
+fn picture(image: &Image) -> Result<Picture, ViewerError> {
+    let unreadable = |reason: String| ViewerError::Renderer { reason };
+    let rgba = image.clone().try_into_dynamic().map_err(|error| unreadable(error.to_string()))?.to_rgba8();
+    let side = |pixels: u32| u16::try_from(pixels).map_err(|error| unreadable(format!("{pixels} pixels: {error}")));
+    let (width, height) = (side(rgba.width())?, side(rgba.height())?);
+    let mut rgba = rgba.into_raw();
+    rgba.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = 255);
+    Ok(Picture { width, height, rgba })
+}
+
+/// A path in `folder` at which there is no file yet: `name.extension`, else `name_2.extension` and so on.
+fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
+    let numbered =
+        |n: u32| folder.join(if n == 1 { format!("{name}.{extension}") } else { format!("{name}_{n}.{extension}") });
+    (1..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: a picture never replaces one that is there.
+    #[test]
+    fn pictures_are_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        for expected in ["cube_1.50s.png", "cube_1.50s_2.png", "cube_1.50s_3.png"] {
+            let path = unused(folder.path(), "cube_1.50s", "png");
+            assert_eq!(path, folder.path().join(expected));
+            bridge::storage::write_atomic(&path, b"a picture").unwrap();
+        }
+    }
+
+    /// Contract: a film has a picture every three ticks at the speed of life, in the middle of which no tick is lost, and
+    /// the clock waits while one is on its way; afterwards there is an animation.
+    #[test]
+    fn a_film_paces_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut footage = Footage::default();
+        assert_eq!(footage.allowed(6), 6);
+        let path = folder.path().join("film.gif");
+        footage.film = Some(Film { path: path.clone(), recorder: None, ticks_left: 0, is_waiting: true });
+        assert_eq!(footage.allowed(6), 0);
+        for shade in 0..4u8 {
+            let rgba = (0..64 * 36).flat_map(|pixel: u32| [(pixel % 256) as u8, 60 * shade, 0, 255]).collect();
+            footage.add(Picture { width: 64, height: 36, rgba }, 1.0).unwrap();
+            assert_eq!(footage.allowed(6), 3);
+            footage.pass(2);
+            assert_eq!(footage.allowed(6), 1);
+            footage.pass(1);
+        }
+        let said = footage.end();
+        assert!(said.contains("4 pictures") && path.exists(), "{said}");
+        assert_eq!(footage.allowed(6), 6);
+    }
+}

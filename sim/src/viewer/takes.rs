@@ -1,0 +1,152 @@
+//! Episodes that are recorded while they are watched, as a dataset: `dataset.ron` says what they are, `episodes.log` has a frame an
+//! episode.
+//!
+//! An episode is recorded from its start to its end, or to where the recording ends; one that is begun anew is dropped.
+
+use crate::viewer::arguments::Arguments;
+use crate::viewer::error::ViewerError;
+use bridge::storage::{FrameWriter, read_frames, write_atomic};
+use bridge::{Environment, EnvironmentSpec, Episode, Step, config};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const HEADER_FILE: &str = "dataset.ron";
+const EPISODES_FILE: &str = "episodes.log";
+
+/// What the episodes of a dataset are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatasetHeader {
+    environment: EnvironmentSpec,
+    domain: String,
+    seed: u64,
+}
+
+/// A recording that runs.
+pub struct Takes {
+    folder: PathBuf,
+    writer: FrameWriter,
+    /// The one that runs, from its start on.
+    episode: Option<Episode>,
+    n_recorded: usize,
+}
+
+impl Takes {
+    /// Records what `arguments` show in `environment` into a dataset in `folder`, or goes on with the one that is there.
+    ///
+    /// # Errors
+    /// When that one is of something else, or the file system fails.
+    pub fn open(folder: &Path, arguments: &Arguments, environment: &EnvironmentSpec) -> Result<Self, ViewerError> {
+        let file = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ViewerError::File { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(file(folder))?;
+        let path = folder.join(HEADER_FILE);
+        let (environment, domain) = (environment.clone(), arguments.domain_name());
+        if path.exists() {
+            let found: DatasetHeader = config::load(&path)?;
+            if found.environment != environment || found.domain != domain {
+                let expected = format!("{} in {domain}", environment.task);
+                return Err(ViewerError::Dataset { folder: folder.into(), found: found.domain, expected });
+            }
+        } else {
+            let header = DatasetHeader { environment, domain, seed: arguments.seed };
+            let text = ron::ser::to_string_pretty(&header, ron::ser::PrettyConfig::default())?;
+            write_atomic(&path, text.as_bytes()).map_err(file(&path))?;
+        }
+        let log = folder.join(EPISODES_FILE);
+        let n_recorded = if log.exists() { read_frames(&log).map_err(file(&log))?.payloads.len() } else { 0 };
+        let writer = FrameWriter::open(&log).map_err(file(&log))?;
+        Ok(Self { folder: folder.into(), writer, episode: None, n_recorded })
+    }
+
+    /// An episode begins with `observation`; one that ran is dropped.
+    pub fn begin(&mut self, actor: &str, seed: u64, environment: &dyn Environment, observation: &[f32]) {
+        self.episode = Some(Episode::begin(environment.spec(), actor, seed, observation));
+    }
+
+    /// A step was taken, to `observation`. An episode that has ended is written.
+    ///
+    /// # Errors
+    /// When a number is not finite, or the file system fails.
+    pub fn push(&mut self, step: Step, environment: &dyn Environment, observation: &[f32]) -> Result<(), ViewerError> {
+        if let Some(episode) = &mut self.episode {
+            episode.push(environment.applied_rad(), step.reward, observation);
+        }
+        if step.terminated || step.truncated { self.end(environment) } else { Ok(()) }
+    }
+
+    /// Writes the episode that runs, if it has a step.
+    ///
+    /// # Errors
+    /// When a number is not finite, or the file system fails.
+    pub fn end(&mut self, environment: &dyn Environment) -> Result<(), ViewerError> {
+        let Some(mut episode) = self.episode.take().filter(|episode| episode.n_steps() > 0) else { return Ok(()) };
+        episode.finish(environment.outcome());
+        let failed = |source| ViewerError::File { path: self.folder.join(EPISODES_FILE), source };
+        self.writer.append(&episode.encode()?).map_err(failed)?;
+        self.n_recorded += 1;
+        Ok(())
+    }
+
+    /// How many episodes the dataset has, in words.
+    pub fn summary(&self) -> String {
+        format!("{} recorded in {}", self.n_recorded, self.folder.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::viewer::rollout::{Rollout, rollout};
+    use clap::Parser as _;
+
+    fn arguments(domain: &str) -> Arguments {
+        Arguments::try_parse_from(["sim", "--policy", "zero", "--domain", domain]).unwrap()
+    }
+
+    fn read(folder: &Path) -> Vec<Episode> {
+        let frames = read_frames(&folder.join(EPISODES_FILE)).unwrap();
+        frames.payloads.iter().map(|record| Episode::decode(record).unwrap()).collect()
+    }
+
+    fn watch(rollout: &mut dyn Rollout, ticks: usize) {
+        (0..ticks).for_each(|_| drop(rollout.tick().unwrap()));
+    }
+
+    /// Contract: what is watched is recorded from the start of an episode on, step by step, with what was applied; what was
+    /// begun anew is dropped; a second recording goes on with the dataset; one of another domain is refused.
+    #[test]
+    fn what_is_watched_is_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("episodes");
+        let arguments_here = arguments("exact");
+        let mut shown = rollout(&arguments_here).unwrap();
+        watch(shown.as_mut(), 30);
+        shown.toggle_recording(&folder).unwrap();
+        watch(shown.as_mut(), 20);
+        shown.restart().unwrap();
+        // The start and three ticks a step.
+        watch(shown.as_mut(), 1 + 3 * 8);
+        let said = shown.toggle_recording(&folder).unwrap();
+        assert!(said.contains("1 recorded"), "{said}");
+
+        let text = std::fs::read_to_string(folder.join(HEADER_FILE)).unwrap();
+        let header: DatasetHeader = config::parse("dataset.ron", &text).unwrap();
+        assert_eq!((header.domain.as_str(), header.environment.control_hz), ("exact", 20));
+        let episodes = read(&folder);
+        assert_eq!((episodes.len(), episodes[0].n_steps()), (1, 8));
+        assert_eq!((episodes[0].label.actor.as_str(), episodes[0].label.seed), ("zero", 0));
+        let scene = sim::CubeScene::load(&arguments_here.hand).unwrap();
+        let held_rad = &scene.start().holding_rad;
+        assert!(episodes[0].action_rad(7).iter().zip(held_rad).all(|(a, b)| (a - b).abs() < 1e-4));
+
+        shown.toggle_recording(&folder).unwrap();
+        watch(shown.as_mut(), 4);
+        shown.toggle_recording(&folder).unwrap();
+        assert_eq!(read(&folder).len(), 2);
+        let error = rollout(&arguments("nominal")).unwrap().toggle_recording(&folder).unwrap_err().to_string();
+        assert!(error.contains("found episodes in exact") && error.contains("cube in nominal"), "{error}");
+    }
+}
