@@ -21,6 +21,7 @@
 //! - Without the feature `viewer` nothing here draws, and nothing here learns.
 
 pub mod export;
+pub mod import;
 pub mod kinematics;
 
 mod asset;
@@ -36,6 +37,7 @@ mod gait;
 mod gait_table;
 mod hand;
 mod hand_file;
+mod inertia;
 mod latch;
 mod parts;
 mod plant;
@@ -46,6 +48,7 @@ mod search;
 mod sensors;
 mod sim_hand;
 mod simulated;
+mod solid;
 mod world;
 
 pub use asset::AssetError;
@@ -58,7 +61,7 @@ pub use engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
 pub use fault::PhysicsFault;
 pub use gait::{FingerGait, Gait};
 pub use gait_table::{GaitTable, N_SAMPLES};
-pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
+pub use hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
 pub use parts::{Part, PartKind, Shape};
 pub use plant::{CubePlant, Presses, ScissorsPlant, Seen, Sight, Sighting, emulated_calibration};
 pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
@@ -70,4 +73,5 @@ pub use scissors::{
 pub use search::{GaitScore, SearchOptions, SearchProgress, search_gait};
 pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
 pub use simulated::Simulated;
+pub use solid::Solid;
 pub use world::{Cube, World};
