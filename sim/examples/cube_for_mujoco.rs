@@ -9,7 +9,7 @@
 use bridge::storage::write_atomic;
 use bridge::{heading_rad, tilt_rad};
 use sim::export::{mjcf, urdf};
-use sim::{Joint, CubeScene, FingerContacts, Gait, GaitTable, PHYSICS_HZ, SERVO_HZ, Surroundings, World};
+use sim::{CubeScene, FingerContacts, Gait, GaitTable, Joint, PHYSICS_HZ, SERVO_HZ, Surroundings, World};
 use std::error::Error;
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;

@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn tips(hand: &Hand) -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         let numbers = line?.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-        let q_rad = numbers.into_iter().map(|q| Finite::try_from(q).map(Finite::get)).collect::<Result<Vec<f64>, _>>()?;
+        let q_rad =
+            numbers.into_iter().map(|q| Finite::try_from(q).map(Finite::get)).collect::<Result<Vec<f64>, _>>()?;
         if q_rad.len() != hand.n_joints() {
             return Err(format!("found {} positions, expected {}", q_rad.len(), hand.n_joints()).into());
         }

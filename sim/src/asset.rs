@@ -21,6 +21,17 @@ pub enum AssetError {
     /// The text is not what the structs describe.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A hand's file has no scene beside it.
+    #[error(
+        "hand {hand}: it has no scene for this task: expected one in {}, with a gait; docs/hands.md says how",
+        path.display()
+    )]
+    NoScene {
+        /// The hand's file.
+        hand: String,
+        /// Where its scene is looked for.
+        path: PathBuf,
+    },
     /// Every field is valid alone, but they do not fit together.
     #[error("{source_name}: {reason}")]
     Inconsistent {
@@ -54,6 +65,16 @@ impl Library {
         match self {
             Self::BuiltIn => shelf.source_name(name),
             Self::Folder(folder) => folder.join(format!("{name}.ron")).display().to_string(),
+        }
+    }
+
+    /// Parses the scene called `name` of the hand at `address`.
+    pub(crate) fn load_scene<T: DeserializeOwned>(&self, name: &str, address: &str) -> Result<T, AssetError> {
+        match (self, self.load(&SCENES, name)) {
+            (Self::Folder(_), Err(AssetError::Config(ConfigError::Unreadable { path, .. }))) => {
+                Err(AssetError::NoScene { hand: address.to_owned(), path })
+            }
+            (_, result) => result,
         }
     }
 

@@ -5,9 +5,9 @@
 
 use crate::asset::{AssetError, HANDS, Library};
 use crate::hand_file::HandFile;
+use crate::solid::Solid;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
-use crate::solid::Solid;
 use rapier3d::glamx::{DMat3, DVec3};
 
 /// A hand whose parts fit together.

@@ -2,9 +2,9 @@
 
 use crate::asset::AssetError;
 use crate::hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
+use crate::solid::Solid;
 use bridge::number::{Finite, NonNegative, Positive};
 use bridge::real::motors::MotorTable;
-use crate::solid::Solid;
 use rapier3d::glamx::{DMat3, DQuat, DVec3};
 use serde::{Deserialize, Serialize};
 
@@ -224,13 +224,7 @@ impl LinkFile {
     /// The link behind a joint at `anchor_m` of the hand frame, with a bone to `end_m` from there.
     fn resolve(self, hand_from_table: DMat3, anchor_m: DVec3, end_m: DVec3) -> Result<Link, String> {
         let form = self.form.map(|form| form.resolve(hand_from_table, anchor_m)).transpose()?;
-        Ok(Link {
-            end_m,
-            radius_m: self.radius_m.get(),
-            mass_kg: self.mass_kg.get(),
-            collides: self.collides,
-            form,
-        })
+        Ok(Link { end_m, radius_m: self.radius_m.get(), mass_kg: self.mass_kg.get(), collides: self.collides, form })
     }
 }
 

@@ -16,6 +16,7 @@
 //! - Slides, balls, hinges without a range, fingers that branch and closed loops are refused.
 //! - Files: no absolute path, none outside of the root folder, no text larger than 4 MiB and no mesh larger than 32 MiB.
 
+mod drives;
 mod element;
 mod error;
 mod files;
@@ -88,6 +89,8 @@ pub struct Imported {
     pub hand: Hand,
     /// The link that is the palm.
     pub palm: String,
+    /// Which of its axes are x, y and z of the hand, e.g. `+z,-x,-y`.
+    pub frame: String,
     /// Where the joints come from, in the hand's order.
     pub origins: Vec<JointOrigin>,
     /// What was assumed, approximated, held or left out.

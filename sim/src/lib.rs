@@ -3,7 +3,7 @@
 //! A [`Hand`] is a table of joints and links. A [`World`] is that hand with a cube in Rapier; a [`SimHand`] makes it a
 //! body, a [`Simulated`] one, in a [`Domain`] that says how far it is from its real twin. A [`CubeScene`] puts all of it together and offers
 //! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
-//! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators.
+//! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators, [`import`](mod@import) reads one of others.
 //!
 //! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot. A [`ScissorsPlant`] is that
 //! with an emulated arm.

@@ -171,8 +171,7 @@ impl<R: Room> HandPlant<R> {
         follow_with_play(&mut self.target_rad, self.delay.push(&self.wanted_rad), self.traits.backlash_rad);
         let gain_scale = self.room.motor_gain_scale();
         for (joint, (motor, of_hand)) in self.motors.iter().zip(&self.of_hand).enumerate() {
-            let stiffness_nm_rad =
-                if motor.is_on { (of_hand.stiffness_nm_rad * gain_scale) as f32 } else { 0.0 };
+            let stiffness_nm_rad = if motor.is_on { (of_hand.stiffness_nm_rad * gain_scale) as f32 } else { 0.0 };
             self.room.engine().set_motor(joint, self.target_rad[joint], stiffness_nm_rad, motor.max_nm);
         }
         self.n_steps += 1;

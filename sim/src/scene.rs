@@ -93,7 +93,7 @@ impl CubeScene {
     pub fn load(hand: &str) -> Result<Self, AssetError> {
         let (library, name) = Library::of(hand);
         let scene = format!("cube_{name}");
-        library.load::<SceneFile>(&SCENES, &scene)?.resolve(scene, hand, &library)
+        library.load_scene::<SceneFile>(&scene, hand)?.resolve(scene, hand, &library)
     }
 
     /// Name of the scene, e.g. `cube_orca_v2`.

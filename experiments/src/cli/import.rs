@@ -17,9 +17,11 @@ pub struct ImportArgs {
 #[derive(Debug, Subcommand)]
 pub enum Import {
     /// A hand: URDF or MJCF.
-    #[command(after_help = "Examples:\n  softflow import hand allegro_hand_right.urdf --out hands/allegro.ron\n  softflow import hand \
+    #[command(
+        after_help = "Examples:\n  softflow import hand allegro_hand_right.urdf --out hands/allegro.ron\n  softflow import hand \
                             hand/reach.xml --palm robot0:palm --coupled free --out hands/shadow.ron\n\nWhat was assumed, \
-                            approximated or left out is told, and stands at the top of the description.")]
+                            approximated or left out is told, and stands at the top of the description."
+    )]
     Hand(HandArgs),
 }
 

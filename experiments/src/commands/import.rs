@@ -30,7 +30,7 @@ pub fn import(args: &ImportArgs) -> Result<Ended> {
         let fingers = hand.fingers.iter().map(|finger| json!({"name": finger.name, "joints": finger.joints.len()}));
         let (joints, fingers): (Vec<_>, Vec<_>) = (joints.collect(), fingers.collect());
         let report = json!({
-            "hand": hand.name, "palm": imported.palm, "fingers": fingers, "joints": joints, "notes": imported.notes,
+            "hand": hand.name, "palm": imported.palm, "frame": imported.frame, "fingers": fingers, "joints": joints, "notes": imported.notes,
         });
         println!("{report}");
         return Ok(Ended::Well);

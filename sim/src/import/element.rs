@@ -99,9 +99,7 @@ impl Element {
     /// A number that is not negative.
     pub(crate) fn amount(&self, attribute: &str) -> Result<Option<f64>, ImportError> {
         match self.number(attribute)? {
-            Some(number) if number < 0.0 => {
-                Err(self.error(format!("{attribute}: found {number}, expected 0 or more")))
-            }
+            Some(number) if number < 0.0 => Err(self.error(format!("{attribute}: found {number}, expected 0 or more"))),
             number => Ok(number),
         }
     }

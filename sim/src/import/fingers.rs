@@ -13,7 +13,8 @@ const MAX_LINKS: usize = 1000;
 /// Makes a hand of what was read from `source_name`.
 pub(crate) fn build(mut tree: Tree, source_name: &str, options: &Options) -> Result<Imported, ImportError> {
     if tree.links.len() > MAX_LINKS {
-        let reason = format!("found {} links, expected at most {MAX_LINKS}: leave out what is no hand", tree.links.len());
+        let reason =
+            format!("found {} links, expected at most {MAX_LINKS}: leave out what is no hand", tree.links.len());
         return Err(ImportError::invalid(source_name, reason));
     }
     check_names(&tree)?;
@@ -37,9 +38,12 @@ pub(crate) fn build(mut tree: Tree, source_name: &str, options: &Options) -> Res
         return Err(ImportError::invalid(&tree.links[palm].place, "found no finger on this palm, expected a hinge"));
     }
     for (place, names) in &tree.loops {
-        let is_hand = |name: &String| tree.links.iter().position(|link| &link.name == name).is_some_and(|link| {
-            groups.leader[link] == root && root != 0 || groups.is_beyond(link, root)
-        });
+        let is_hand = |name: &String| {
+            tree.links
+                .iter()
+                .position(|link| &link.name == name)
+                .is_some_and(|link| groups.leader[link] == root && root != 0 || groups.is_beyond(link, root))
+        };
         if names.iter().all(is_hand) {
             return Err(ImportError::invalid(place, "found a closed loop of links, expected a tree: leave it out"));
         }
@@ -170,13 +174,20 @@ impl Groups {
             [palm] if most >= 2 => Ok(palm),
             _ if most >= 2 => {
                 let names: Vec<&str> = best.iter().map(name).collect();
-                let reason = format!("palm: found {} with {most} fingers each, expected one: name it", names.join(", "));
+                let reason =
+                    format!("palm: found {} with {most} fingers each, expected one: name it", names.join(", "));
                 Err(ImportError::invalid(source_name, reason))
             }
             _ => {
-                let n_hinges = tree.links.iter().filter_map(|link| link.joint.as_ref()).count();
+                let joints = || tree.links.iter().filter_map(|link| link.joint.as_ref());
+                let n_joints = joints().count();
+                let others = joints().filter_map(|joint| match joint.kind {
+                    Kind::Hinge => None,
+                    Kind::Other(kind) => Some(format!("; {} is a {kind}", joint.name)),
+                });
+                let others: String = others.take(5).collect();
                 let reason = format!(
-                    "palm: found {n_hinges} joints, but no link from which two fingers start, expected a hand: name its palm"
+                    "palm: found {n_joints} joints, but no link from which two fingers of hinges start, expected a hand: name its palm{others}"
                 );
                 Err(ImportError::invalid(source_name, reason))
             }
@@ -199,7 +210,8 @@ fn settle(tree: &mut Tree, beyond: &[usize], coupled: Coupled) -> Result<(), Imp
     for &index in beyond {
         let Some(joint) = tree.links[index].joint.clone() else { continue };
         if let Kind::Other(kind) = joint.kind {
-            let reason = format!("found a {kind}, expected a hinge: a finger here turns only; fix it, or name another palm");
+            let reason =
+                format!("found a {kind}, expected a hinge: a finger here turns only; fix it, or name another palm");
             return Err(ImportError::invalid(joint.place, reason));
         }
         let at_rad = joint.follows.as_ref().map(|follows| {
@@ -221,7 +233,8 @@ fn settle(tree: &mut Tree, beyond: &[usize], coupled: Coupled) -> Result<(), Imp
                 return Err(ImportError::invalid(joint.place, reason));
             }
             (_, _, Some(width_rad)) if !(width_rad > 0.0 && width_rad < 100.0) => {
-                let reason = format!("range: found {:?} rad, expected lower before upper", joint.range_rad.unwrap_or_default());
+                let reason =
+                    format!("range: found {:?} rad, expected lower before upper", joint.range_rad.unwrap_or_default());
                 return Err(ImportError::invalid(joint.place, reason));
             }
             (Some(_), Coupled::Free, _) => {
@@ -293,8 +306,10 @@ fn note_what_is_before(tree: &mut Tree, groups: &Groups, root: usize, palm: usiz
         .filter_map(|link| tree.links[link].joint.as_ref())
         .map(|joint| joint.name.as_str())
         .collect();
+    let is_palm = |link: usize| groups.leader[link] == root && is_at_or_below(tree, link, palm);
+    let is_hand = |link: usize| groups.is_beyond(link, root) || is_palm(link);
     let left_out: Vec<&str> = (0..tree.links.len())
-        .filter(|&link| !groups.is_beyond(link, root) && !(groups.leader[link] == root && is_at_or_below(tree, link, palm)))
+        .filter(|&link| !is_hand(link))
         .filter(|&link| !tree.links[link].shapes.is_empty())
         .map(|link| tree.links[link].name.as_str())
         .collect();

@@ -29,7 +29,9 @@ impl Compiler {
                 return Err(compiler.error(format!("eulerseq: found `{sequence}`, expected three of x, y, z, X, Y, Z")));
             }
             if compiler.get("coordinate") == Some("global") {
-                return Err(compiler.error("coordinate: found global, expected local: save the file with a newer MuJoCo"));
+                return Err(
+                    compiler.error("coordinate: found global, expected local: save the file with a newer MuJoCo")
+                );
             }
         }
         let folder = all.get("meshdir").or(all.get("assetdir")).unwrap_or_default();

@@ -153,8 +153,8 @@ fn corner(word: &str, n_vertices: usize) -> Result<usize, String> {
 
 fn three<'a>(words: impl Iterator<Item = &'a str>) -> Result<[f64; 3], String> {
     let numbers: Vec<f64> = words.take(3).filter_map(|word| word.parse().ok()).collect();
-    let n = numbers.len();
-    numbers.try_into().map_err(|_| format!("found a vertex of {n} numbers, expected 3"))
+    let incomplete = |numbers: Vec<f64>| format!("found a vertex of {} numbers, expected 3", numbers.len());
+    numbers.try_into().map_err(incomplete)
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     const CUBE: &str = "v 1 1 1\nv 3 1 1\nv 3 3 1\nv 1 3 1\nv 1 1 3\nv 3 1 3\nv 3 3 3\nv 1 3 3\n\
-        f 4 3 2 1\nf 5 6 7 8\nf 1 2 6 5\nf 2 3 7 6\nf 3 4 8 7\nf -4 -8 -5 -1\n";
+        f 4 3 2 1\nf 5 6 7 8\nf 1 2 6 5\nf 2 3 7 6\nf 3 4 8 7\nf -1 -5 -8 -4\n";
 
     /// Contract: a cube with an edge of 2 m at (2, 2, 2) m has 8 m^3 and m/6 edge^2 about every axis, whichever way its faces
     /// are turned, and as any format.

@@ -81,7 +81,9 @@ impl Reader<'_> {
                 "body" => self.body(child, link, at, class)?,
                 "frame" => {
                     let class = child.get("childclass").unwrap_or(class);
-                    if let Some(joint) = child.children.iter().find(|it| matches!(it.tag.as_str(), "joint" | "freejoint")) {
+                    if let Some(joint) =
+                        child.children.iter().find(|it| matches!(it.tag.as_str(), "joint" | "freejoint"))
+                    {
                         return Err(joint.error("found a joint in a frame, expected it in a body: move it there"));
                     }
                     self.contents(child, link, at.then(&self.compiler.placement(child)?), class)?;

@@ -2,10 +2,11 @@
 //!
 //! The tip of a finger is a ball within what reaches farthest of its last link: a ball itself, the end of a capsule, the end of a box.
 
+use super::drives::{Assumptions, drive};
 use super::error::ImportError;
 use super::names;
 use super::tree::{Joint, Placement, Tree, USUAL_DENSITY};
-use super::{Assumed, Imported, JointOrigin, Options};
+use super::{Imported, JointOrigin, Options};
 use crate::hand::Hand;
 use crate::hand_file::{
     Angle, DriveFile, FingerFile, FormFile, FrameFile, HandFile, JointFile, LinkFile, MotorFile, SignedAxis, SolidFile,
@@ -15,10 +16,13 @@ use crate::inertia::Inertia;
 use crate::solid::Solid;
 use bridge::number::{Finite, NonNegative, NumberError, Positive};
 use rapier3d::glamx::{DMat3, DQuat, DVec3, Mat3, MatExt};
+use std::path::Path;
 
 /// Lighter links are without mass, kg: they get what their shapes weigh, or that of a small ball.
 const LEAST_MASS_KG: f64 = 1e-5;
 const SMALL_BALL: (f64, f64) = (1e-3, 5e-3);
+/// A centre of mass that is this far outside of its link is told, m.
+const FAR_M: f64 = 0.05;
 /// A moment that is smaller than this share of the largest is none.
 const LEAST_MOMENT: f32 = 1e-4;
 
@@ -70,9 +74,14 @@ impl Part {
         let made_up = of_shapes.unwrap_or_else(small);
         let Some(own) = self.inertia.filter(|own| own.mass_kg > LEAST_MASS_KG) else {
             let mass_g = 1e3 * made_up.mass_kg;
-            notes.push(format!("{name}: found no mass: {mass_g:.1} g, of its shapes at 1000 kg/m^3 or of a small ball"));
+            notes
+                .push(format!("{name}: found no mass: {mass_g:.1} g, of its shapes at 1000 kg/m^3 or of a small ball"));
             return made_up;
         };
+        let far_m = self.shapes.iter().map(|shape| shape.distance_m(own.center_m)).reduce(f64::min).unwrap_or(0.0);
+        if far_m > FAR_M {
+            notes.push(format!("{name}: found a centre of mass {far_m:.2} m outside of its shapes: taken as it is"));
+        }
         if is_positive(own.moments_kg_m2) {
             return own;
         }
@@ -164,15 +173,16 @@ pub(crate) fn write(
     };
     let text = text(&file, source_name, &notes)?;
     let hand = Hand::parse(source_name, &text)?;
-    Ok(Imported { text, hand, palm: palm_name, origins, notes })
+    Ok(Imported { text, hand, palm: palm_name, frame: frame_words(frame), origins, notes })
 }
 
 fn text(file: &HandFile, source_name: &str, notes: &[String]) -> Result<String, ImportError> {
-    let pretty = ron::ser::PrettyConfig::new().depth_limit(5).indentor("    ");
+    let pretty = ron::ser::PrettyConfig::new().depth_limit(9).compact_arrays(true);
     let body = ron::ser::to_string_pretty(file, pretty)
         .map_err(|error| ImportError::invalid(source_name, format!("cannot be written: {error}")))?;
     let mut text = String::new();
-    for line in std::iter::once(format!("Imported from {source_name}.")).chain(notes.iter().cloned()) {
+    let file_name = Path::new(source_name).file_name().and_then(|name| name.to_str()).unwrap_or(source_name);
+    for line in std::iter::once(format!("Imported from {file_name}.")).chain(notes.iter().cloned()) {
         // A name that has a line break ends no comment.
         text.push_str(&format!("// {}\n", line.replace(|letter: char| letter.is_control(), " ")));
     }
@@ -287,51 +297,6 @@ fn tip(chain: &Chain) -> Result<Tip, ImportError> {
     let along_m = arm.length().max(1e-6);
     let taken = matches!(shape, Solid::Ball { .. }).then_some(index);
     Ok(Tip { center_m, radius_m, direction: arm.try_normalize().unwrap_or(out), along_m, taken })
-}
-
-/// How many joints did not say something.
-#[derive(Default)]
-struct Assumptions {
-    gains: usize,
-    efforts: usize,
-    rates: usize,
-    armatures: usize,
-}
-
-impl Assumptions {
-    fn words(&self, assumed: &Assumed) -> Option<String> {
-        let parts = [
-            (self.gains, "gains", assumed.stiffness_nm_rad.get(), "N m/rad"),
-            (self.efforts, "a limit of effort", assumed.max_effort_nm.get(), "N m"),
-            (self.rates, "a limit of velocity", assumed.max_rate_rad_s.get(), "rad/s"),
-            (self.armatures, "an armature", assumed.armature_kg_m2.get(), "kg m^2"),
-        ];
-        let word = |(n, what, value, unit): (usize, &str, f64, &str)| format!("{n} joints without {what} ({value} {unit})");
-        let words: Vec<String> = parts.into_iter().filter(|part| part.0 > 0).map(word).collect();
-        (!words.is_empty()).then(|| format!("assumed: {}", words.join(", ")))
-    }
-}
-
-fn drive(joint: &Joint, assumed: &Assumed, missing: &mut Assumptions) -> Result<DriveFile, NumberError> {
-    let mut or = |value: Option<f64>, usual: Positive, count: fn(&mut Assumptions) -> &mut usize| {
-        match value.filter(|&value| value > 0.0) {
-            Some(value) => Positive::try_from(value),
-            None => {
-                *count(missing) += 1;
-                Ok(usual)
-            }
-        }
-    };
-    let gains = joint.gains.filter(|gains| gains.stiffness_nm_rad > 0.0);
-    let damping = gains.map_or(assumed.damping_nm_s_rad.get(), |gains| gains.damping_nm_s_rad);
-    Ok(DriveFile {
-        stiffness_nm_rad: or(gains.map(|it| it.stiffness_nm_rad), assumed.stiffness_nm_rad, |it| &mut it.gains)?,
-        max_effort_nm: or(joint.max_effort_nm, assumed.max_effort_nm, |it| &mut it.efforts)?,
-        max_rate_rad_s: or(joint.max_rate_rad_s, assumed.max_rate_rad_s, |it| &mut it.rates)?,
-        armature_kg_m2: or(joint.armature_kg_m2, assumed.armature_kg_m2, |it| &mut it.armatures)?,
-        damping_nm_s_rad: NonNegative::try_from(damping)?,
-        joint_damping_nm_s_rad: NonNegative::try_from(joint.damping_nm_s_rad)?,
-    })
 }
 
 /// x to where the fingers point, z against where their tips go when the joints turn to the farther end of their ranges.

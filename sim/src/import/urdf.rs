@@ -34,7 +34,9 @@ pub(crate) fn read(robot: &Element, files: &Files) -> Result<Tree, ImportError> 
             }
         }
         if !children.insert(child) {
-            return Err(joint.error(format!("found a second joint to `{child}`, expected a tree: a loop has to be cut")));
+            return Err(
+                joint.error(format!("found a second joint to `{child}`, expected a tree: a loop has to be cut"))
+            );
         }
         joints.entry(parent).or_default().push(joint);
     }
@@ -134,9 +136,7 @@ fn read_link(
 /// Takes the balls at both ends of a cylinder away, if they are there.
 fn take_caps(shapes: &mut Vec<Solid>, ends_m: [DVec3; 2], radius_m: f64) -> bool {
     let is_cap = |shape: &Solid, end_m: DVec3| match shape {
-        Solid::Ball { center_m, radius_m: own } => {
-            center_m.distance(end_m) < SAME_M && (own - radius_m).abs() < SAME_M
-        }
+        Solid::Ball { center_m, radius_m: own } => center_m.distance(end_m) < SAME_M && (own - radius_m).abs() < SAME_M,
         _ => false,
     };
     let [first, second] = ends_m.map(|end_m| shapes.iter().position(|shape| is_cap(shape, end_m)));
@@ -210,11 +210,7 @@ fn load(geometry: &Element, files: &Files) -> Result<Vec<DVec3>, ImportError> {
     Ok(mesh.map(|vertex| vertex * scale).vertices)
 }
 
-fn positive<const N: usize>(
-    element: &Element,
-    name: &str,
-    found: Option<[f64; N]>,
-) -> Result<[f64; N], ImportError> {
+fn positive<const N: usize>(element: &Element, name: &str, found: Option<[f64; N]>) -> Result<[f64; N], ImportError> {
     let found = found.ok_or_else(|| element.error(format!("found no {name}, expected one, m")))?;
     if found.iter().all(|&number| number > 0.0) {
         Ok(found)

@@ -69,7 +69,11 @@ fn turn(
     }
     let Some(gains) = gains.filter(|_| factor != 0.0) else {
         let tag = &actuator.tag;
-        return Some(format!("{}: a {tag} has no position gains, joint {} gets assumed ones", actuator.place(), joint.name));
+        return Some(format!(
+            "{}: a {tag} has no position gains, joint {} gets assumed ones",
+            actuator.place(),
+            joint.name
+        ));
     };
     let square = factor * factor;
     joint.gains = Some(Gains {
@@ -77,7 +81,10 @@ fn turn(
         damping_nm_s_rad: gains.damping_nm_s_rad * square,
     });
     let ratio = actuator.get("dampratio")?;
-    Some(format!("{}: dampratio {ratio} left out, it depends on the posture: damping is kv and the joint's", actuator.place()))
+    Some(format!(
+        "{}: dampratio {ratio} left out, it depends on the posture: damping is kv and the joint's",
+        actuator.place()
+    ))
 }
 
 /// Those of an actuator that holds positions.

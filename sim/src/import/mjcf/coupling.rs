@@ -8,12 +8,14 @@ use crate::import::tree::{Follows, Tree};
 
 /// Gives the joints of a tree what tendons and equations say.
 pub(super) fn add(document: &Element, tree: &mut Tree) -> Result<(), ImportError> {
+    let mut left_out = Vec::new();
     for tendon in document.all("tendon").flat_map(|section| &section.children) {
-        if tendon.tag == "fixed" {
-            add_tendon(document, tendon, tree)?;
-        } else {
-            tree.notes.push(format!("{}: left out: only fixed tendons are read", tendon.place()));
+        if tendon.tag != "fixed" || !add_tendon(document, tendon, tree)? {
+            left_out.push(tendon.get("name").unwrap_or("without a name"));
         }
+    }
+    if !left_out.is_empty() {
+        tree.notes.push(format!("tendons that make no joint follow another, left out: {}", left_out.join(", ")));
     }
     for equation in document.all("equality").flat_map(|section| &section.children) {
         if equation.get("active") != Some("false") {
@@ -23,7 +25,8 @@ pub(super) fn add(document: &Element, tree: &mut Tree) -> Result<(), ImportError
     Ok(())
 }
 
-fn add_tendon(document: &Element, tendon: &Element, tree: &mut Tree) -> Result<(), ImportError> {
+/// Whether it makes a joint follow another.
+fn add_tendon(document: &Element, tendon: &Element, tree: &mut Tree) -> Result<bool, ImportError> {
     let mut parts = Vec::new();
     for part in tendon.all("joint") {
         parts.push((part.require("joint")?, part.number("coef")?.unwrap_or_default()));
@@ -32,19 +35,16 @@ fn add_tendon(document: &Element, tendon: &Element, tree: &mut Tree) -> Result<(
     let has_own = |joint: &str| actuators().any(|actuator| actuator.get("joint") == Some(joint));
     let leader = parts.iter().find(|(joint, _)| has_own(joint)).or(parts.first()).copied();
     let (Some((leader, leader_coefficient)), 2..) = (leader, parts.len()) else {
-        tree.notes.push(format!("{}: left out: it only narrows the range of one joint", tendon.place()));
-        return Ok(());
+        return Ok(false);
     };
     let followers: Vec<_> = parts.into_iter().filter(|&(joint, _)| joint != leader && !has_own(joint)).collect();
-    if followers.is_empty() {
-        tree.notes.push(format!("{}: left out: every one of its joints has an actuator", tendon.place()));
-    }
+    let couples = !followers.is_empty();
     for (joint, coefficient) in followers {
         // Where the tendon is short, which is what keeps two joints alike; else the actuator moves all of them.
         let factor = if coefficient == 0.0 { 0.0 } else { -leader_coefficient / coefficient };
         follow(tree, tendon, joint, Follows { joint: leader.to_owned(), factor: factor.abs(), offset_rad: 0.0 })?;
     }
-    Ok(())
+    Ok(couples)
 }
 
 fn add_equation(equation: &Element, tree: &mut Tree) -> Result<(), ImportError> {

@@ -52,7 +52,8 @@ impl Defaults {
             applied.attributes.extend(class.get(tag).cloned().unwrap_or_default());
         }
         // Ways to say the same thing replace each other.
-        for group in [&["quat", "axisangle", "euler", "xyaxes", "zaxis"][..], &["pos", "fromto"], &["kv", "dampratio"]] {
+        for group in [&["quat", "axisangle", "euler", "xyaxes", "zaxis"][..], &["pos", "fromto"], &["kv", "dampratio"]]
+        {
             if group.iter().any(|&attribute| element.get(attribute).is_some()) {
                 applied.attributes.retain(|attribute, _| !group.contains(&attribute.as_str()));
             }

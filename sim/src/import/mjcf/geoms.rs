@@ -115,9 +115,8 @@ impl<'a> Meshes<'a> {
             "ellipsoid" => fitted(fit::ellipsoid(center_m, DVec3::from_array(sizes::<3>(geom)?), turn)),
             // The ground: no part of a hand.
             "plane" | "hfield" => Ok(None),
-            other => Err(geom.error(format!(
-                "type: found `{other}`, expected sphere, capsule, cylinder, box, ellipsoid or mesh"
-            ))),
+            other => Err(geom
+                .error(format!("type: found `{other}`, expected sphere, capsule, cylinder, box, ellipsoid or mesh"))),
         }
     }
 
