@@ -35,7 +35,7 @@ fn bad_urdf_is_refused_by_name() {
         ),
         (r#"<child link="a2"/>"#, r#"<child link="a9"/>"#, "found the link `a9`"),
         (r#"<child link="a2"/>"#, r#"<child link="palm"/>"#, "found a second joint to `palm`"),
-        (r#"<parent link="arm"/>"#, r#"<parent link="a2"/>"#, "expected one: the root"),
+        (r#"<parent link="arm"/>"#, r#"<parent link="a2"/>"#, "not reached from the root"),
         (r#"name="b_root""#, r#"name="a_root""#, "found two joints of this name"),
         (r#"<axis xyz="0 0 1"/>"#, r#"<axis xyz="0 0 0"/>"#, "axis: xyz"),
         (r#"<sphere radius="0.008"/>"#, r#"<sphere radius="-1"/>"#, "radius: found [-1.0]"),
