@@ -1,7 +1,9 @@
 //! The command line of `softflow`.
 
+mod import;
 mod robot;
 
+pub use import::{Import, ImportArgs};
 pub use robot::{Backend, CalibrateArgs, DoctorArgs, EmulateArgs, HandTask, RobotArgs};
 
 use crate::overrides::Override;
@@ -67,6 +69,9 @@ pub enum Command {
     /// Write what is simulated here for other simulators.
     #[command(after_help = "Example: softflow export hand orca_v2 --format mjcf --out orca_v2.xml")]
     Export(ExportArgs),
+    /// Make a hand's description from a file of others.
+    #[command(after_help = "Example: softflow import hand allegro_hand_right.urdf --out hands/allegro.ron")]
+    Import(ImportArgs),
 }
 
 /// Arguments of `softflow tasks`.
@@ -82,7 +87,7 @@ pub struct TasksArgs {
 pub struct DemoArgs {
     /// The task.
     pub task: HandTask,
-    /// The hand; `softflow tasks` lists them.
+    /// The hand: one that `softflow tasks` lists, or the path of its .ron file.
     #[arg(long, default_value = "orca_v2")]
     pub hand: String,
     /// The domain; `softflow tasks` lists them. The task's nominal one unless given.
@@ -238,7 +243,7 @@ pub enum Export {
     /// A hand: its tree, limits, masses, shapes and motors.
     #[command(after_help = "Example: softflow export hand orca_v2 --format urdf --out orca_v2.urdf")]
     Hand {
-        /// The hand; `softflow tasks` lists them.
+        /// The hand: one that `softflow tasks` lists, or the path of its .ron file.
         hand: String,
         /// The format.
         #[arg(long, value_enum)]

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Emulate(args) => commands::emulate(args),
         Command::Report(args) => commands::report(args),
         Command::Export(args) => commands::export(args),
+        Command::Import(args) => commands::import(args),
     });
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -234,3 +234,28 @@ fn hands_are_exported() -> TestResult {
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("reference16"));
     Ok(())
 }
+
+/// Contract: a hand that is exported is imported again: its description is a file that commands take for a hand; what is no hand is
+/// refused with its place.
+#[test]
+fn exported_hands_are_imported() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (xml, ron) = (path("hand.xml"), path("hand.ron"));
+    success(&softflow(&["export", "hand", "reference16", "--format", "mjcf", "--out", &xml])?)?;
+    let imported = softflow(&["import", "hand", &xml, "--out", &ron, "--json"])?;
+    success(&imported)?;
+    let report: serde_json::Value = serde_json::from_slice(&imported.stdout)?;
+    assert_eq!((&report["hand"], &report["palm"]), (&"hand".into(), &"palm".into()), "{report}");
+    assert_eq!(report["joints"].as_array().map(Vec::len), Some(16), "{report}");
+
+    // It is a hand like any other: it can be exported. For the cube it needs a scene.
+    success(&softflow(&["export", "hand", &ron, "--format", "urdf"])?)?;
+    let without_scene = softflow(&["demo", "cube", "--hand", &ron, "--out", &path("data")])?;
+    let error = String::from_utf8_lossy(&without_scene.stderr).into_owned();
+    assert!(without_scene.status.code() == Some(1) && error.contains("cube_hand.ron"), "{error}");
+    let refused = softflow(&["import", "hand", &ron])?;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(softflow(&["import", "hand", &xml, "--stiffness", "NaN"])?.status.code(), Some(2));
+    Ok(())
+}

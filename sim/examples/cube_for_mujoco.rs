@@ -9,7 +9,7 @@
 use bridge::storage::write_atomic;
 use bridge::{heading_rad, tilt_rad};
 use sim::export::{mjcf, urdf};
-use sim::{CubeScene, FingerContacts, Gait, GaitTable, PHYSICS_HZ, SERVO_HZ, Surroundings, World};
+use sim::{CubeScene, FingerContacts, Gait, GaitTable, Joint, PHYSICS_HZ, SERVO_HZ, Surroundings, World};
 use std::error::Error;
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;
@@ -55,7 +55,7 @@ struct Play {
     open_rad: Vec<f32>,
     holding_rad: Vec<f32>,
     targets_rad: Vec<f32>,
-    max_step_rad: f32,
+    max_steps_rad: Vec<f32>,
 }
 
 impl Play {
@@ -70,8 +70,9 @@ impl Play {
             Surroundings { friction: FRICTION, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
         let mut world = World::new(scene.hand(), &open_rad, &start.cube, &surroundings);
         world.set_cube_weight(false);
-        let max_step_rad = (scene.hand().motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;
-        Ok(Self { world, gait, targets_rad: open_rad.clone(), open_rad, holding_rad, max_step_rad })
+        let max_step_rad = |joint: &Joint| (joint.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;
+        let max_steps_rad = scene.hand().joints().map(max_step_rad).collect();
+        Ok(Self { world, gait, targets_rad: open_rad.clone(), open_rad, holding_rad, max_steps_rad })
     }
 
     /// One servo period.
@@ -92,8 +93,8 @@ impl Play {
                 }
             }
         }
-        for (target, wanted) in self.targets_rad.iter_mut().zip(wanted_rad) {
-            *target += (wanted - *target).clamp(-self.max_step_rad, self.max_step_rad);
+        for ((target, wanted), &max_step_rad) in self.targets_rad.iter_mut().zip(wanted_rad).zip(&self.max_steps_rad) {
+            *target += (wanted - *target).clamp(-max_step_rad, max_step_rad);
         }
         self.world.set_targets(&self.targets_rad);
         for _ in 0..PHYSICS_HZ / SERVO_HZ {

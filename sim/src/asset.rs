@@ -1,7 +1,8 @@
 //! The data that is compiled into the library, so that a binary runs anywhere.
 
-use bridge::config::{ConfigError, parse};
+use bridge::config::{self, ConfigError, parse};
 use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// A named asset could not be used.
@@ -20,6 +21,17 @@ pub enum AssetError {
     /// The text is not what the structs describe.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A hand's file has no scene beside it.
+    #[error(
+        "hand {hand}: it has no scene for this task: expected one in {}, with a gait; docs/hands.md says how",
+        path.display()
+    )]
+    NoScene {
+        /// The hand's file.
+        hand: String,
+        /// Where its scene is looked for.
+        path: PathBuf,
+    },
     /// Every field is valid alone, but they do not fit together.
     #[error("{source_name}: {reason}")]
     Inconsistent {
@@ -28,6 +40,51 @@ pub enum AssetError {
         /// What was found and what is allowed.
         reason: String,
     },
+}
+
+/// Where a hand, its scenes and its gaits are: all in one place.
+pub(crate) enum Library {
+    /// In the library itself.
+    BuiltIn,
+    /// In the folder of the hand's file: `cube_<hand>.ron` is its scene, `<gait>.ron` a gait.
+    Folder(PathBuf),
+}
+
+impl Library {
+    /// The one in which the hand at `address` is, and the hand's name there.
+    pub(crate) fn of(address: &str) -> (Self, &str) {
+        let path = Path::new(address);
+        match (address.strip_suffix(".ron"), path.file_stem().and_then(|stem| stem.to_str())) {
+            (Some(_), Some(name)) => (Self::Folder(path.parent().unwrap_or(Path::new("")).to_owned()), name),
+            _ => (Self::BuiltIn, address),
+        }
+    }
+
+    /// Where errors say that `name` came from.
+    pub(crate) fn source_name(&self, shelf: &Shelf, name: &str) -> String {
+        match self {
+            Self::BuiltIn => shelf.source_name(name),
+            Self::Folder(folder) => folder.join(format!("{name}.ron")).display().to_string(),
+        }
+    }
+
+    /// Parses the scene called `name` of the hand at `address`.
+    pub(crate) fn load_scene<T: DeserializeOwned>(&self, name: &str, address: &str) -> Result<T, AssetError> {
+        match (self, self.load(&SCENES, name)) {
+            (Self::Folder(_), Err(AssetError::Config(ConfigError::Unreadable { path, .. }))) => {
+                Err(AssetError::NoScene { hand: address.to_owned(), path })
+            }
+            (_, result) => result,
+        }
+    }
+
+    /// Parses what is called `name`.
+    pub(crate) fn load<T: DeserializeOwned>(&self, shelf: &Shelf, name: &str) -> Result<T, AssetError> {
+        match self {
+            Self::BuiltIn => shelf.load(name),
+            Self::Folder(folder) => Ok(config::load(&folder.join(format!("{name}.ron")))?),
+        }
+    }
 }
 
 /// One kind of asset: all files of a folder, by name.

@@ -3,7 +3,7 @@
 //! A seed names an episode, and the same commands lead to the same bits; so the body's beginnings and what was done to it
 //! are enough. That holds for the bodies of the scenes in `assets/`.
 
-use crate::asset::AssetError;
+use crate::asset::{AssetError, Library};
 use crate::collision::FingerContacts;
 use crate::domain::Domain;
 use crate::scene::CubeScene;
@@ -165,8 +165,8 @@ impl Origin {
     #[must_use]
     pub fn names(&self) -> (&'static str, &str) {
         match self {
-            Self::Cube { hand, .. } => ("cube", hand),
-            Self::Scissors { hand, .. } => ("scissors", hand),
+            Self::Cube { hand, .. } => ("cube", Library::of(hand).1),
+            Self::Scissors { hand, .. } => ("scissors", Library::of(hand).1),
         }
     }
 }

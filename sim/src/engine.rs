@@ -7,8 +7,9 @@
 
 use crate::collision::{FingerContacts, Groups};
 use crate::fault::PhysicsFault;
-use crate::hand::{Finger, Hand, Link, Tip};
+use crate::hand::{Finger, Hand, Joint};
 use crate::parts::{Part, PartKind, Shape};
+use crate::solid::Solid;
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
@@ -63,7 +64,8 @@ pub struct Engine {
     pub(crate) physics: PhysicsWorld,
     pub(crate) palm: RigidBodyHandle,
     joints: Vec<MultibodyJointHandle>,
-    parts: Vec<(RigidBodyHandle, Part)>,
+    /// Bodies, shapes, and how the frames of the shapes are turned in those of the bodies.
+    parts: Vec<(RigidBodyHandle, Part, Rotation)>,
     pub(crate) names: Vec<Named>,
     pub(crate) floor_m: f32,
 }
@@ -105,14 +107,18 @@ impl Engine {
         engine.insert_palm(hand, mount, groups, friction);
         for (index, finger) in hand.fingers.iter().enumerate() {
             let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
-            engine.insert_finger(hand, index, finger, q_rad, mount, groups, surroundings);
+            engine.insert_finger(index, finger, q_rad, mount, groups, surroundings);
         }
         engine
     }
 
     /// Makes `body` show as `kind` of this `shape`.
     pub(crate) fn show(&mut self, body: RigidBodyHandle, kind: PartKind, shape: Shape) {
-        self.parts.push((body, Part { kind, shape }));
+        self.show_turned(body, kind, Rotation::IDENTITY, shape);
+    }
+
+    fn show_turned(&mut self, body: RigidBodyHandle, kind: PartKind, turn: Rotation, shape: Shape) {
+        self.parts.push((body, Part { kind, shape }, turn));
     }
 
     /// Puts a part of the hand or of the room into the world.
@@ -202,14 +208,15 @@ impl Engine {
 
     /// Shapes of everything, in the order of [`Engine::part_pose`].
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
-        self.parts.iter().map(|(_, part)| part)
+        self.parts.iter().map(|(_, part, _)| part)
     }
 
     /// Pose of the frame of part `index`: position (m) and unit quaternion x, y, z, w.
     #[must_use]
     pub fn part_pose(&self, index: usize) -> ([f32; 3], [f32; 4]) {
-        let body = &self.physics.bodies[self.parts[index].0];
-        (body.translation().into(), (*body.rotation()).into())
+        let (body, _, turn) = &self.parts[index];
+        let body = &self.physics.bodies[*body];
+        (body.translation().into(), (*body.rotation() * *turn).into())
     }
 
     /// Number of collider pairs that touch.
@@ -262,21 +269,15 @@ impl Engine {
         let palm = self.insert("palm", palm);
         self.palm = palm;
         for part in &hand.palm {
-            let (center, half) = (vector(part.center_m), vector(part.half_extents_m));
-            let collider = ColliderBuilder::cuboid(half.x, half.y, half.z)
-                .translation(center)
-                .density(0.0)
-                .collision_groups(groups.palm())
-                .friction(friction);
+            let collider = part.collider().collision_groups(groups.palm()).friction(friction);
             self.physics.insert_collider(collider, Some(palm));
-            self.show(palm, PartKind::Palm, Shape::cuboid(center.into(), half.into()));
+            let (turn, shape) = part.drawn();
+            self.show_turned(palm, PartKind::Palm, turn, shape);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a finger is made of all of these, once")]
     fn insert_finger(
         &mut self,
-        hand: &Hand,
         index: usize,
         finger: &Finger,
         q_rad: &[f32],
@@ -285,8 +286,6 @@ impl Engine {
         surroundings: &Surroundings,
     ) {
         let friction = surroundings.friction as f32;
-        let motor = &hand.motor;
-        let stiffness_nm_rad = (motor.stiffness_nm_rad * surroundings.motor_gain_scale) as f32;
         let n_joints = finger.joints.len();
         let (mut parent, mut pose) = self.insert_root(&finger.name, mount);
         for (link_index, (joint, &q)) in finger.joints.iter().zip(q_rad).enumerate() {
@@ -294,14 +293,19 @@ impl Engine {
             let is_distal = link_index + 1 == n_joints;
             pose = pose * Pose::from_translation(offset) * Pose::from_rotation(Rotation::from_axis_angle(axis, q));
             let body = RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false);
+            let body = match joint.link.additional_mass() {
+                Some(mass) => body.additional_mass_properties(mass),
+                None => body,
+            };
             let body = self.insert(&joint.name, body);
 
-            let (end, radius) = (vector(joint.link.end_m), joint.link.radius_m as f32);
-            let capsule = joint.link.collider().friction(friction);
             let link_groups = groups.link(&joint.link, index, is_distal);
-            self.physics.insert_collider(capsule.collision_groups(link_groups), Some(body));
-            let shape = Shape::Capsule { start_m: [0.0; 3], end_m: end.into(), radius_m: radius };
-            self.show(body, PartKind::Link { finger: index }, shape);
+            for collider in joint.link.colliders() {
+                self.physics.insert_collider(collider.friction(friction).collision_groups(link_groups), Some(body));
+            }
+            for (turn, shape) in joint.link.shapes().iter().map(Solid::drawn) {
+                self.show_turned(body, PartKind::Link { finger: index }, turn, shape);
+            }
             if is_distal {
                 let (center, radius) = (vector(finger.tip.center_m), finger.tip.radius_m as f32);
                 let tip = finger.tip.collider().friction(friction).collision_groups(groups.distal(index));
@@ -310,6 +314,8 @@ impl Engine {
                 self.show(body, PartKind::Tip { finger: index }, shape);
             }
 
+            let motor = &joint.motor;
+            let stiffness_nm_rad = (motor.stiffness_nm_rad * surroundings.motor_gain_scale) as f32;
             let revolute = RevoluteJointBuilder::new(axis)
                 .local_anchor1(offset)
                 .local_anchor2(Vector::ZERO)
@@ -321,7 +327,7 @@ impl Engine {
             self.joints.extend(self.physics.insert_multibody_joint(parent, body, revolute));
             parent = body;
         }
-        self.settle_multibody(hand, q_rad);
+        self.settle_multibody(&finger.joints, q_rad);
     }
 
     /// What a finger stands on, and where.
@@ -341,7 +347,7 @@ impl Engine {
     /// Gives the multibody that was inserted last its joint positions (it starts at zero, wherever its bodies are), and
     /// its damping and armature (without armature, links of 20 g lose a cube of 80 g; Rapier's own default damping of
     /// 0.1 N m s/rad would hold a finger like honey). A root that moves has six degrees of freedom before the joints'.
-    fn settle_multibody(&mut self, hand: &Hand, q_rad: &[f32]) {
+    fn settle_multibody(&mut self, joints: &[Joint], q_rad: &[f32]) {
         let Some(&last) = self.joints.last() else { return };
         let Some((multibody, _)) = self.physics.multibody_joints.get_mut(last) else { return };
         let bodies = &mut self.physics.bodies;
@@ -354,30 +360,10 @@ impl Engine {
         multibody.forward_kinematics(bodies, false);
         multibody.update_rigid_bodies(bodies, false);
         for dof in 0..multibody.ndofs() {
-            let is_joint = dof >= n_root;
-            multibody.damping_mut()[dof] = if is_joint { hand.joint_damping_nm_s_rad as f32 } else { 0.0 };
-            multibody.armature_mut()[dof] = if is_joint { hand.armature_kg_m2 as f32 } else { 0.0 };
+            let joint = dof.checked_sub(n_root).and_then(|index| joints.get(index));
+            multibody.damping_mut()[dof] = joint.map_or(0.0, |joint| joint.damping_nm_s_rad as f32);
+            multibody.armature_mut()[dof] = joint.map_or(0.0, |joint| joint.armature_kg_m2 as f32);
         }
-    }
-}
-
-impl Link {
-    /// Its capsule, with its mass.
-    pub(crate) fn collider(&self) -> ColliderBuilder {
-        let (end, radius) = (vector(self.end_m), self.radius_m as f32);
-        let capsule = if self.end_m.length() > 0.0 {
-            ColliderBuilder::capsule_from_endpoints(Vector::ZERO, end, radius)
-        } else {
-            ColliderBuilder::ball(radius)
-        };
-        capsule.mass(self.mass_kg as f32)
-    }
-}
-
-impl Tip {
-    /// Its ball, with its mass.
-    pub(crate) fn collider(&self) -> ColliderBuilder {
-        ColliderBuilder::ball(self.radius_m as f32).translation(vector(self.center_m)).mass(self.mass_kg as f32)
     }
 }
 

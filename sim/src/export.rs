@@ -1,12 +1,12 @@
 //! A hand for other simulators: MJCF and URDF, from the table that our own physics is built from.
 //!
 //! Both trees start at the palm, whose frame is the hand frame; a link's frame is on its joint and aligned with the palm
-//! where all joints are at zero. Links are uniform capsules with, at the end, the ball of the tip, as in the physics.
+//! where all joints are at zero. Links are what the physics has: uniform capsules or what their form says, and at the end the ball of
+//! the tip.
 //!
 //! What a format has no words for stands in its first comment: a URDF has no gains and no armature, neither has a limit on
 //! how fast a target moves.
 
-mod inertia;
 mod mjcf;
 mod urdf;
 mod xml;

@@ -3,27 +3,24 @@
 //! Hand frame: x to the finger tips, y to the thumb side, z out of the back of the hand. Held palm down, z is up.
 //! At zero joint positions every link frame is aligned with the hand frame; a link's origin is on its joint.
 
-use crate::asset::{AssetError, HANDS};
+use crate::asset::{AssetError, HANDS, Library};
 use crate::hand_file::HandFile;
+use crate::solid::Solid;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
-use rapier3d::glamx::DVec3;
+use rapier3d::glamx::{DMat3, DVec3};
 
 /// A hand whose parts fit together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hand {
     /// Name, e.g. `orca_v2`.
     pub name: String,
+    /// What [`Hand::load`] finds it by: its name, or the path of its file.
+    pub address: String,
     /// The fingers, in the order of every joint array.
     pub fingers: Vec<Finger>,
-    /// Boxes that make up the palm.
-    pub palm: Vec<PalmBox>,
-    /// The motor of every joint.
-    pub motor: Motor,
-    /// Inertia of each motor's rotor as its joint feels it, kg m^2.
-    pub armature_kg_m2: f64,
-    /// Viscous friction of each joint, N m s/rad.
-    pub joint_damping_nm_s_rad: f64,
+    /// What the palm is made of.
+    pub palm: Vec<Solid>,
     /// The motors of the real hand; none if there is none.
     pub motors: Option<MotorTable>,
 }
@@ -58,14 +55,21 @@ pub struct Joint {
     pub upper_rad: f64,
     /// Position of the relaxed hand, rad.
     pub neutral_rad: f64,
+    /// The motor that turns it.
+    pub motor: Motor,
+    /// Inertia of its motor's rotor as the joint feels it, kg m^2.
+    pub armature_kg_m2: f64,
+    /// Viscous friction, N m s/rad.
+    pub damping_nm_s_rad: f64,
     /// The link behind the joint.
     pub link: Link,
 }
 
-/// A capsule from the joint to `end_m`; a ball where both coincide.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A bone from the joint to `end_m`. Unless it has a form, it is a uniform capsule about its bone; a ball where the bone has no
+/// length.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// End of the capsule's axis, in the link's frame, m.
+    /// End of the bone, in the link's frame, m.
     pub end_m: DVec3,
     /// Radius, m.
     pub radius_m: f64,
@@ -73,6 +77,19 @@ pub struct Link {
     pub mass_kg: f64,
     /// Whether it touches anything.
     pub collides: bool,
+    /// What is known of it beyond that.
+    pub form: Option<Form>,
+}
+
+/// How a link's mass is spread, and what it touches with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Form {
+    /// Centre of mass, in the link's frame, m.
+    pub center_of_mass_m: DVec3,
+    /// Moments about the centre of mass, kg m^2.
+    pub inertia_kg_m2: DMat3,
+    /// What it is made of; nothing where it touches nothing.
+    pub shapes: Vec<Solid>,
 }
 
 /// The ball at a finger's end.
@@ -82,17 +99,8 @@ pub struct Tip {
     pub center_m: DVec3,
     /// Radius, m.
     pub radius_m: f64,
-    /// Mass, kg.
+    /// Mass, kg; 0 where the last link's has it.
     pub mass_kg: f64,
-}
-
-/// A part of the palm, aligned with the hand frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PalmBox {
-    /// Centre, m.
-    pub center_m: DVec3,
-    /// Half of its edges, m.
-    pub half_extents_m: DVec3,
 }
 
 /// A position servo: torque = stiffness (target - position) - damping velocity, limited.
@@ -123,12 +131,13 @@ impl Hand {
         HANDS.names()
     }
 
-    /// The hand called `name`.
+    /// The hand of this name; or that in the file of this path, which ends in `.ron`.
     ///
     /// # Errors
-    /// When there is none of that name; the error lists those that there are.
-    pub fn load(name: &str) -> Result<Self, AssetError> {
-        HANDS.load::<HandFile>(name)?.resolve(&HANDS.source_name(name))
+    /// When there is none of that name (the error lists those that there are), or the file is not a hand.
+    pub fn load(address: &str) -> Result<Self, AssetError> {
+        let (library, name) = Library::of(address);
+        library.load::<HandFile>(&HANDS, name)?.resolve(&library.source_name(&HANDS, name), address)
     }
 
     /// Parses a hand from RON text that came from `source_name`.
@@ -136,7 +145,7 @@ impl Hand {
     /// # Errors
     /// When the text is not a hand, or its parts do not fit together.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, AssetError> {
-        bridge::config::parse::<HandFile>(source_name, text)?.resolve(source_name)
+        bridge::config::parse::<HandFile>(source_name, text)?.resolve(source_name, source_name)
     }
 
     /// Number of joints.
@@ -157,9 +166,9 @@ impl Hand {
             name: joint.name.clone(),
             lower_rad: joint.lower_rad as f32,
             upper_rad: joint.upper_rad as f32,
-            max_rate_rad_s: self.motor.max_rate_rad_s as f32,
-            max_effort_nm: self.motor.max_effort_nm as f32,
-            stiffness_nm_rad: self.motor.stiffness_nm_rad as f32,
+            max_rate_rad_s: joint.motor.max_rate_rad_s as f32,
+            max_effort_nm: joint.motor.max_effort_nm as f32,
+            stiffness_nm_rad: joint.motor.stiffness_nm_rad as f32,
         });
         BodySpec {
             name: self.name.clone(),

@@ -3,7 +3,7 @@
 //! A [`Hand`] is a table of joints and links. A [`World`] is that hand with a cube in Rapier; a [`SimHand`] makes it a
 //! body, a [`Simulated`] one, in a [`Domain`] that says how far it is from its real twin. A [`CubeScene`] puts all of it together and offers
 //! it as an environment. A [`Gait`] turns the cube; a [`Demonstrator`] plays gaits, [`collect`] records them and
-//! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators.
+//! [`search_gait`] finds new ones. [`export`] writes a hand for other simulators, [`import`](mod@import) reads one of others.
 //!
 //! A [`CubePlant`] is the same hand behind the shafts of emulated servos: to them it is the robot. A [`ScissorsPlant`] is that
 //! with an emulated arm.
@@ -21,6 +21,7 @@
 //! - Without the feature `viewer` nothing here draws, and nothing here learns.
 
 pub mod export;
+pub mod import;
 pub mod kinematics;
 
 mod asset;
@@ -36,6 +37,7 @@ mod gait;
 mod gait_table;
 mod hand;
 mod hand_file;
+mod inertia;
 mod latch;
 mod parts;
 mod plant;
@@ -46,6 +48,7 @@ mod search;
 mod sensors;
 mod sim_hand;
 mod simulated;
+mod solid;
 mod world;
 
 pub use asset::AssetError;
@@ -58,7 +61,7 @@ pub use engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
 pub use fault::PhysicsFault;
 pub use gait::{FingerGait, Gait};
 pub use gait_table::{GaitTable, N_SAMPLES};
-pub use hand::{Finger, Hand, Joint, Link, Motor, PalmBox, Tip};
+pub use hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
 pub use parts::{Part, PartKind, Shape};
 pub use plant::{CubePlant, Presses, ScissorsPlant, Seen, Sight, Sighting, emulated_calibration};
 pub use scene::{CubeScene, Demonstration, DemonstrationConfig};
@@ -70,4 +73,5 @@ pub use scissors::{
 pub use search::{GaitScore, SearchOptions, SearchProgress, search_gait};
 pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
 pub use simulated::Simulated;
+pub use solid::Solid;
 pub use world::{Cube, World};

@@ -26,12 +26,11 @@ pub use shafts::emulated_calibration;
 use crate::asset::AssetError;
 use crate::delay::{CommandDelay, follow_with_play};
 use crate::engine::{Engine, PHYSICS_HZ};
-use crate::hand::Hand;
+use crate::hand::{Hand, Motor};
 use crate::sensors::normals;
 use bridge::random::{Rng, stream};
 use bridge::real::emulator::{Drive, FirstOrderPlant, Plant, Shaft};
 use shafts::{ShaftMap, held_shaft, motor_range_rad, motors_of};
-use std::sync::Arc;
 
 /// How near to a posture every joint is when the hand counts as there, rad.
 const THERE_WITHIN_RAD: f32 = 0.12;
@@ -77,7 +76,6 @@ struct HandTraits {
 
 /// A simulated hand behind the shafts of its servos, in a room.
 struct HandPlant<R> {
-    hand: Arc<Hand>,
     room: R,
     traits: HandTraits,
     shafts: Vec<Behind>,
@@ -89,6 +87,8 @@ struct HandPlant<R> {
     wanted_rad: Vec<f32>,
     target_rad: Vec<f32>,
     motors: Vec<JointMotor>,
+    /// The hand's own, a joint each.
+    of_hand: Vec<Motor>,
     q_rad: Vec<f32>,
     dq_rad_s: Vec<f32>,
     measured_rad: Vec<f32>,
@@ -119,18 +119,18 @@ impl<R: Room> HandPlant<R> {
     /// # Errors
     /// When the hand has no motors.
     fn new(
-        hand: Arc<Hand>,
+        hand: &Hand,
         room: R,
         traits: HandTraits,
         q_rad: Vec<f32>,
         seed: u64,
         sight_hz: u32,
     ) -> Result<Self, AssetError> {
-        let table = motors_of(&hand)?;
+        let table = motors_of(hand)?;
         let mut shafts = Vec::with_capacity(table.motors.len());
         let mut held = Vec::new();
         for motor in &table.motors {
-            let map = ShaftMap::new(motor, motor_range_rad(motor, &hand));
+            let map = ShaftMap::new(motor, motor_range_rad(motor, hand));
             match (motor.held, hand.joints().position(|joint| joint.name == motor.joint)) {
                 (None, Some(idx)) => {
                     let nm_per_ma = 1e-3 * motor.torque_nm_per_a.get() * map.per_joint;
@@ -138,7 +138,7 @@ impl<R: Room> HandPlant<R> {
                 }
                 _ => {
                     shafts.push(Behind::Held { idx: held.len() });
-                    held.push(held_shaft(motor, &map, &hand));
+                    held.push(held_shaft(motor, &map, hand));
                 }
             }
         }
@@ -150,6 +150,7 @@ impl<R: Room> HandPlant<R> {
             noise: stream(seed, "sensor noise", 0),
             delay: CommandDelay::new(steps_of(traits.command_delay_s), &q_rad),
             motors: vec![JointMotor::default(); q_rad.len()],
+            of_hand: hand.joints().map(|joint| joint.motor).collect(),
             dq_rad_s: vec![0.0; q_rad.len()],
             wanted_rad: q_rad.clone(),
             target_rad: q_rad.clone(),
@@ -160,7 +161,6 @@ impl<R: Room> HandPlant<R> {
             elapsed_s: 0.0,
             n_steps: 0,
             steps_per_sighting: (PHYSICS_HZ / sight_hz.clamp(1, PHYSICS_HZ)).max(1),
-            hand,
             room,
             traits,
         })
@@ -169,9 +169,9 @@ impl<R: Room> HandPlant<R> {
     /// One step of the physics.
     fn step(&mut self) {
         follow_with_play(&mut self.target_rad, self.delay.push(&self.wanted_rad), self.traits.backlash_rad);
-        let stiffness_nm_rad = (self.hand.motor.stiffness_nm_rad * self.room.motor_gain_scale()) as f32;
-        for (joint, motor) in self.motors.iter().enumerate() {
-            let stiffness_nm_rad = if motor.is_on { stiffness_nm_rad } else { 0.0 };
+        let gain_scale = self.room.motor_gain_scale();
+        for (joint, (motor, of_hand)) in self.motors.iter().zip(&self.of_hand).enumerate() {
+            let stiffness_nm_rad = if motor.is_on { (of_hand.stiffness_nm_rad * gain_scale) as f32 } else { 0.0 };
             self.room.engine().set_motor(joint, self.target_rad[joint], stiffness_nm_rad, motor.max_nm);
         }
         self.n_steps += 1;
@@ -207,8 +207,8 @@ impl<R: Room> HandPlant<R> {
                 Behind::Joint { idx, map, nm_per_ma } => {
                     let limit_nm = drive.current_limit_ma.max(0.0) * nm_per_ma.abs();
                     let is_on = drive.is_on && limit_nm > 0.0;
-                    let max_nm =
-                        if is_on { limit_nm.min(self.hand.motor.max_effort_nm) } else { self.hand.motor.max_effort_nm };
+                    let most_nm = self.of_hand[idx].max_effort_nm;
+                    let max_nm = if is_on { limit_nm.min(most_nm) } else { most_nm };
                     self.motors[idx] = JointMotor { is_on, max_nm: max_nm as f32 };
                     // Without torque a joint has no wish but to be where it is.
                     self.wanted_rad[idx] = if is_on { map.joint_rad(drive.goal_rad) as f32 } else { self.q_rad[idx] };
@@ -224,9 +224,8 @@ impl<R: Room> HandPlant<R> {
                 Behind::Joint { idx, map, nm_per_ma } => {
                     let motor = self.motors[idx];
                     let error_rad = self.target_rad[idx] - self.q_rad[idx];
-                    let of_hand = self.hand.motor;
                     let effort_nm = if motor.is_on {
-                        of_hand
+                        self.of_hand[idx]
                             .effort_nm(self.room.motor_gain_scale(), error_rad, self.dq_rad_s[idx])
                             .clamp(-motor.max_nm, motor.max_nm)
                     } else {

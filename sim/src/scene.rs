@@ -1,11 +1,12 @@
 //! Scenes as data: which hand, which cube, where, how it starts, and which gaits demonstrate it.
 
-use crate::asset::{AssetError, SCENES};
+use crate::asset::{AssetError, GAITS, HANDS, Library, SCENES};
 use crate::collision::FingerContacts;
 use crate::domain::Domain;
 use crate::gait::Gait;
 use crate::gait_table::GaitTable;
 use crate::hand::Hand;
+use crate::hand_file::HandFile;
 use crate::sim_hand::{SimHand, Start};
 use crate::world::Cube;
 use bridge::number::{Finite, NonNegative, NumberError, Positive};
@@ -84,13 +85,15 @@ impl CubeScene {
         SCENES.names().filter_map(|name| name.strip_prefix("cube_"))
     }
 
-    /// The cube scene of the hand called `hand`.
+    /// The cube scene of the hand called `hand`; or, of a hand in the file `FOLDER/HAND.ron`, that in `FOLDER/cube_HAND.ron`,
+    /// with the gaits `FOLDER/GAIT.ron`.
     ///
     /// # Errors
     /// When there is none for that hand (the error lists the scenes that there are), or one of its parts is unknown.
     pub fn load(hand: &str) -> Result<Self, AssetError> {
-        let name = format!("cube_{hand}");
-        SCENES.load::<SceneFile>(&name)?.resolve(name)
+        let (library, name) = Library::of(hand);
+        let scene = format!("cube_{name}");
+        library.load_scene::<SceneFile>(&scene, hand)?.resolve(scene, hand, &library)
     }
 
     /// Name of the scene, e.g. `cube_orca_v2`.
@@ -186,9 +189,11 @@ impl CubeScene {
 }
 
 impl SceneFile {
-    fn resolve(self, name: String) -> Result<CubeScene, AssetError> {
-        let hand = Hand::load(&self.hand)?;
-        let postures = GaitTable::new(&hand, &Gait::load(&self.start_gait)?)?;
+    fn resolve(self, name: String, address: &str, library: &Library) -> Result<CubeScene, AssetError> {
+        let file = library.load::<HandFile>(&HANDS, &self.hand)?;
+        let hand = file.resolve(&library.source_name(&HANDS, &self.hand), address)?;
+        let load_gait = |name: &str| library.load::<Gait>(&GAITS, name);
+        let postures = GaitTable::new(&hand, &load_gait(&self.start_gait)?)?;
         let start = Start {
             open_rad: postures.open_rad().to_vec(),
             holding_rad: postures.holding_rad().to_vec(),
@@ -209,8 +214,8 @@ impl SceneFile {
             horizon_s: self.horizon_s,
         };
         let demonstrations = self.demonstrations.into_iter().map(|config| {
-            let gait = Gait::load(&config.gait)?.slowed_down(config.slowdown).map_err(|error| {
-                let source_name = SCENES.source_name(&name);
+            let gait = load_gait(&config.gait)?.slowed_down(config.slowdown).map_err(|error| {
+                let source_name = library.source_name(&SCENES, &name);
                 AssetError::Inconsistent { source_name, reason: format!("slowdown of {}: {error}", config.gait) }
             })?;
             // Refuses a gait that does not fit the hand now rather than when it is played.

@@ -136,7 +136,7 @@ impl SimHand {
             .and_then(|()| self.episode.advance(targets_rad, self.domain.backlash_rad.f32()));
         self.latch.hold(result, |fault| {
             let origin = Origin::Cube {
-                hand: self.hand.name.clone(),
+                hand: self.hand.address.clone(),
                 finger_contacts: self.start.finger_contacts,
                 domain: self.domain.clone(),
             };
@@ -146,7 +146,8 @@ impl SimHand {
 
     /// Closes the hand around the weightless cube, then lets the cube have its weight.
     fn close(&mut self) -> Result<(), BodyError> {
-        let max_step_rad = (self.hand.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;
+        let hand = Arc::clone(&self.hand);
+        let max_steps_rad = || hand.joints().map(|joint| (joint.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32);
         let n_ticks = (SETTLE_S * f64::from(SERVO_HZ)).round() as u32;
         let weight_tick = (WEIGHTLESS_S * f64::from(SERVO_HZ)).round() as u32;
         let start = Arc::clone(&self.start);
@@ -157,8 +158,8 @@ impl SimHand {
                 self.episode.world.set_cube_weight(true);
             }
             let closed = (f64::from(tick) / f64::from(SERVO_HZ) / CLOSE_S).min(1.0) as f32;
-            for (target, (&open, &holding)) in targets_rad.iter_mut().zip(start.open_rad.iter().zip(&start.holding_rad))
-            {
+            let postures_rad = start.open_rad.iter().zip(&start.holding_rad).zip(max_steps_rad());
+            for (target, ((&open, &holding), max_step_rad)) in targets_rad.iter_mut().zip(postures_rad) {
                 let wanted = open + (holding - open) * closed;
                 *target += (wanted - *target).clamp(-max_step_rad, max_step_rad);
             }
@@ -265,8 +266,8 @@ impl Episode {
         percept.effort_nm.resize(n_joints, 0.0);
         self.world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad);
-        for ((effort, &q), &target) in efforts {
-            *effort = hand.motor.effort_nm(self.draw.motor_gain_scale, target - q, *effort);
+        for (((effort, &q), &target), joint) in efforts.zip(hand.joints()) {
+            *effort = joint.motor.effort_nm(self.draw.motor_gain_scale, target - q, *effort);
         }
         percept.commanded_rad.clone_from(&self.state.commanded_rad);
         percept.objects.clear();

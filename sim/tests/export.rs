@@ -160,17 +160,19 @@ fn exported_numbers_are_ours() {
     assert_eq!((&actuators, &joints), (&names, &names));
 
     let defaults = mujoco.one("default");
-    assert_eq!(defaults.one("joint").numbers("armature"), [hand.armature_kg_m2]);
-    assert_eq!(defaults.one("joint").numbers("damping"), [hand.joint_damping_nm_s_rad]);
-    assert_eq!(defaults.one("position").numbers("kp"), [hand.motor.stiffness_nm_rad]);
-    assert_eq!(defaults.one("position").numbers("kv"), [hand.motor.damping_nm_s_rad]);
-    assert_eq!(defaults.one("position").numbers("forcerange"), [-hand.motor.max_effort_nm, hand.motor.max_effort_nm]);
+    let usual = hand.joints().next().unwrap();
+    let motor = usual.motor;
+    assert_eq!(defaults.one("joint").numbers("armature"), [usual.armature_kg_m2]);
+    assert_eq!(defaults.one("joint").numbers("damping"), [usual.damping_nm_s_rad]);
+    assert_eq!(defaults.one("position").numbers("kp"), [motor.stiffness_nm_rad]);
+    assert_eq!(defaults.one("position").numbers("kv"), [motor.damping_nm_s_rad]);
+    assert_eq!(defaults.one("position").numbers("forcerange"), [-motor.max_effort_nm, motor.max_effort_nm]);
     for (joint, exported) in hand.joints().zip(robot.all("joint")) {
         let limit = exported.one("limit");
         for (attribute, value) in [("lower", joint.lower_rad), ("upper", joint.upper_rad)] {
             assert!((limit.numbers(attribute)[0] - value).abs() < 1e-11, "{}: {attribute}", joint.name);
         }
-        assert_eq!(limit.numbers("effort"), [hand.motor.max_effort_nm]);
+        assert_eq!(limit.numbers("effort"), [joint.motor.max_effort_nm]);
     }
 
     // Of both formats: the sum of all masses is that of the table, and every centre of mass is within its link.

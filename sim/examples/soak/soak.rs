@@ -235,8 +235,7 @@ impl Room {
             Self::Hand(hand) => {
                 let center_m = vector(truth.objects[0].position_m);
                 for part in &hand.palm {
-                    let off_m = ((center_m - part.center_m).abs() - part.half_extents_m).max(DVec3::ZERO).length();
-                    note(radius_m - off_m, &|| "cube in palm".into());
+                    note(radius_m - part.distance_m(center_m), &|| "cube in palm".into());
                 }
                 for finger in &hand.fingers {
                     let q_rad: Vec<f64> = truth.measured_rad[finger.first_joint..][..finger.joints.len()]

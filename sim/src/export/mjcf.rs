@@ -1,24 +1,29 @@
 //! MJCF, the format of MuJoCo.
 
-use super::inertia::Inertia;
 use super::xml::{Xml, numbers, small_numbers};
 use crate::collision::{FingerContacts, Groups};
 use crate::engine::PHYSICS_HZ;
-use crate::hand::{Finger, Hand};
+use crate::hand::{Finger, Hand, Joint};
+use crate::inertia::Inertia;
+use crate::solid::Solid;
+use rapier3d::glamx::{DQuat, DVec3};
 use rapier3d::prelude::InteractionGroups;
+use std::collections::BTreeSet;
 
 /// The hand as MJCF. Joints, bodies and actuators are called as our joints are and come in their order; an actuator's
-/// control is the target of its joint, rad.
+/// control is the target of its joint, rad. The defaults are the first joint's; others say in what they differ.
 ///
 /// `finger_contacts` becomes contype and conaffinity. An object that the hand is to touch has contype 1.
 #[must_use]
 pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
     let groups = Groups::new(finger_contacts);
-    let motor = &hand.motor;
+    let usual = hand.joints().next();
+    let rates = hand.joints().map(|joint| numbers([joint.motor.max_rate_rad_s])).collect::<BTreeSet<_>>();
     let mut xml = Xml::new(&format!(
         "  {}. Metres, kilograms, seconds, radians. The palm is fixed; its frame has x to the finger tips, y to the\n  \
          thumb side, z out of the back. Targets are made for joints that turn at {} rad/s at most: MJCF has no word for it.",
-        hand.name, motor.max_rate_rad_s
+        hand.name,
+        rates.into_iter().collect::<Vec<_>>().join(", ")
     ));
     xml.open("mujoco", &[("model", hand.name.clone())]);
     xml.leaf(
@@ -36,31 +41,19 @@ pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
         ],
     );
     xml.open("default", &[]);
-    let (damping, armature) = (numbers([hand.joint_damping_nm_s_rad]), numbers([hand.armature_kg_m2]));
-    xml.leaf("joint", &[("type", "hinge".into()), ("damping", damping), ("armature", armature)]);
+    let hinge = [("type", "hinge".to_owned())];
+    xml.leaf("joint", &[&hinge[..], &usual.map(dynamics).unwrap_or_default()].concat());
     xml.leaf("geom", &[("friction", "1 0.005 0.0001".into()), ("condim", "3".into())]);
-    xml.leaf(
-        "position",
-        &[
-            ("kp", numbers([motor.stiffness_nm_rad])),
-            ("kv", numbers([motor.damping_nm_s_rad])),
-            ("forcerange", numbers([-motor.max_effort_nm, motor.max_effort_nm])),
-        ],
-    );
+    xml.leaf("position", &usual.map(gains).unwrap_or_default());
     xml.close();
 
     xml.open("worldbody", &[]);
     xml.open("body", &[("name", "palm".into())]);
     for part in &hand.palm {
-        let box_ = [
-            ("type", "box".to_owned()),
-            ("pos", numbers(part.center_m.to_array())),
-            ("size", numbers(part.half_extents_m.to_array())),
-        ];
-        xml.leaf("geom", &[&box_[..], &contacts(groups.palm())[..]].concat());
+        xml.leaf("geom", &[&geom(part)[..], &contacts(groups.palm())[..]].concat());
     }
     for (index, finger) in hand.fingers.iter().enumerate() {
-        add_finger(&mut xml, finger, index, groups);
+        add_finger(&mut xml, finger, index, groups, usual);
     }
     xml.close();
     xml.close();
@@ -68,13 +61,15 @@ pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
     xml.open("actuator", &[]);
     for joint in hand.joints() {
         let range = numbers([joint.lower_rad, joint.upper_rad]);
-        xml.leaf("position", &[("name", joint.name.clone()), ("joint", joint.name.clone()), ("ctrlrange", range)]);
+        let name = joint.name.clone();
+        let actuator = [("name", name.clone()), ("joint", name), ("ctrlrange", range)];
+        xml.leaf("position", &[&actuator[..], &unusual(joint, usual, gains)].concat());
     }
     xml.close();
     xml.finish()
 }
 
-fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups) {
+fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups, usual: Option<&Joint>) {
     for (link_index, joint) in finger.joints.iter().enumerate() {
         let is_distal = link_index + 1 == finger.joints.len();
         xml.open("body", &[("name", joint.name.clone()), ("pos", numbers(joint.offset_m.to_array()))]);
@@ -87,36 +82,67 @@ fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups) {
                 ("fullinertia", small_numbers(inertia.moments_kg_m2())),
             ],
         );
-        xml.leaf(
-            "joint",
-            &[
-                ("name", joint.name.clone()),
-                ("axis", numbers(joint.axis.to_array())),
-                ("range", numbers([joint.lower_rad, joint.upper_rad])),
-            ],
-        );
-        let (end_m, radius_m) = (joint.link.end_m, numbers([joint.link.radius_m]));
-        let shape = if end_m.length() > 0.0 {
-            let ends = [0.0; 3].into_iter().chain(end_m.to_array());
-            vec![("type", "capsule".to_owned()), ("fromto", numbers(ends)), ("size", radius_m)]
-        } else {
-            vec![("type", "sphere".to_owned()), ("size", radius_m)]
-        };
+        let hinge = [
+            ("name", joint.name.clone()),
+            ("axis", numbers(joint.axis.to_array())),
+            ("range", numbers([joint.lower_rad, joint.upper_rad])),
+        ];
+        xml.leaf("joint", &[&hinge[..], &unusual(joint, usual, dynamics)].concat());
         let link_groups = groups.link(&joint.link, index, is_distal);
-        xml.leaf("geom", &[&shape[..], &contacts(link_groups)[..]].concat());
+        for shape in joint.link.shapes() {
+            xml.leaf("geom", &[&geom(&shape)[..], &contacts(link_groups)[..]].concat());
+        }
         if is_distal {
-            let tip = [
-                ("name", format!("{}_tip", finger.name)),
-                ("type", "sphere".to_owned()),
-                ("pos", numbers(finger.tip.center_m.to_array())),
-                ("size", numbers([finger.tip.radius_m])),
-            ];
-            xml.leaf("geom", &[&tip[..], &contacts(groups.distal(index))[..]].concat());
+            let tip = Solid::Ball { center_m: finger.tip.center_m, radius_m: finger.tip.radius_m };
+            let name = [("name", format!("{}_tip", finger.name))];
+            xml.leaf("geom", &[&name[..], &geom(&tip), &contacts(groups.distal(index))[..]].concat());
         }
     }
     for _ in &finger.joints {
         xml.close();
     }
+}
+
+fn geom(solid: &Solid) -> Vec<(&'static str, String)> {
+    match *solid {
+        Solid::Box { center_m, half_extents_m, turn } => {
+            let (pos, size) = (numbers(center_m.to_array()), numbers(half_extents_m.to_array()));
+            let quat = (turn != DQuat::IDENTITY).then(|| ("quat", numbers([turn.w, turn.x, turn.y, turn.z])));
+            [("type", "box".to_owned()), ("pos", pos), ("size", size)].into_iter().chain(quat).collect()
+        }
+        Solid::Capsule { from_m, to_m, radius_m } if from_m != to_m => {
+            let ends = from_m.to_array().into_iter().chain(to_m.to_array());
+            vec![("type", "capsule".to_owned()), ("fromto", numbers(ends)), ("size", numbers([radius_m]))]
+        }
+        Solid::Capsule { from_m: center_m, radius_m, .. } | Solid::Ball { center_m, radius_m } => {
+            let pos = (center_m != DVec3::ZERO).then(|| ("pos", numbers(center_m.to_array())));
+            let ball = [("type", "sphere".to_owned()), ("size", numbers([radius_m]))];
+            ball.into_iter().chain(pos).collect()
+        }
+    }
+}
+
+fn dynamics(joint: &Joint) -> Vec<(&'static str, String)> {
+    vec![("damping", numbers([joint.damping_nm_s_rad])), ("armature", numbers([joint.armature_kg_m2]))]
+}
+
+fn gains(joint: &Joint) -> Vec<(&'static str, String)> {
+    let motor = &joint.motor;
+    vec![
+        ("kp", numbers([motor.stiffness_nm_rad])),
+        ("kv", numbers([motor.damping_nm_s_rad])),
+        ("forcerange", numbers([-motor.max_effort_nm, motor.max_effort_nm])),
+    ]
+}
+
+/// In what a joint differs from the usual one.
+fn unusual(
+    joint: &Joint,
+    usual: Option<&Joint>,
+    of: fn(&Joint) -> Vec<(&'static str, String)>,
+) -> Vec<(&'static str, String)> {
+    let usual = usual.map(of).unwrap_or_default();
+    of(joint).into_iter().filter(|attribute| !usual.contains(attribute)).collect()
 }
 
 /// Two geoms touch where one's contype has a bit of the other's conaffinity: so do ours, whose groups agree on both sides.

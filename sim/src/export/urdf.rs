@@ -1,27 +1,35 @@
 //! URDF, the format of ROS.
 
-use super::inertia::Inertia;
 use super::xml::{Xml, numbers, small_numbers};
 use crate::hand::{Hand, Joint};
-use rapier3d::glamx::{DQuat, DVec3};
+use crate::inertia::Inertia;
+use crate::solid::Solid;
+use rapier3d::glamx::{DQuat, DVec3, EulerRot};
+use std::collections::BTreeSet;
 
 /// The hand as URDF. Joints are called as ours are and come in their order; the link behind a joint has its name and
 /// `_link`. A capsule, which URDF does not know, is a cylinder and two balls.
 #[must_use]
 pub fn urdf(hand: &Hand) -> String {
-    let motor = &hand.motor;
+    let words = |value: fn(&Joint) -> f64| {
+        let different: BTreeSet<String> = hand.joints().map(|joint| numbers([value(joint)])).collect();
+        different.into_iter().collect::<Vec<_>>().join(", ")
+    };
     let mut xml = Xml::new(&format!(
         "  {}. Metres, kilograms, seconds, radians. The palm's frame has x to the finger tips, y to the thumb side, z out\n  \
          of the back. URDF has no words for these: every motor is a position servo of {} N m/rad and {} N m s/rad, the\n  \
          inertia of its rotor at the joint is {} kg m^2; palm and fingers, and the links of one finger, do not touch.",
-        hand.name, motor.stiffness_nm_rad, motor.damping_nm_s_rad, hand.armature_kg_m2
+        hand.name,
+        words(|joint| joint.motor.stiffness_nm_rad),
+        words(|joint| joint.motor.damping_nm_s_rad),
+        words(|joint| joint.armature_kg_m2)
     ));
     xml.open("robot", &[("name", hand.name.clone())]);
     xml.open("link", &[("name", "palm".into())]);
     for part in &hand.palm {
-        let size = numbers((2.0 * part.half_extents_m).to_array());
-        let shape = Shape { origin_m: part.center_m, rpy_rad: [0.0; 3], tag: "box", size: vec![("size", size)] };
-        shape.add(&mut xml, true);
+        for shape in shapes(part) {
+            shape.add(&mut xml, true);
+        }
     }
     xml.close();
     for finger in &hand.fingers {
@@ -30,14 +38,14 @@ pub fn urdf(hand: &Hand) -> String {
             let name = format!("{}_link", joint.name);
             xml.open("link", &[("name", name.clone())]);
             add_inertia(&mut xml, &Inertia::of(finger, link_index));
-            for shape in capsule(joint) {
+            for shape in joint.link.shapes().iter().flat_map(shapes) {
                 shape.add(&mut xml, joint.link.collides);
             }
             if link_index + 1 == finger.joints.len() {
                 ball(finger.tip.center_m, finger.tip.radius_m).add(&mut xml, true);
             }
             xml.close();
-            add_joint(&mut xml, hand, joint, &parent, &name);
+            add_joint(&mut xml, joint, &parent, &name);
             parent = name;
         }
     }
@@ -64,7 +72,7 @@ fn add_inertia(xml: &mut Xml, inertia: &Inertia) {
     xml.close();
 }
 
-fn add_joint(xml: &mut Xml, hand: &Hand, joint: &Joint, parent: &str, child: &str) {
+fn add_joint(xml: &mut Xml, joint: &Joint, parent: &str, child: &str) {
     xml.open("joint", &[("name", joint.name.clone()), ("type", "revolute".into())]);
     xml.leaf("origin", &[("xyz", numbers(joint.offset_m.to_array())), ("rpy", "0 0 0".into())]);
     xml.leaf("parent", &[("link", parent.to_owned())]);
@@ -75,11 +83,11 @@ fn add_joint(xml: &mut Xml, hand: &Hand, joint: &Joint, parent: &str, child: &st
         &[
             ("lower", numbers([joint.lower_rad])),
             ("upper", numbers([joint.upper_rad])),
-            ("effort", numbers([hand.motor.max_effort_nm])),
-            ("velocity", numbers([hand.motor.max_rate_rad_s])),
+            ("effort", numbers([joint.motor.max_effort_nm])),
+            ("velocity", numbers([joint.motor.max_rate_rad_s])),
         ],
     );
-    xml.leaf("dynamics", &[("damping", numbers([hand.joint_damping_nm_s_rad])), ("friction", "0".into())]);
+    xml.leaf("dynamics", &[("damping", numbers([joint.damping_nm_s_rad])), ("friction", "0".into())]);
     xml.close();
 }
 
@@ -108,13 +116,24 @@ fn ball(center_m: DVec3, radius_m: f64) -> Shape {
     Shape { origin_m: center_m, rpy_rad: [0.0; 3], tag: "sphere", size: vec![("radius", numbers([radius_m]))] }
 }
 
-fn capsule(joint: &Joint) -> Vec<Shape> {
-    let (end_m, radius_m) = (joint.link.end_m, joint.link.radius_m);
-    let Some(axis) = end_m.try_normalize() else { return vec![ball(DVec3::ZERO, radius_m)] };
+fn shapes(solid: &Solid) -> Vec<Shape> {
+    match *solid {
+        Solid::Box { center_m, half_extents_m, turn } => {
+            let (yaw, pitch, roll) = turn.to_euler(EulerRot::ZYX);
+            let size = vec![("size", numbers((2.0 * half_extents_m).to_array()))];
+            vec![Shape { origin_m: center_m, rpy_rad: [roll, pitch, yaw], tag: "box", size }]
+        }
+        Solid::Capsule { from_m, to_m, radius_m } => capsule(from_m, to_m, radius_m),
+        Solid::Ball { center_m, radius_m } => vec![ball(center_m, radius_m)],
+    }
+}
+
+fn capsule(from_m: DVec3, to_m: DVec3, radius_m: f64) -> Vec<Shape> {
+    let Some(axis) = (to_m - from_m).try_normalize() else { return vec![ball(from_m, radius_m)] };
     // A cylinder is along z: Rz(yaw) Ry(pitch) Rx(0) turns z to (sin pitch cos yaw, sin pitch sin yaw, cos pitch).
     let (pitch, yaw) = (axis.z.clamp(-1.0, 1.0).acos(), axis.y.atan2(axis.x));
     debug_assert!((DQuat::from_rotation_z(yaw) * DQuat::from_rotation_y(pitch) * DVec3::Z - axis).length() < 1e-9);
-    let size = vec![("radius", numbers([radius_m])), ("length", numbers([end_m.length()]))];
-    let cylinder = Shape { origin_m: 0.5 * end_m, rpy_rad: [0.0, pitch, yaw], tag: "cylinder", size };
-    vec![ball(DVec3::ZERO, radius_m), cylinder, ball(end_m, radius_m)]
+    let size = vec![("radius", numbers([radius_m])), ("length", numbers([(to_m - from_m).length()]))];
+    let cylinder = Shape { origin_m: 0.5 * (from_m + to_m), rpy_rad: [0.0, pitch, yaw], tag: "cylinder", size };
+    vec![ball(from_m, radius_m), cylinder, ball(to_m, radius_m)]
 }

@@ -72,7 +72,7 @@ impl CubePlant {
             open_steps: 0,
             sight: Sight::default(),
         };
-        Ok(Self(HandPlant::new(hand, room, traits, open_rad, seed, sight_hz)?))
+        Ok(Self(HandPlant::new(&hand, room, traits, open_rad, seed, sight_hz)?))
     }
 
     /// The camera.

@@ -92,7 +92,7 @@ impl ScissorsPlant {
             seed,
             draw,
         };
-        Ok(Self(HandPlant::new(hand, room, traits, q_rad, seed, sight_hz)?))
+        Ok(Self(HandPlant::new(&hand, room, traits, q_rad, seed, sight_hz)?))
     }
 
     /// The camera.

@@ -143,7 +143,7 @@ impl SimScissors {
             .and_then(|()| self.episode.advance(command, self.domain.backlash_rad.f32()));
         self.latch.hold(result, |fault| {
             let origin = Origin::Scissors {
-                hand: self.hand.name.clone(),
+                hand: self.hand.address.clone(),
                 domain: self.domain.clone(),
                 pinned_shifts: self.start.pinned_shifts.clone(),
             };
@@ -263,8 +263,8 @@ impl Episode {
         percept.effort_nm.resize(joints_rad.len(), 0.0);
         world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&state.target_rad);
-        for ((effort, &q), &target) in efforts {
-            *effort = hand.motor.effort_nm(draw.motor_gain_scale, target - q, *effort);
+        for (((effort, &q), &target), joint) in efforts.zip(hand.joints()) {
+            *effort = joint.motor.effort_nm(draw.motor_gain_scale, target - q, *effort);
         }
         percept.commanded_rad.clear();
         percept.commanded_rad.extend_from_slice(joints_rad);

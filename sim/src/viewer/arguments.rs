@@ -29,8 +29,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = TaskName::Cube)]
     pub task: TaskName,
 
-    /// Hand that does it.
-    #[arg(long, default_value = "orca_v2", value_parser = known_hands())]
+    /// Hand that does it: orca_v2, reference16, or the path of a .ron file.
+    #[arg(long, default_value = "orca_v2", value_parser = hand)]
     pub hand: String,
 
     /// Who acts: demo (scripted), zero (holds the start posture), random (seeded smooth noise around it), teleop (the keys
@@ -227,8 +227,13 @@ impl FromStr for PictureSize {
     }
 }
 
-fn known_hands() -> clap::builder::PossibleValuesParser {
-    CubeScene::hands().collect::<Vec<_>>().into()
+/// A known hand, or a file.
+fn hand(text: &str) -> Result<String, String> {
+    if text.ends_with(".ron") || CubeScene::hands().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    let known: Vec<&str> = CubeScene::hands().collect();
+    Err(format!("expected {}, or a path that ends in .ron", known.join(", ")))
 }
 
 /// A number above `LOWER` and not above `UPPER`.
@@ -272,6 +277,7 @@ mod tests {
         let arguments = Arguments::try_parse_from(["sim"]).unwrap();
         assert_eq!((arguments.hand.as_str(), arguments.policy), ("orca_v2", PolicyName::Demo));
         assert_eq!(Arguments::try_parse_from(["sim", "--hand", "hook"]).unwrap_err().exit_code(), 2);
+        assert_eq!(Arguments::try_parse_from(["sim", "--hand", "hands/hook.ron"]).unwrap().hand, "hands/hook.ron");
         assert_eq!(Arguments::try_parse_from(["sim", "--replay", "a", "--seed", "1"]).unwrap_err().exit_code(), 2);
     }
 }
