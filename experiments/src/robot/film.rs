@@ -89,7 +89,7 @@ pub(super) struct Film {
 /// Who takes the frames.
 enum Desk {
     /// Whoever turns the robot.
-    InStep { eyes: Vec<(Eye, Box<dyn FrameSource>)>, writer: Writer },
+    InStep { eyes: Vec<(Eye, Box<dyn FrameSource>)>, writer: Box<Writer> },
     /// Threads of their own.
     OnThreads { is_over: Arc<AtomicBool>, eyes: Vec<JoinHandle<()>>, writer: Option<JoinHandle<()>> },
 }
@@ -122,7 +122,7 @@ impl Film {
         let film = |desk| Self { desk, orders: Some(orders_out), reports, counts, n_orders_lost: 0 };
         if !is_on_threads {
             let eyes = eyes.into_iter().map(|(eye, source, _)| (eye, source)).collect();
-            return Ok(film(Desk::InStep { eyes, writer }));
+            return Ok(film(Desk::InStep { eyes, writer: Box::new(writer) }));
         }
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);

@@ -52,7 +52,9 @@ impl V4l2Source {
         match capture.set_frame_interval(Fract::new(1000, (1e3 * config.rate_hz.get()).round() as u32)) {
             Ok(interval) => {
                 let found_hz = f64::from(interval.denominator()) / f64::from(interval.numerator());
-                if !((found_hz / config.rate_hz.get() - 1.0).abs() < RATE_SLACK) {
+                // An interval of nothing gives no number, which is not near.
+                let is_near = (found_hz / config.rate_hz.get() - 1.0).abs() < RATE_SLACK;
+                if !is_near {
                     return Err(delivers(format!("{found_hz} frames a second"), format!("{}", config.rate_hz.get())));
                 }
             }

@@ -56,7 +56,7 @@ impl Gamepad {
         let Some(wanted) = config.device.clone() else { return Ok(None) };
         let (port, name) = device::open(&wanted, config)?;
         let again = config.clone();
-        let reopen = move || device::open(&wanted, &again).map(|(port, name)| (port, name)).ok();
+        let reopen = move || device::open(&wanted, &again).ok();
         Self::listen(config, e_stop, (port, name), reopen, RETRY).map(Some)
     }
 
