@@ -6,9 +6,11 @@ mod binary;
 mod robot_bench;
 
 use binary::{TestResult, softflow, success};
+use bridge::Episode;
 use bridge::real::calibration::Calibration;
 use bridge::real::camera::{CameraConfig, FrameFormat};
-use bridge::storage::{crc32, write_atomic};
+use bridge::real::emulator::{Fault, FaultScript, TimedFault};
+use bridge::storage::{crc32, read_frames, write_atomic};
 use experiments::robot::{EpisodeNote, Fate, FrameLine, RobotConfig};
 use robot_bench::{path, tiny_training};
 use sim::{CubePlant, CubeScene};
@@ -92,6 +94,56 @@ fn frames_beside_episodes() -> TestResult {
         let read = |episode: &str| std::fs::read(run.join("frames").join(episode).join(name));
         assert_eq!(read("2")?, read("4")?, "{name}");
     }
+    Ok(())
+}
+
+/// Contract: an episode that a fault cuts off keeps its frames, and says which records of it were kept apart and when their
+/// observations were made; those that are kept after it are found as ever.
+#[test]
+fn frames_of_episodes_that_are_cut_off() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, robot_file, script) = (path(&folder, "run"), path(&folder, "robot.ron"), path(&folder, "faults.ron"));
+    success(&tiny_training(&run).output()?)?;
+    robot_with(vec![camera("palm")?], &robot_file)?;
+    // The first episode begins at 5.1 s and is seldom longer than half a second: nobody has learned much.
+    let faults = vec![TimedFault { at_s: 5.25.try_into()?, fault: Fault::TrackerSilent { for_s: 1.0.try_into()? } }];
+    write_atomic(&script, ron::to_string(&FaultScript { seed: 1, faults })?.as_bytes())?;
+    let mut command = softflow();
+    command.arg("eval").arg(&run).args(["--backend", "emulated", "--episodes", "2", "--seed", "5", "--json"]);
+    success(&command.arg("--robot").arg(&robot_file).arg("--faults").arg(&script).output()?)?;
+
+    let cut: Vec<Episode> = read_frames(&run.join("robot/cut/episodes.log"))?
+        .payloads
+        .iter()
+        .map(|record| Episode::decode(record))
+        .collect::<Result<_, _>>()?;
+    let (mut n_cut, mut seeds, mut records) = (0, Vec::new(), Vec::new());
+    for number in 1.. {
+        let episode = run.join(format!("frames/{number}"));
+        if !episode.exists() {
+            break;
+        }
+        let note: EpisodeNote = serde_json::from_str(&std::fs::read_to_string(episode.join("episode.json"))?)?;
+        let lines = index(&episode.join("palm"))?;
+        let last_s = lines.last().ok_or("no frames")?.time_s;
+        for piece in &note.pieces {
+            let (Some(first), Some(last)) = (piece.observed_s.first(), piece.observed_s.last()) else {
+                return Err("a piece without observations".into());
+            };
+            assert!(lines[0].time_s <= *first && *last <= last_s + 1.0 / RATE_HZ + 0.02, "{last_s} {piece:?}");
+            if let Some(record) = piece.record {
+                assert_eq!(piece.observed_s.len(), cut[record].n_steps() + 1);
+                records.push(record);
+            }
+        }
+        match note.fate {
+            Fate::Cut => n_cut += 1,
+            Fate::Kept => seeds.extend(note.pieces[0].seed),
+            Fate::Discarded => return Err("nobody discarded it".into()),
+        }
+    }
+    assert_eq!((n_cut, seeds, records), (1, vec![5, 6], (0..cut.len()).collect()));
+    assert!(!cut.is_empty(), "nothing was kept apart");
     Ok(())
 }
 
