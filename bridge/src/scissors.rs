@@ -148,6 +148,22 @@ impl ScissorsTask {
         }
     }
 
+    /// What the last step earns, by how it ended.
+    fn earn(&mut self) -> f64 {
+        let mut reward = 0.0;
+        let is_lost = matches!(self.ending, Some(Ending::Dropped | Ending::TooMuchForce | Ending::OutOfSafeBox));
+        let held_s = f64::from(self.n_held) / f64::from(self.spec.control_hz);
+        if !self.is_retrieved() && !is_lost && held_s >= self.config.hold_s.get() {
+            self.retrieved_s = Some(self.time_s());
+            reward += 1.0;
+        }
+        if self.ending == Some(Ending::Cut) {
+            reward += 1.0;
+        }
+        self.total_reward += reward;
+        reward
+    }
+
     fn time_s(&self) -> f64 {
         f64::from(self.n_steps) / f64::from(self.spec.control_hz)
     }
@@ -209,18 +225,15 @@ impl Task for ScissorsTask {
         let is_held = f64::from(out_m) >= self.config.retrieve_m.get() && speed_m_s < self.config.held_speed_m_s.get();
         self.n_held = if is_held { self.n_held + 1 } else { 0 };
 
-        let mut reward = 0.0;
-        let is_lost = matches!(self.ending, Some(Ending::Dropped | Ending::TooMuchForce | Ending::OutOfSafeBox));
-        let held_s = f64::from(self.n_held) / f64::from(self.spec.control_hz);
-        if !self.is_retrieved() && !is_lost && held_s >= self.config.hold_s.get() {
-            self.retrieved_s = Some(self.time_s());
-            reward += 1.0;
-        }
-        if self.ending == Some(Ending::Cut) {
-            reward += 1.0;
-        }
-        self.total_reward += reward;
+        let reward = self.earn();
         Judgement { reward, terminated: self.ending.is_some() }
+    }
+
+    fn hear_success(&mut self) -> f64 {
+        match self.ending.replace(Ending::Cut) {
+            Some(Ending::Cut) => 0.0,
+            _ => self.earn(),
+        }
     }
 
     /// The scalars are `grasped`, `cut`, `dropped`, `too_much_force`, `out_of_safe_box` (0 or 1), `max_force_n`, and, where

@@ -20,6 +20,12 @@ pub trait Task: Send {
 
     /// What came of the episode so far.
     fn outcome(&self) -> Outcome;
+
+    /// After the end somebody says that the body's signals of success were true in the last step: what that step would
+    /// have earned besides. [`Task::outcome`] is then as if it had been said in time.
+    fn hear_success(&mut self) -> f64 {
+        0.0
+    }
 }
 
 /// What a task is.

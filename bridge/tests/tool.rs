@@ -3,8 +3,8 @@
 
 use bridge::{
     Body, BodyError, BodySpec, Environment, GovernorConfig, JointSpec, Limits, ObjectPose, Percept, ScissorsObject,
-    ScissorsTask, ScissorsTaskConfig, TAPE_CUT_SIGNAL, TOOL_POSE_LEN, TaskEnvironment, ToolPose, ToolSpec, ToolState,
-    opening_rad, turn_rad,
+    ScissorsTask, ScissorsTaskConfig, TAPE_CUT_SIGNAL, TOOL_POSE_LEN, Task, TaskEnvironment, ToolPose, ToolSpec,
+    ToolState, opening_rad, turn_rad,
 };
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 use proptest::test_runner::RngSeed;
@@ -168,6 +168,10 @@ impl Body for FakeArm {
 }
 
 fn environment() -> Result<TaskEnvironment<FakeArm, ScissorsTask>, Box<dyn Error>> {
+    Ok(TaskEnvironment::new(FakeArm::new(), task()?, governor()?)?)
+}
+
+fn task() -> Result<ScissorsTask, Box<dyn Error>> {
     let corner =
         |x: f64, y: f64, z: f64| -> Result<_, Box<dyn Error>> { Ok([x.try_into()?, y.try_into()?, z.try_into()?]) };
     let config = ScissorsTaskConfig {
@@ -181,7 +185,7 @@ fn environment() -> Result<TaskEnvironment<FakeArm, ScissorsTask>, Box<dyn Error
         control_hz: 20,
         horizon_s: 1.0.try_into()?,
     };
-    Ok(TaskEnvironment::new(FakeArm::new(), ScissorsTask::new(config, 1), governor()?)?)
+    Ok(ScissorsTask::new(config, 1))
 }
 
 const STAY: [f32; 8] = [0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0, 0.0];
@@ -296,6 +300,43 @@ fn unsafe_and_lost_episodes_end() -> TestResult {
         let outcome = environment.outcome();
         assert_eq!(outcome.scalar(cause), Some(1.0), "{outcome:?}");
         assert!(!outcome.succeeded && outcome.scalar("time_to_cut_s").is_none());
+    }
+    Ok(())
+}
+
+/// Contract: a cut that is said after the end earns and leaves what one that is said in the last step does, also where something
+/// else ended it; a cut that was seen earns nothing more.
+#[test]
+fn a_cut_that_is_said_late() -> TestResult {
+    // Each is a height a step, and the force in the last one; with what saying it late earns.
+    let cases: [(&[f32], f32, f64); 4] = [
+        (&[0.08, 0.08], 0.0, 1.0),
+        (&[0.16, 0.16, 0.16, 0.16], 0.0, 1.0),
+        // The push comes in the step in which they would have counted as retrieved.
+        (&[0.16, 0.16, 0.16], 30.0, 2.0),
+        (&[0.08, 0.03], 0.0, 1.0),
+    ];
+    for (heights_m, force_n, earned) in cases {
+        let play = |is_said_in_time: bool| -> Result<_, Box<dyn Error>> {
+            let (mut task, mut body, mut percept) = (task()?, FakeArm::new(), Percept::default());
+            body.read(&mut percept)?;
+            task.begin(&percept);
+            let mut last = 0.0;
+            for (step, &height_m) in heights_m.iter().enumerate() {
+                let is_last = step + 1 == heights_m.len();
+                (body.pivot_m[2], body.force_n) = (height_m, if is_last { force_n } else { 0.0 });
+                body.cut = is_last && is_said_in_time;
+                body.read(&mut percept)?;
+                last = task.judge(&percept).reward;
+            }
+            Ok((task, last))
+        };
+        let (in_time, expected) = play(true)?;
+        let (mut late, last) = play(false)?;
+        let found = late.hear_success();
+        assert_eq!((found, last + found), (earned, expected), "{heights_m:?}");
+        assert_eq!(late.outcome(), in_time.outcome(), "{heights_m:?}");
+        assert_eq!((late.hear_success(), late.outcome()), (0.0, in_time.outcome()), "{heights_m:?}");
     }
     Ok(())
 }

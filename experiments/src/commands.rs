@@ -59,8 +59,11 @@ fn task_of(task: HandTask, hand: &str) -> Result<TaskChoice> {
 
 /// What is behind the robot's port; none where there is no robot.
 fn kind_of(backend: Backend, robot: &RobotArgs, domain: &str, seed: u64) -> Result<Option<Kind>> {
-    let is_given =
-        robot.port.is_some() || robot.calibration.is_some() || robot.tracker.is_some() || robot.arm.is_some();
+    let is_given = robot.port.is_some()
+        || robot.calibration.is_some()
+        || robot.tracker.is_some()
+        || robot.arm.is_some()
+        || robot.gamepad.is_some();
     let is_emulated = robot.faults.is_some() || robot.real_time;
     match backend {
         Backend::Sim => {
@@ -71,7 +74,10 @@ fn kind_of(backend: Backend, robot: &RobotArgs, domain: &str, seed: u64) -> Resu
             Ok(None)
         }
         Backend::Emulated => {
-            ensure!(!is_given, "an emulated hand brings its port, calibration, tracker and arm: do not give them");
+            ensure!(
+                !is_given,
+                "an emulated hand brings its port, calibration, tracker, arm and whoever answers: do not give them"
+            );
             let (domain, script) = (domain.to_owned(), fault_script(robot.faults.as_deref())?);
             Ok(Some(Kind::Emulated { domain, script, seed, is_real_time: robot.real_time }))
         }

@@ -10,6 +10,7 @@
 mod cell;
 mod doctor;
 mod emulation;
+mod film;
 mod human;
 mod in_time;
 mod interrupt;
@@ -20,8 +21,10 @@ mod served;
 mod setup;
 
 pub use cell::Cell;
-pub use doctor::{Check, Examination, Listeners, Verdict, examine, examine_machine};
+pub use doctor::{Check, Examination, Listeners, Verdict, Watched, examine, examine_gamepad, examine_machine};
 pub use emulation::Emulation;
+pub use film::{EpisodeNote, Fate, FilmingConfig, FrameLine, Piece};
+pub(crate) use film::{NAP, emulated_camera, real_camera};
 pub use human::Human;
 pub use in_time::{InTimeButtons, InTimeTracker};
 pub use play::RobotSession;
@@ -34,7 +37,9 @@ use bridge::config;
 use bridge::number::{NonNegative, Positive};
 use bridge::real::arm::UdpArmConfig;
 use bridge::real::bounds::Widening;
+use bridge::real::camera::CameraConfig;
 use bridge::real::failsafe::FailsafeConfig;
+use bridge::real::gamepad::GamepadConfig;
 use bridge::real::hand_driver::HandDriverConfig;
 use bridge::real::tracker::TrackerConfig;
 use color_eyre::eyre::{Result, eyre};
@@ -67,6 +72,12 @@ pub struct RobotConfig {
     pub arm: Option<ArmConfig>,
     /// Where buttons for rewards and outcomes are received; none for the keyboard alone.
     pub buttons: Option<SocketAddr>,
+    /// The gamepad of whoever stands beside a real hand; `--gamepad` changes which.
+    pub gamepad: GamepadConfig,
+    /// What films it; usually empty.
+    pub cameras: Vec<CameraConfig>,
+    /// How frames are kept.
+    pub filming: FilmingConfig,
     /// The hand that stands for this one.
     pub emulated: EmulatedConfig,
 }
@@ -149,6 +160,9 @@ impl RobotConfig {
         if let Some(calibration) = &args.calibration {
             robot.calibration.clone_from(calibration);
         }
+        if let Some(gamepad) = &args.gamepad {
+            robot.gamepad.device = Some(gamepad.clone());
+        }
         if let Some(listen) = args.tracker {
             robot.tracker.listen = listen;
         }
@@ -184,6 +198,8 @@ mod tests {
         for (hand, _) in ROBOTS {
             let robot = RobotConfig::of_hand(hand).unwrap();
             assert_eq!(robot.hand, hand);
+            robot.gamepad.check().unwrap();
+            assert_eq!((robot.gamepad.device.as_ref(), robot.cameras.len()), (None, 0));
             assert_eq!(robot.control.failsafe, FailsafeConfig::usual(20).unwrap());
             let text = ron::to_string(&robot).unwrap();
             assert_eq!(config::parse::<RobotConfig>("again", &text).unwrap(), robot);

@@ -23,6 +23,38 @@ pub struct Recorded {
     pub interventions: Vec<Range<usize>>,
     /// Which piece of its episode it is.
     pub piece: u32,
+    /// When each observation was made, s on the loop's clock: one more than there are steps.
+    pub times_s: Vec<f64>,
+    /// What its last step would have earned besides, and what would have come of it, had success been said in time; none
+    /// where saying it earns nothing, or it was said.
+    pub late_success: Option<(f64, Outcome)>,
+}
+
+impl Recorded {
+    /// A human judges it after its end: as if it had been said in the last step.
+    pub fn judge(&mut self, verdict: Option<Button>) {
+        let label = &mut self.episode.label;
+        match verdict {
+            Some(Button::Success) => {
+                if let Some((reward, outcome)) = self.late_success.take() {
+                    if let Some(last) = self.episode.rewards.last_mut() {
+                        *last += reward as f32;
+                    }
+                    let own = std::mem::replace(&mut label.outcome, outcome).scalars;
+                    // What the recorder knows stays; what the task says is newer.
+                    own.into_iter().for_each(|(name, value)| {
+                        label.outcome.scalars.entry(name).or_insert(value);
+                    });
+                }
+                (label.outcome.terminated, label.outcome.succeeded) = (true, true);
+            }
+            Some(Button::Failure | Button::Unsafe) => {
+                (label.outcome.terminated, label.outcome.succeeded) = (true, false);
+            }
+            _ => {}
+        }
+        label.terminated = label.outcome.terminated;
+    }
 }
 
 /// One step.
@@ -36,10 +68,25 @@ pub struct StepRecord<'a> {
     pub reward: f32,
     /// What was seen after it.
     pub after: &'a [f32],
+    /// When it began and ended, s on the loop's clock: when these were seen.
+    pub span_s: (f64, f64),
     /// Whether it may be stored.
     pub is_fit: bool,
     /// Whether a human acted.
     pub is_intervened: bool,
+}
+
+/// How an episode ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ending {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The cause that cut it off.
+    pub cut_by: Option<Cause>,
+    /// What the human said.
+    pub verdict: Option<Button>,
+    /// See [`Recorded::late_success`].
+    pub late_success: Option<(f64, Outcome)>,
 }
 
 /// Records the episodes of one loop.
@@ -80,15 +127,23 @@ impl Recorder {
         let Some(running) = &mut self.running else { return };
         if !step.is_fit {
             self.n_unfit += 1;
-            self.close(Outcome { terminated: false, succeeded: false, ..outcome_so_far() }, None, None);
+            let outcome = Outcome { terminated: false, succeeded: false, ..outcome_so_far() };
+            self.close(Ending { outcome, ..Ending::default() });
             return;
         }
-        let record = running.record.get_or_insert_with(|| Recorded {
-            episode: Episode::begin(&self.spec, &running.actor, running.seed, step.before),
-            cut_by: None,
-            verdict: None,
-            interventions: Vec::new(),
-            piece: running.piece,
+        let (began_s, ended_s) = step.span_s;
+        let record = running.record.get_or_insert_with(|| {
+            let mut times_s = Vec::with_capacity(self.spec.horizon_steps as usize + 1);
+            times_s.push(began_s);
+            Recorded {
+                episode: Episode::begin(&self.spec, &running.actor, running.seed, step.before),
+                cut_by: None,
+                verdict: None,
+                interventions: Vec::new(),
+                piece: running.piece,
+                times_s,
+                late_success: None,
+            }
         });
         let step_idx = record.episode.n_steps();
         if step.is_intervened {
@@ -98,11 +153,12 @@ impl Recorder {
             }
         }
         record.episode.push(step.applied_rad, step.reward, step.after);
+        record.times_s.push(ended_s);
     }
 
     /// Ends the episode. Returns the steps of its last record.
-    pub fn end(&mut self, outcome: Outcome, cut_by: Option<Cause>, verdict: Option<Button>) -> usize {
-        let n_steps = self.close(outcome, cut_by, verdict);
+    pub fn end(&mut self, ending: Ending) -> usize {
+        let n_steps = self.close(ending);
         self.running = None;
         n_steps
     }
@@ -113,7 +169,8 @@ impl Recorder {
         self.running.is_some()
     }
 
-    fn close(&mut self, mut outcome: Outcome, cut_by: Option<Cause>, verdict: Option<Button>) -> usize {
+    fn close(&mut self, ending: Ending) -> usize {
+        let Ending { mut outcome, cut_by, verdict, late_success } = ending;
         let Some(running) = &mut self.running else { return 0 };
         let Some(mut record) = running.record.take() else { return 0 };
         running.piece += 1;
@@ -121,15 +178,11 @@ impl Recorder {
             (outcome.terminated, outcome.succeeded) = (false, false);
             let n_steps = record.episode.n_steps().saturating_sub(self.n_spoilt_steps);
             record.episode.truncate(n_steps);
+            record.times_s.truncate(n_steps + 1);
             record.interventions.retain_mut(|range| {
                 range.end = range.end.min(n_steps);
                 range.start < range.end
             });
-        }
-        match verdict {
-            Some(Button::Success) => (outcome.terminated, outcome.succeeded) = (true, true),
-            Some(Button::Failure | Button::Unsafe) => (outcome.terminated, outcome.succeeded) = (true, false),
-            _ => {}
         }
         let n_intervened: usize = record.interventions.iter().map(ExactSizeIterator::len).sum();
         let scalars = [
@@ -144,7 +197,8 @@ impl Recorder {
             }
         }
         record.episode.finish(outcome);
-        (record.cut_by, record.verdict) = (cut_by, verdict);
+        (record.cut_by, record.verdict, record.late_success) = (cut_by, verdict, late_success);
+        record.judge(verdict);
         let n_steps = record.episode.n_steps();
         if n_steps > 0 && self.records.try_send(record).is_err() {
             self.n_dropped += 1;

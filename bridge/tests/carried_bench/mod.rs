@@ -102,6 +102,10 @@ impl Task for UntilSignal {
     fn outcome(&self) -> Outcome {
         Outcome { terminated: self.is_done, succeeded: self.is_done, ..Outcome::default() }
     }
+
+    fn hear_success(&mut self) -> f64 {
+        f64::from(u8::from(!std::mem::replace(&mut self.is_done, true)))
+    }
 }
 
 /// The tool jumps between the two poses of its policy, the joints stay at zero.

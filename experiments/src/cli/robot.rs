@@ -44,6 +44,9 @@ pub struct RobotArgs {
     /// Address on which poses of the objects are received, instead of the robot's.
     #[arg(long)]
     pub tracker: Option<SocketAddr>,
+    /// Gamepad of whoever stands beside the real hand, by its path or a part of its name, instead of the robot's.
+    #[arg(long)]
+    pub gamepad: Option<String>,
     /// Address of the real arm's controller, instead of the robot's.
     #[arg(long)]
     pub arm: Option<SocketAddr>,

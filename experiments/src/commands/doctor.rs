@@ -3,12 +3,13 @@
 use super::{Ended, kind_of, task_of};
 use crate::cli::{DoctorArgs, RobotArgs};
 use crate::robot::{
-    Addresses, ArmAddresses, Emulation, Examination, Kind, Listeners, Planning, RobotConfig, Setup, Verdict, examine,
-    examine_machine,
+    Addresses, ArmAddresses, Emulation, Examination, Kind, Listeners, NAP, Planning, RobotConfig, Setup, Verdict,
+    Watched, emulated_camera, examine, examine_gamepad, examine_machine, real_camera,
 };
 use bridge::number::Positive;
 use bridge::real::arm::UdpArmConfig;
 use bridge::real::calibration::Calibration;
+use bridge::real::camera::CameraConfig;
 use bridge::real::clock::MachineClock;
 use bridge::real::tracker::TrackerConfig;
 use color_eyre::eyre::Result;
@@ -51,8 +52,13 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
                 examination.note("calibration", Verdict::Bad, error.to_string(), advice);
             }
             let listeners = Listeners::open(&setup.robot.tracker, n_objects, arm.as_ref(), clock, &mut examination);
+            examine_gamepad(&setup.robot.gamepad, &mut examination);
+            let opener = |camera: &CameraConfig| real_camera(camera, clock);
+            let watched = Watched::begin(&setup.robot.cameras, opener, clock, args.seconds, &mut examination);
             let port = &setup.robot.port;
-            examine(&setup, port, calibration.ok().as_ref(), listeners, args.seconds, args.may_move)?
+            let found = examine(&setup, port, calibration.ok().as_ref(), listeners, args.seconds, args.may_move);
+            watched.report(&mut examination);
+            found?
         }
         Kind::Emulated { domain, script, seed, .. } => {
             let emulation = Emulation::new(setup.scene(), domain, &setup.robot, script, *seed)?;
@@ -67,7 +73,11 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
             };
             let served = emulation.serve(Positive::try_from(1.0)?, addresses)?;
             let calibration = Some(emulation.calibration());
-            examine(&setup, served.path(), calibration, listeners, args.seconds, args.may_move)?
+            let opener = |camera: &CameraConfig| emulated_camera(&emulation, camera, clock, NAP);
+            let watched = Watched::begin(&setup.robot.cameras, opener, clock, args.seconds, &mut examination);
+            let found = examine(&setup, served.path(), calibration, listeners, args.seconds, args.may_move);
+            watched.report(&mut examination);
+            found?
         }
     };
     examination.checks.extend(found.checks);

@@ -1,8 +1,9 @@
 //! A robot with its control loop, and the other ends of all that goes in and out of it.
 
 mod learner_pulse;
+mod policy_planner;
 
-use bridge::random::{Rng, stream};
+use super::film::Film;
 use bridge::real::black_box::BlackBox;
 use bridge::real::cause::Cause;
 use bridge::real::clock::{Clock, MachineClock};
@@ -11,14 +12,15 @@ use bridge::real::emulator::{EmulatorClock, SharedEmulator};
 use bridge::real::labels::{Button, LabelSource};
 use bridge::real::newest::{Publisher, newest, pulse};
 use bridge::real::pace::Pace;
-use bridge::real::planner::{PlanError, Planner, PlannerWorker, Snapshot};
+use bridge::real::planner::{PlannerWorker, Snapshot};
 use bridge::real::recorder::Recorded;
 use bridge::real::robot::Robot;
 use bridge::{BodySpec, Task};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use learn::{Actor, Policy};
+use learn::Policy;
 use learner_pulse::LearnerPulse;
+use policy_planner::PolicyPlanner;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct Parts<T> {
     pub(super) config: LoopConfig,
     pub(super) task: T,
     pub(super) seed: u64,
+    /// The emergency stop of whoever is beside it.
+    pub(super) e_stop: EmergencyStop,
     /// Whose script may silence the learner.
     pub(super) emulator: Option<SharedEmulator>,
 }
@@ -54,10 +58,21 @@ pub(super) enum Running {
 pub struct Cell {
     runner: Box<dyn Runner>,
     ends: Ends,
+    film: Option<Film>,
     version: u64,
 }
 
 impl Cell {
+    /// The same, filmed.
+    pub(super) fn filmed(self, film: Option<Film>) -> Self {
+        Self { film, ..self }
+    }
+
+    /// Its cameras.
+    pub(super) const fn film(&mut self) -> &mut Option<Film> {
+        &mut self.film
+    }
+
     /// The limits in force, as a table.
     #[must_use]
     pub fn limits(&self) -> &str {
@@ -70,7 +85,9 @@ impl Cell {
     /// # Errors
     /// When one of its threads has ended.
     pub fn turn(&mut self) -> Result<()> {
-        self.runner.turn()
+        self.runner.turn()?;
+        self.film.iter_mut().for_each(Film::turn);
+        Ok(())
     }
 
     /// The loop's time, s.
@@ -228,39 +245,6 @@ impl Drop for OnThreads {
     }
 }
 
-/// Plans with a policy of the learner.
-struct PolicyPlanner {
-    policy: Option<Policy>,
-    rng: Rng,
-    state: Vec<f32>,
-    planned_rad: Vec<f32>,
-}
-
-impl Planner for PolicyPlanner {
-    type Policy = Policy;
-
-    fn adopt(&mut self, policy: Policy) {
-        self.policy = Some(policy);
-    }
-
-    fn plan(&mut self, observation: &[f32], chunk_rad: &mut [f32]) -> Result<(), PlanError> {
-        let failed = |reason: String| PlanError { reason };
-        let policy = self.policy.as_ref().ok_or_else(|| failed("no policy was published yet".into()))?;
-        let n_on_the_way = policy.lead() * policy.header().environment.action_len;
-        let (on_the_way_rad, chunk_rad) = chunk_rad.split_at_mut(n_on_the_way.min(chunk_rad.len()));
-        self.state.clear();
-        self.state.extend_from_slice(observation);
-        self.state.extend_from_slice(on_the_way_rad);
-        policy.plan(&self.state, &mut self.rng, &mut self.planned_rad).map_err(|error| failed(error.to_string()))?;
-        if self.planned_rad.len() != chunk_rad.len() {
-            let (found, expected) = (self.planned_rad.len(), chunk_rad.len());
-            return Err(failed(format!("the policy's chunk has {found} values, expected {expected}")));
-        }
-        chunk_rad.copy_from_slice(&self.planned_rad);
-        Ok(())
-    }
-}
-
 /// The keyboard's buttons, and those of somebody else.
 struct Buttons {
     keyboard: Receiver<Button>,
@@ -286,14 +270,16 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
         Running::InStep(clock) => {
             let (pulse, learner) = pulse(clock.clone());
             let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
-            let ((control, worker), ends) = Wiring::new(learner).assemble(parts, robot, buttons)?;
+            let ((control, worker), ends) =
+                Wiring::new(learner, parts.e_stop.clone()).assemble(parts, robot, buttons)?;
             let due_s = clock.now_s();
             (Box::new(InStep { control, worker, clock, due_s, pulse }), ends)
         }
         Running::OnThreads { clock, behind } => {
             let (pulse, learner) = pulse(clock);
             let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
-            let ((mut control, worker), ends) = Wiring::new(learner).assemble(parts, robot, buttons)?;
+            let ((mut control, worker), ends) =
+                Wiring::new(learner, parts.e_stop.clone()).assemble(parts, robot, buttons)?;
             let is_over = Arc::new(AtomicBool::new(false));
             let over = Arc::clone(&is_over);
             let control = std::thread::Builder::new().name("control loop".into()).spawn(move || {
@@ -305,7 +291,7 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
             (Box::new(OnThreads { clock, pulse, is_over, control, planner, behind }), ends)
         }
     };
-    Ok(Cell { runner, ends, version: 0 })
+    Ok(Cell { runner, ends, film: None, version: 0 })
 }
 
 /// Both ends of the loop's queues.
@@ -335,7 +321,7 @@ struct Ends {
 }
 
 impl Wiring {
-    fn new(learner: bridge::real::newest::Stethoscope) -> Self {
+    fn new(learner: bridge::real::newest::Stethoscope, e_stop: EmergencyStop) -> Self {
         let (requests, request_inbox) = bounded(16);
         let (buttons, keyboard) = bounded(16);
         let (record_outbox, records) = bounded(N_RECORDS);
@@ -343,7 +329,6 @@ impl Wiring {
         let (fault_outbox, faults) = bounded(N_FAULTS);
         // A human's joint targets come from a glove; there is none yet, and a human who takes over holds still.
         let (_, human_rad) = newest();
-        let e_stop = EmergencyStop::default();
         let inbox = Inbox { requests: request_inbox, e_stop, human_rad, learner: Some(learner) };
         let outbox =
             Outbox { records: record_outbox, events: event_outbox, faults: fault_outbox, n_dropped: Arc::default() };
@@ -357,12 +342,7 @@ impl Wiring {
         robot: R,
         others: Option<Box<dyn LabelSource>>,
     ) -> Result<(Assembled<R, T>, Ends)> {
-        let planner = PolicyPlanner {
-            policy: None,
-            rng: stream(parts.seed, "act on a robot", 0),
-            state: Vec::new(),
-            planned_rad: Vec::new(),
-        };
+        let planner = PolicyPlanner::new(parts.seed);
         let (policies, policy_inbox) = newest();
         let (e_stop, n_dropped) = (self.inbox.e_stop.clone(), Arc::clone(&self.outbox.n_dropped));
         let buttons = Buttons { keyboard: self.keyboard, others };

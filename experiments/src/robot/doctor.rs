@@ -1,10 +1,12 @@
-//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, the arm, and by small
-//! motions whether every servo turns its own joint. Every finding says what to do.
+//! What `softflow doctor` looks at: this machine, the adapter, the servos, the loop's rate, the tracker, the arm, cameras, the
+//! gamepad, and by small motions whether every servo turns its own joint. Every finding says what to do.
 
 mod adapter;
+mod cameras;
 mod listeners;
 mod motion;
 
+pub use cameras::{Watched, examine_gamepad};
 pub use listeners::Listeners;
 
 use super::setup::Setup;

@@ -10,6 +10,8 @@ use super::in_time::{InTimeButtons, InTimeTracker};
 use super::scene::{Scene, Staged};
 use bridge::real::arm::{ArmError, ArmLimits, ArmSession};
 use bridge::real::calibration::Calibration;
+use bridge::real::camera::{CameraConfig, FrameSource, SyntheticSource};
+use bridge::real::clock::Clock;
 use bridge::real::datagram::{Header, Kind};
 use bridge::real::dynamixel::control_table::RAD_PER_TICK;
 use bridge::real::emulator::{
@@ -21,6 +23,7 @@ use bridge::real::motors::Motor;
 use bridge::real::tracker::{Intake, TrackerConfig, encode_pose};
 use color_eyre::eyre::{Result, eyre};
 use sim::{Presses, Sight, emulated_calibration};
+use std::time::Duration;
 
 /// Code of the baud rates that servos have.
 const BAUD_CODES: [(u32, u8); 4] = [(1_000_000, 3), (2_000_000, 4), (3_000_000, 5), (4_000_000, 6)];
@@ -122,6 +125,26 @@ impl Emulation {
     /// When the workspace is empty.
     pub fn arm_in_time(&self, limits: ArmLimits) -> Result<Option<MemoryArm>, ArmError> {
         self.arm_cable().map(|cable| Ok(MemoryArm::new(ArmSession::new(limits, self.session)?, cable))).transpose()
+    }
+
+    /// A camera over the hand that stands for the one of `config`, in the time of `clock`. Who asks too early waits for `nap`.
+    pub(super) fn film_camera<C>(&self, config: &CameraConfig, clock: C, nap: Duration) -> Box<dyn FrameSource>
+    where
+        C: Clock + 'static,
+    {
+        let emulator = self.emulator.clone();
+        let stop_rad = |ticks: i32| f64::from(ticks) * RAD_PER_TICK;
+        let joints = self.calibration.joints.iter();
+        let joints: Vec<(u8, f64, f64)> =
+            joints.map(|joint| (joint.id, stop_rad(joint.lower_ticks), stop_rad(joint.upper_ticks))).collect();
+        let shares = move |shares: &mut Vec<f32>| {
+            let emulator = emulator.lock();
+            shares.extend(joints.iter().map(|&(id, lower_rad, upper_rad)| {
+                let shaft_rad = emulator.shaft_rad(id).unwrap_or(lower_rad);
+                ((shaft_rad - lower_rad) / (upper_rad - lower_rad)).clamp(0.0, 1.0) as f32
+            }));
+        };
+        Box::new(SyntheticSource::new(config, clock, shares, nap))
     }
 
     pub(super) fn camera(&self, rate: f64) -> Camera {

@@ -1,7 +1,9 @@
-//! Who answers: a human at the keyboard, or somebody who stands in where the hand is emulated.
+//! Who answers: a human at the keyboard, with a gamepad or without, or somebody who stands in where the hand is emulated.
 //!
-//! A human writes a line. While an episode runs, an empty line is the emergency stop.
+//! A human writes a line, or presses a button; both are signs of the same meaning. While an episode runs, an empty line is
+//! the emergency stop; a gamepad's works always, and without this.
 
+use bridge::real::gamepad::{Gamepad, PadReport, Sign};
 use bridge::real::labels::Button;
 use bridge::real::operator::{Answer, Stage};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
@@ -16,12 +18,14 @@ pub const KEYS: &str = "y yes   p pause   q quit   during an episode: + reward  
                         h hand back   ENTER alone: emergency stop   after it: k keep   s f u keep as that   d discard";
 
 /// What was said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// An answer to what was asked.
     Answer(Answer),
     /// A button.
     Button(Button),
+    /// Not by the human but of the gamepad: that it is gone, or back.
+    OfPad(String),
     /// Something that means nothing here.
     Nonsense,
 }
@@ -29,8 +33,13 @@ pub enum Said {
 /// Who answers.
 #[derive(Debug)]
 pub enum Human {
-    /// Lines from the keyboard.
-    AtKeyboard(Receiver<String>),
+    /// Lines from the keyboard, and a gamepad.
+    AtKeyboard {
+        /// The lines.
+        lines: Receiver<String>,
+        /// The pad, where there is one.
+        pad: Option<Gamepad>,
+    },
     /// Says yes to everything after a while; labels nothing.
     StandIn {
         /// How long it takes, s.
@@ -41,9 +50,9 @@ pub enum Human {
 }
 
 impl Human {
-    /// Whoever writes to standard input; its end is a wish to quit.
+    /// Whoever writes to standard input, and holds `pad`; the end of the input is a wish to quit.
     #[must_use]
-    pub fn at_keyboard() -> Self {
+    pub fn at_keyboard(pad: Option<Gamepad>) -> Self {
         let (lines, written) = bounded(16);
         // It ends with the process: nobody can wait for a line that nobody writes.
         std::thread::spawn(move || {
@@ -54,7 +63,25 @@ impl Human {
             }
             drop(lines.send("q".into()));
         });
-        Self::AtKeyboard(written)
+        Self::AtKeyboard { lines: written, pad }
+    }
+
+    /// The gamepad.
+    #[must_use]
+    pub const fn pad(&self) -> Option<&Gamepad> {
+        match self {
+            Self::AtKeyboard { pad, .. } => pad.as_ref(),
+            Self::StandIn { .. } => None,
+        }
+    }
+
+    /// Forgets what was pressed on the gamepad while nothing was asked: it was no answer. What there is to tell of the pad.
+    pub fn forget_presses(&self) -> Vec<String> {
+        let told = std::iter::from_fn(|| self.pad()?.next()).filter_map(|report| match of_pad(Stage::Done, report) {
+            Said::OfPad(line) => Some(line),
+            _ => None,
+        });
+        told.collect()
     }
 
     /// Somebody who takes `wait_s` to say yes.
@@ -65,8 +92,11 @@ impl Human {
 
     /// What is said next, however long it takes, or until `is_over`; whoever stands in says yes.
     pub fn wait(&mut self, is_over: impl Fn() -> bool) -> Said {
-        let Self::AtKeyboard(lines) = self else { return Said::Answer(Answer::Yes) };
+        let Self::AtKeyboard { lines, pad } = self else { return Said::Answer(Answer::Yes) };
         while !is_over() {
+            if let Some(report) = pad.as_ref().and_then(Gamepad::next) {
+                return of_pad(Stage::Connect, report);
+            }
             match lines.recv_timeout(LOOK) {
                 Ok(line) => return understand(Stage::Connect, &line),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -79,7 +109,10 @@ impl Human {
     /// What is said at `now_s` to somebody who waits in `stage`, if anything.
     pub fn hear(&mut self, stage: Stage, now_s: f64) -> Option<Said> {
         match self {
-            Self::AtKeyboard(lines) => lines.try_recv().ok().map(|line| understand(stage, &line)),
+            Self::AtKeyboard { lines, pad } => {
+                let of_pad = pad.as_ref().and_then(Gamepad::next).map(|report| of_pad(stage, report));
+                of_pad.or_else(|| lines.try_recv().ok().map(|line| understand(stage, &line)))
+            }
             Self::StandIn { wait_s, asked } => {
                 let answer = match stage {
                     Stage::Connect | Stage::Arm | Stage::Open | Stage::Place | Stage::Stopped | Stage::Paused => {
@@ -111,22 +144,51 @@ impl Human {
 }
 
 fn understand(stage: Stage, line: &str) -> Said {
+    let sign = match line.trim() {
+        "" if stage == Stage::Episode => Sign::EStop,
+        "y" | "yes" => Sign::Yes,
+        "p" => Sign::Pause,
+        "q" => Sign::Quit,
+        "t" => Sign::TakeOver,
+        "h" => Sign::HandBack,
+        "k" => Sign::Keep,
+        "d" => Sign::Discard,
+        "+" => Sign::Reward,
+        "s" => Sign::Success,
+        "f" => Sign::Failure,
+        "u" => Sign::Unsafe,
+        _ => return Said::Nonsense,
+    };
+    said(stage, sign)
+}
+
+/// What a sign says in `stage`: a verdict is a button while the episode runs and an answer after it.
+fn said(stage: Stage, sign: Sign) -> Said {
     let is_running = stage == Stage::Episode;
     let verdict = |button| if is_running { Said::Button(button) } else { Said::Answer(Answer::Keep(Some(button))) };
-    match line.trim() {
-        "" if is_running => Said::Button(Button::EStop),
-        "y" | "yes" => Said::Answer(Answer::Yes),
-        "p" => Said::Answer(Answer::Pause),
-        "q" => Said::Answer(Answer::Quit),
-        "t" => Said::Answer(Answer::TakeOver),
-        "h" => Said::Answer(Answer::HandBack),
-        "k" => Said::Answer(Answer::Keep(None)),
-        "d" => Said::Answer(Answer::Discard),
-        "+" => Said::Button(Button::PlusOne),
-        "s" => verdict(Button::Success),
-        "f" => verdict(Button::Failure),
-        "u" => verdict(Button::Unsafe),
-        _ => Said::Nonsense,
+    match sign {
+        Sign::EStop => Said::Button(Button::EStop),
+        Sign::Reward => Said::Button(Button::PlusOne),
+        Sign::Success => verdict(Button::Success),
+        Sign::Failure => verdict(Button::Failure),
+        Sign::Unsafe => verdict(Button::Unsafe),
+        Sign::Yes => Said::Answer(Answer::Yes),
+        Sign::Pause => Said::Answer(Answer::Pause),
+        Sign::Quit => Said::Answer(Answer::Quit),
+        Sign::TakeOver => Said::Answer(Answer::TakeOver),
+        Sign::HandBack => Said::Answer(Answer::HandBack),
+        Sign::Keep => Said::Answer(Answer::Keep(None)),
+        Sign::Discard => Said::Answer(Answer::Discard),
+    }
+}
+
+fn of_pad(stage: Stage, report: PadReport) -> Said {
+    match report {
+        PadReport::Pressed(sign) => said(stage, sign),
+        PadReport::Lost(why) => {
+            Said::OfPad(format!("the gamepad is gone ({why}), its emergency stop too; the keyboard works"))
+        }
+        PadReport::Found(name) => Said::OfPad(format!("the gamepad is back: {name}")),
     }
 }
 
@@ -144,6 +206,21 @@ mod tests {
         assert_eq!(understand(Stage::Label, "s"), Said::Answer(Answer::Keep(Some(Button::Success))));
         assert_eq!(understand(Stage::Arm, "y"), Said::Answer(Answer::Yes));
         assert_eq!(understand(Stage::Arm, "yy"), Said::Nonsense);
+    }
+
+    /// Contract: a press says what the key of the same sign says; what becomes of the pad is told, not taken for an
+    /// answer.
+    #[test]
+    fn a_gamepad_is_understood_as_the_keyboard() {
+        let keys =
+            [("y", Sign::Yes), ("s", Sign::Success), ("u", Sign::Unsafe), ("t", Sign::TakeOver), ("k", Sign::Keep)];
+        for stage in [Stage::Episode, Stage::Label, Stage::Arm] {
+            for (line, sign) in keys {
+                assert_eq!(of_pad(stage, PadReport::Pressed(sign)), understand(stage, line), "{line}");
+            }
+        }
+        let Said::OfPad(line) = of_pad(Stage::Arm, PadReport::Lost("no such device".into())) else { panic!() };
+        assert!(line.contains("no such device") && line.contains("emergency stop"), "{line}");
     }
 
     /// Contract: a stand-in takes its time with every question, says yes, asks again when nothing came of it, and keeps

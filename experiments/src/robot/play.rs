@@ -5,13 +5,16 @@
 //!              operator.ron      where the human is in the session, and the counts
 //!              faults/N.jsonl    the 200 ticks before a fault
 //!              cut/              what was recorded of episodes that a fault cut off; nothing learns from it
+//!        frames/                what cameras saw of episodes, see `film`
 //! ```
 
+mod judged;
 mod lay_down;
 mod progress;
 
 use super::RobotConfig;
 use super::cell::Cell;
+use super::film::Film;
 use super::human::{Human, KEYS, Said};
 use super::interrupt::Interrupt;
 use super::log::{Log, describe};
@@ -20,13 +23,14 @@ use crate::Narration;
 use crate::dataset::{Dataset, DatasetHeader};
 use bridge::real::cause::Cause;
 use bridge::real::control_loop::{Event, FaultReport, Posture};
-use bridge::real::labels::Button;
+use bridge::real::gamepad::Gamepad;
 use bridge::real::machine::State;
 use bridge::real::operator::{Answer, Heard, Judged, Operator, Position, Reply, Stage};
 use bridge::real::pace::Pace;
 use bridge::real::recorder::Recorded;
 use bridge::{EnvironmentSpec, Episode};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use judged::{named, whole};
 use learn::Policy;
 use progress::Progress;
 use std::path::{Path, PathBuf};
@@ -56,8 +60,9 @@ impl RobotSession {
         let faults = folder.join("faults");
         std::fs::create_dir_all(&faults).wrap_err_with(|| faults.display().to_string())?;
         let header = DatasetHeader { environment: environment.clone(), domain: "cut off".into(), seed: 0 };
+        let setup = setup.filmed_into(folder.with_file_name("frames"));
         let human = if setup.is_attended() {
-            Human::at_keyboard()
+            Human::at_keyboard(Gamepad::open(&setup.robot.gamepad, setup.e_stop())?)
         } else {
             Human::stand_in(setup.robot.emulated.answer_s.get())
         };
@@ -73,6 +78,10 @@ impl RobotSession {
             cell: None,
             shown: String::new(),
         };
+        if let Some(pad) = session.human.pad() {
+            let found = format!("gamepad: {}\n{}", pad.name(), session.setup.robot.gamepad.legend());
+            session.say(&found)?;
+        }
         session.connect()?;
         Ok(session)
     }
@@ -91,6 +100,9 @@ impl RobotSession {
         // The loop's clock goes on from one call to the next.
         let mut progress = Progress { last_s: self.now_s().unwrap_or_default(), n_stops: 0 };
         self.cell()?.publish(policy.deep_clone()?);
+        for line in self.human.forget_presses() {
+            self.say(&line)?;
+        }
         while operator.position().stage != Stage::Done {
             if self.interrupt.is_asked() {
                 self.lay_down(&mut operator, &mut waiting)?;
@@ -104,9 +116,11 @@ impl RobotSession {
             let cell = self.cell()?;
             cell.turn()?;
             let now_s = cell.now_s();
-            waiting.extend(cell.records());
+            // A record comes before the event of its end: whoever has the event has the record.
             let (events, faults): (Vec<Event>, Vec<FaultReport>) = (cell.events().collect(), cell.faults().collect());
+            waiting.extend(cell.records());
             for event in &events {
+                self.film(event);
                 progress.note(event);
                 replies.push(operator.hear(Heard::Loop(*event)));
                 if operator.position().stage == Stage::Label && waiting.is_empty() {
@@ -120,6 +134,7 @@ impl RobotSession {
             for report in faults {
                 self.write_fault(&report)?;
             }
+            self.tell_of_cameras()?;
             for event in &events {
                 self.tell(event)?;
             }
@@ -130,13 +145,17 @@ impl RobotSession {
                 self.forward(&reply)?;
                 match reply.judged {
                     Some(Judged::Keep(verdict)) => {
-                        if let (Some(episode), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
-                            kept.push(named(episode, policy, seed));
+                        if let (Some(whole), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
+                            self.note_kept(seed, whole.times_s);
+                            kept.push(named(whole.episode, policy, seed));
                             kept.last().into_iter().for_each(&mut on_kept);
                         }
                         progress = Progress { last_s: now_s, n_stops: 0 };
                     }
-                    Some(Judged::Discard) => waiting.clear(),
+                    Some(Judged::Discard) => {
+                        waiting.clear();
+                        self.note_discarded();
+                    }
                     None => {}
                 }
             }
@@ -189,7 +208,10 @@ impl RobotSession {
     /// # Errors
     /// When a thread of the loop panicked.
     pub fn end(mut self) -> Result<Option<Pace>> {
-        let Some(cell) = self.cell.take() else { return Ok(None) };
+        let Some(mut cell) = self.cell.take() else { return Ok(None) };
+        for line in cell.film().take().map(Film::end).unwrap_or_default() {
+            self.say(&line)?;
+        }
         let n_dropped = cell.n_dropped();
         let pace = cell.end()?;
         let (share, worst_ms) = (100.0 * pace.share_on_time(), 1e3 * pace.worst_tick_s);
@@ -245,6 +267,7 @@ impl RobotSession {
                     operator.hear(Heard::Human(Answer::Quit));
                     return Ok(());
                 }
+                Said::OfPad(line) => return self.say(&line),
                 _ => return self.say(KEYS),
             }
             if let Err(error) = self.connect() {
@@ -275,6 +298,7 @@ impl RobotSession {
         match said {
             Said::Button(button) => self.cell()?.press(button),
             Said::Nonsense => self.say(KEYS)?,
+            Said::OfPad(line) => self.say(&line)?,
             Said::Answer(answer) => {
                 if operator.position().stage == Stage::Stopped {
                     self.cell()?.release_e_stop();
@@ -335,14 +359,6 @@ impl RobotSession {
         Ok(())
     }
 
-    /// Stores what is left of episodes that were cut off.
-    fn keep_apart(&mut self, waiting: &mut Vec<Recorded>) -> Result<()> {
-        for record in waiting.drain(..) {
-            self.cut.append(&record.episode)?;
-        }
-        Ok(())
-    }
-
     fn write_fault(&mut self, report: &FaultReport) -> Result<()> {
         self.n_faults += 1;
         let path = self.folder.join(format!("faults/{}.jsonl", self.n_faults));
@@ -351,28 +367,4 @@ impl RobotSession {
         let said = report.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
         self.say(&format!("{}{said}; the 200 ticks before it are in {}", report.cause, path.display()))
     }
-}
-
-/// The longest piece of the episode that has just been judged, with the verdict.
-fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>) -> Option<Episode> {
-    let longest = waiting.drain(..).max_by_key(|record| record.episode.n_steps())?;
-    let mut episode = longest.episode;
-    match verdict {
-        Some(Button::Success) => (episode.label.outcome.terminated, episode.label.outcome.succeeded) = (true, true),
-        Some(Button::Failure | Button::Unsafe) => {
-            (episode.label.outcome.terminated, episode.label.outcome.succeeded) = (true, false);
-        }
-        _ => {}
-    }
-    episode.label.terminated = episode.label.outcome.terminated;
-    Some(episode)
-}
-
-/// The episode as one of the run: by its seed, and by the policy's own name.
-fn named(mut episode: Episode, policy: &Policy, seed: u64) -> Episode {
-    episode.label.seed = seed;
-    if episode.label.actor != "human" {
-        policy.header().name.clone_into(&mut episode.label.actor);
-    }
-    episode
 }

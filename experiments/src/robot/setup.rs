@@ -2,6 +2,7 @@
 
 use super::cell::{Cell, Parts, Running};
 use super::emulation::Emulation;
+use super::film::{Film, NAP, Opener, emulated_camera, real_camera};
 use super::scene::{Scene, ToolUse};
 use super::served::{Addresses, ArmAddresses};
 use super::{ArmConfig, RobotConfig, cell};
@@ -10,9 +11,10 @@ use bridge::number::{Finite, NumberError, Positive};
 use bridge::real::arm::{ArmLink, UdpArm, UdpArmConfig};
 use bridge::real::bounds::BoundsConfig;
 use bridge::real::calibration::Calibration;
+use bridge::real::camera::{self, CameraConfig};
 use bridge::real::carried::Carried;
 use bridge::real::clock::{Clock, MachineClock};
-use bridge::real::control_loop::{LoopConfig, StartPosture, ToolMotion};
+use bridge::real::control_loop::{EmergencyStop, LoopConfig, StartPosture, ToolMotion};
 use bridge::real::emulator::{FaultScript, SharedEmulator};
 use bridge::real::hand_driver::{Finding, HandDriver};
 use bridge::real::hand_robot::HandRobot;
@@ -24,8 +26,8 @@ use bridge::real::tracker::{TrackerConfig, UdpTracker};
 use bridge::{BodySpec, CubeTask, GovernorConfig, ScissorsTask};
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// How long an arm's first state is waited for, s.
 const ARM_PATIENCE_S: f64 = 1.0;
@@ -60,6 +62,8 @@ pub struct Setup {
     governor: GovernorConfig,
     planning: Planning,
     seed: u64,
+    e_stop: EmergencyStop,
+    frames: Option<PathBuf>,
 }
 
 /// How a policy plans.
@@ -82,6 +86,7 @@ struct Around<S, A, C, L> {
     arm: Option<A>,
     clock: C,
     buttons: Option<L>,
+    film: Option<Film>,
     /// Whose script may silence the learner.
     emulator: Option<SharedEmulator>,
 }
@@ -104,7 +109,10 @@ impl Setup {
             "the policy plans {found} steps ahead (learn.lead), and the robot asks for plans {lead} steps ahead \
              (control.lead); expected the same number, or 0 of the policy"
         );
-        let setup = Self { robot, kind, scene, governor, planning, seed };
+        camera::check(&robot.cameras).wrap_err("robot: cameras")?;
+        robot.gamepad.check().wrap_err("robot")?;
+        let e_stop = EmergencyStop::default();
+        let setup = Self { robot, kind, scene, governor, planning, seed, e_stop, frames: None };
         setup.tool()?;
         Ok(setup)
     }
@@ -113,6 +121,18 @@ impl Setup {
     #[must_use]
     pub fn for_evaluation(self) -> Self {
         Self { scene: self.scene.for_evaluation(), ..self }
+    }
+
+    /// The same with its cameras on, their frames in `folder`.
+    #[must_use]
+    pub fn filmed_into(self, folder: PathBuf) -> Self {
+        Self { frames: Some(folder), ..self }
+    }
+
+    /// The emergency stop of whoever is beside the robot; one for all its connections.
+    #[must_use]
+    pub fn e_stop(&self) -> EmergencyStop {
+        self.e_stop.clone()
     }
 
     /// Whether a human answers; else somebody who stands in.
@@ -147,6 +167,7 @@ impl Setup {
                     arm: self.tool()?.map(|(_, config)| open_arm(&config.link)).transpose()?,
                     clock,
                     buttons: robot.buttons.map(open_buttons).transpose()?,
+                    film: self.film(|camera| real_camera(camera, clock), || clock, true)?,
                     emulator: None,
                 };
                 let running = Running::OnThreads { clock, behind: None };
@@ -167,6 +188,11 @@ impl Setup {
                     arm,
                     clock: clock.clone(),
                     buttons: Some(emulation.buttons_in_time()),
+                    film: self.film(
+                        |camera| emulated_camera(&emulation, camera, clock.clone(), Duration::ZERO),
+                        || clock.clone(),
+                        false,
+                    )?,
                     emulator: Some(emulation.emulator().clone()),
                 };
                 let driver = self.driver(emulation.emulator().open(self.baud()), Some(emulation.calibration()))?;
@@ -242,8 +268,9 @@ impl Setup {
             (arm, _) => arm,
         };
         let driver = self.driver(self.open_line(served.path())?, Some(emulation.calibration()))?;
-        let around =
-            Around { tracker, arm, clock, buttons: Some(buttons), emulator: Some(emulation.emulator().clone()) };
+        let film = self.film(|camera| emulated_camera(emulation, camera, clock, NAP), || clock, true)?;
+        let (buttons, emulator) = (Some(buttons), Some(emulation.emulator().clone()));
+        let around = Around { tracker, arm, clock, buttons, film, emulator };
         self.start(driver, around, Running::OnThreads { clock, behind: Some(Box::new(served)) })
     }
 
@@ -276,6 +303,7 @@ impl Setup {
         let (hand, findings) = HandRobot::connect(driver, self.robot.driver.hold_effort_share)?;
         let buttons = around.buttons.map(|buttons| Box::new(buttons) as Box<dyn LabelSource>);
         let n_joints = self.scene.hand().n_joints();
+        let film = around.film;
         let cell = match &self.scene {
             Scene::Cube { scene, reward } => {
                 let task = CubeTask::new(scene.task_config(*reward), n_joints);
@@ -296,7 +324,20 @@ impl Setup {
                 )?
             }
         };
-        Ok((cell, findings))
+        Ok((cell.filmed(film), findings))
+    }
+
+    /// Films with the robot's cameras, where there are any and a place for their frames.
+    fn film<C: Clock + 'static>(
+        &self,
+        opener: impl Fn(&CameraConfig) -> Opener,
+        clock: impl Fn() -> C,
+        is_on_threads: bool,
+    ) -> Result<Option<Film>> {
+        let cameras = &self.robot.cameras;
+        let Some(folder) = self.frames.as_ref().filter(|_| !cameras.is_empty()) else { return Ok(None) };
+        let cameras = cameras.iter().map(|camera| (camera, opener(camera))).collect();
+        Film::open(cameras, self.robot.filming, clock, folder, is_on_threads).map(Some)
     }
 
     fn parts<T>(&self, task: T, emulator: Option<SharedEmulator>) -> Result<Parts<T>> {
@@ -327,7 +368,7 @@ impl Setup {
             }),
             tool,
         };
-        Ok(Parts { config, task, seed: self.seed, emulator })
+        Ok(Parts { config, task, seed: self.seed, e_stop: self.e_stop(), emulator })
     }
 }
 

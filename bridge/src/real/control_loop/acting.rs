@@ -3,7 +3,7 @@
 use super::super::cause::Cause;
 use super::super::labels::{Button, LabelSource};
 use super::super::machine::{Decision, Order};
-use super::super::recorder::StepRecord;
+use super::super::recorder::{Ending, StepRecord};
 use super::super::robot::Robot;
 use super::{ControlLoop, Event, Posture, ToolMotion};
 use crate::number::Finite;
@@ -25,6 +25,7 @@ pub(super) struct Acting {
     is_human: bool,
     step: u32,
     tick: u32,
+    step_began_s: f64,
     is_fit: bool,
     /// A human acted in this step.
     is_human_step: bool,
@@ -54,6 +55,7 @@ impl Acting {
             is_human: false,
             step: 0,
             tick: 0,
+            step_began_s: 0.0,
             is_fit: false,
             is_human_step: false,
             late_since_s: None,
@@ -117,7 +119,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub(super) fn end_episode(&mut self, cause: Option<Cause>, now_s: f64) {
         let Some(acting) = self.acting.take() else { return };
         if self.recorder.is_recording() {
-            self.recorder.end(acting.outcome(&self.task), cause, acting.verdict);
+            let outcome = acting.outcome(&self.task);
+            self.recorder.end(Ending { outcome, cut_by: cause, verdict: acting.verdict, late_success: None });
         }
         // What came to its own end, or was judged, is whole, whatever the failsafe made of it.
         let cause = cause.filter(|_| !acting.is_over && acting.verdict.is_none());
@@ -150,7 +153,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub(super) fn act(&mut self, decision: &Decision, now_s: f64) {
         let Some(mut acting) = self.acting.take() else { return };
         if acting.is_begun && acting.tick == self.ticks_per_step {
-            self.finish_step(&mut acting, decision);
+            self.finish_step(&mut acting, decision, now_s);
         }
         if acting.way != Way::Done {
             self.go_to_start(&mut acting, now_s);
@@ -224,6 +227,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     fn begin_step(&mut self, acting: &mut Acting, decision: &Decision, now_s: f64) {
         std::mem::swap(&mut self.before, &mut self.after);
         self.start_rad.copy_from_slice(self.governor.applied_rad());
+        acting.step_began_s = now_s;
         acting.is_fit = decision.may_store;
         acting.is_human_step = false;
         if acting.is_human {
@@ -254,7 +258,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         }
     }
 
-    fn finish_step(&mut self, acting: &mut Acting, decision: &Decision) {
+    fn finish_step(&mut self, acting: &mut Acting, decision: &Decision, now_s: f64) {
         let judgement = self.task.judge(self.governor.percept());
         let is_observed = self.observe();
         let labelled = std::mem::take(&mut acting.waiting_reward);
@@ -264,6 +268,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             applied_rad: self.governor.applied_rad(),
             reward: (judgement.reward + labelled) as f32,
             after: &self.after,
+            span_s: (acting.step_began_s, now_s),
             is_fit: acting.is_fit && decision.may_store && is_observed,
             is_intervened: acting.is_human_step,
         };
@@ -275,10 +280,17 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             if judgement.terminated && !outcome.succeeded {
                 self.events = self.events.with(Cause::SceneLost);
             }
-            self.recorder.end(outcome, None, acting.verdict);
+            let late_success = self.late_success(acting);
+            self.recorder.end(Ending { outcome, cut_by: None, verdict: acting.verdict, late_success });
             self.own_order = Some(Order::Stop);
             acting.is_over = true;
         }
+    }
+
+    /// What it would have come to, had a human said in time what the body cannot tell.
+    fn late_success(&mut self, acting: &Acting) -> Option<(f64, Outcome)> {
+        let may_come = !self.bounds.spec().signals.is_empty() && acting.verdict.is_none();
+        may_come.then(|| (self.task.hear_success(), acting.outcome(&self.task)))
     }
 
     /// Whether `wanted_rad` is another command than the one that was applied, by more than rounding.

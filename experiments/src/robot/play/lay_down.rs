@@ -69,8 +69,8 @@ impl RobotSession {
             && cell.now_s() - start_s < limit_s
         {
             cell.turn()?;
-            waiting.extend(cell.records());
             let events: Vec<Event> = cell.events().collect();
+            waiting.extend(cell.records());
             let faults: Vec<_> = cell.faults().collect();
             for report in faults {
                 self.write_fault(&report)?;
@@ -78,6 +78,7 @@ impl RobotSession {
             let mut is_over = false;
             for event in &events {
                 is_over |= ends(event);
+                self.film(event);
                 self.tell(event)?;
             }
             if is_over {

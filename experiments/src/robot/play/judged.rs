@@ -1,0 +1,69 @@
+//! What becomes of episodes: which record is kept, and under which name; what of their frames.
+
+use super::RobotSession;
+use crate::robot::film::{EpisodeNote, Fate, Piece};
+use bridge::Episode;
+use bridge::real::control_loop::Event;
+use bridge::real::labels::Button;
+use bridge::real::recorder::Recorded;
+use color_eyre::eyre::Result;
+use learn::Policy;
+
+impl RobotSession {
+    /// Lets the cameras know of an event.
+    pub(super) fn film(&mut self, event: &Event) {
+        if let Some(film) = self.cell.as_mut().and_then(|cell| cell.film().as_mut()) {
+            film.note(event);
+        }
+    }
+
+    /// Tells what the cameras report.
+    pub(super) fn tell_of_cameras(&mut self) -> Result<()> {
+        let Some(film) = self.cell.as_mut().and_then(|cell| cell.film().as_mut()) else { return Ok(()) };
+        let lines: Vec<String> = film.reports().collect();
+        lines.iter().try_for_each(|line| self.say(line))
+    }
+
+    /// Stores what is left of episodes that were cut off.
+    pub(super) fn keep_apart(&mut self, waiting: &mut Vec<Recorded>) -> Result<()> {
+        let mut pieces = Vec::with_capacity(waiting.len());
+        for record in waiting.drain(..) {
+            pieces.push(Piece { seed: None, record: Some(self.cut.n_episodes()), observed_s: record.times_s });
+            self.cut.append(&record.episode)?;
+        }
+        self.note_fate(Fate::Cut, pieces);
+        Ok(())
+    }
+
+    /// The frames of the last episode belong to the one of `seed`, whose observations were made at `observed_s`.
+    pub(super) fn note_kept(&mut self, seed: u64, observed_s: Vec<f64>) {
+        self.note_fate(Fate::Kept, vec![Piece { seed: Some(seed), record: None, observed_s }]);
+    }
+
+    /// The frames of the last episode are worthless.
+    pub(super) fn note_discarded(&mut self) {
+        self.note_fate(Fate::Discarded, Vec::new());
+    }
+
+    fn note_fate(&mut self, fate: Fate, pieces: Vec<Piece>) {
+        if let Some(film) = self.cell.as_mut().and_then(|cell| cell.film().as_mut()) {
+            film.judge(EpisodeNote { fate, pieces });
+        }
+    }
+}
+
+/// The longest piece of the episode that has just been judged, with the verdict.
+pub(super) fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>) -> Option<Recorded> {
+    let mut longest = waiting.drain(..).max_by_key(|record| record.episode.n_steps())?;
+    longest.judge(verdict);
+    Some(longest)
+}
+
+/// The episode as one of the run: by its seed, and by the policy's own name.
+pub(super) fn named(mut episode: Episode, policy: &Policy, seed: u64) -> Episode {
+    episode.label.seed = seed;
+    if episode.label.actor != "human" {
+        policy.header().name.clone_into(&mut episode.label.actor);
+    }
+    episode
+}
