@@ -4,6 +4,7 @@
 mod binary;
 #[expect(dead_code, reason = "shared with the tests of robots")]
 mod robot_bench;
+mod training;
 
 use binary::{TestResult, softflow, success};
 use bridge::Episode;
