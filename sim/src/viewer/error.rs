@@ -22,7 +22,10 @@ pub enum ViewerError {
     #[error("policy: {0}")]
     Policy(#[from] learn::LearnError),
     /// The dataset holds episodes of something else.
-    #[error("dataset {}: found episodes in {found}, expected those of {expected}; record into another folder", folder.display())]
+    #[error(
+        "dataset {}: found episodes in {found}, expected those of {expected}; record into another folder",
+        folder.display()
+    )]
     Dataset {
         /// Its folder.
         folder: PathBuf,

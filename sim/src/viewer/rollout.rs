@@ -46,7 +46,8 @@ pub trait Rollout: Send + Sync {
     /// The command line that shows the present episode; none where nothing can be chosen.
     fn arguments(&self) -> Option<&Arguments>;
 
-    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, or ends that. Says what it did.
+    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, or ends that. Says what it
+    /// did.
     ///
     /// # Errors
     /// When there is a dataset of something else, the file system fails, or the episode cannot be begun anew.

@@ -1,5 +1,5 @@
-//! Episodes that are recorded while they are watched, as a dataset: `dataset.ron` says what they are, `episodes.log` has a frame an
-//! episode.
+//! Episodes that are recorded while they are watched, as a dataset: `dataset.ron` says what they are, `episodes.log` has a
+//! frame an episode.
 //!
 //! An episode is recorded from its start to its end, or to where the recording ends; one that is begun anew is dropped.
 

@@ -1,7 +1,7 @@
 //! What a policy weighs, as it can be seen: where each candidate would lead the finger tips.
 //!
-//! Tip of finger f after action h of a candidate: `T_h FK_f(q_h)`, with the joint targets q_h and, where an arm carries the hand,
-//! its tool pose T_h.
+//! Tip of finger f after action h of a candidate: `T_h FK_f(q_h)`, with the joint targets q_h and, where an arm carries the
+//! hand, its tool pose T_h.
 
 use bridge::{TOOL_POSE_LEN, ToolPose, rotate};
 use learn::Deliberation;
