@@ -15,6 +15,7 @@
 //! - Only [`storage`] writes files.
 
 pub mod config;
+pub mod dataset;
 pub mod number;
 pub mod parallel;
 pub mod random;

@@ -17,7 +17,6 @@
 mod averages;
 pub mod cli;
 pub mod commands;
-pub mod dataset;
 pub mod evaluation;
 pub mod experiment;
 pub mod robot;

@@ -3,11 +3,11 @@
 mod episodes;
 
 use crate::averages::Averages;
-use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
 use crate::experiment::{Experiment, Workcell};
 use crate::robot::RobotSession;
 use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
+use bridge::dataset::{self, Dataset, DatasetHeader};
 use bridge::{EnvironmentSpec, Episode, Outcome};
 use color_eyre::eyre::Result;
 use episodes::{demonstrations, first_own};

@@ -2,10 +2,10 @@
 
 use super::{Ended, n_threads, task_of};
 use crate::cli::DemoArgs;
-use crate::dataset::{Dataset, DatasetHeader};
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::Workcell;
 use bridge::Episode;
+use bridge::dataset::{Dataset, DatasetHeader};
 use color_eyre::eyre::{Result, ensure};
 use learn::Choice;
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ use super::interrupt::Interrupt;
 use super::log::{Log, describe};
 use super::setup::{Kind, Setup};
 use crate::Narration;
-use crate::dataset::{Dataset, DatasetHeader};
+use bridge::dataset::{Dataset, DatasetHeader};
 use bridge::real::cause::Cause;
 use bridge::real::control_loop::{Event, FaultReport, Posture};
 use bridge::real::gamepad::Gamepad;

@@ -1,10 +1,10 @@
 //! The episodes that a session begins with.
 
 use crate::commands::read_demonstrations;
-use crate::dataset::{self, Dataset, DatasetHeader};
 use crate::experiment::{Experiment, Workcell};
 use crate::{Narration, RunFolder};
 use bridge::Episode;
+use bridge::dataset::{self, Dataset, DatasetHeader};
 use color_eyre::eyre::{Result, ensure};
 use learn::episode_seed;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub(super) fn demonstrations(
         let n_there = dataset.n_episodes();
         dataset.append_all(&episodes[n_there..])?;
     }
-    dataset::read(&folder)
+    Ok(dataset::read(&folder)?)
 }
 
 /// The first `n` own episodes of a run, in the order in which the trainer accepted them.

@@ -21,28 +21,9 @@ pub enum ViewerError {
     /// The policy failed.
     #[error("policy: {0}")]
     Policy(#[from] learn::LearnError),
-    /// The dataset holds episodes of something else.
-    #[error(
-        "dataset {}: found episodes in {found}, expected those of {expected}; record into another folder",
-        folder.display()
-    )]
-    Dataset {
-        /// Its folder.
-        folder: PathBuf,
-        /// The domain of what is there.
-        found: String,
-        /// Task and domain of what is shown.
-        expected: String,
-    },
-    /// The file that says what a dataset is cannot be read.
+    /// What is watched cannot be recorded.
     #[error(transparent)]
-    Config(#[from] bridge::config::ConfigError),
-    /// It cannot be written.
-    #[error("dataset: {0}")]
-    Text(#[from] ron::Error),
-    /// What was recorded is no episode.
-    #[error(transparent)]
-    Episode(#[from] bridge::EpisodeError),
+    Dataset(#[from] bridge::dataset::DatasetError),
     /// The scene has nothing that could be played.
     #[error("scene {scene}: found no demonstrations, expected at least one")]
     NoDemonstration {

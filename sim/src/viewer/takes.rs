@@ -5,30 +5,15 @@
 
 use crate::viewer::arguments::Arguments;
 use crate::viewer::error::ViewerError;
-use bridge::storage::{FrameWriter, read_frames, write_atomic};
-use bridge::{Environment, EnvironmentSpec, Episode, Step, config};
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-
-const HEADER_FILE: &str = "dataset.ron";
-const EPISODES_FILE: &str = "episodes.log";
-
-/// What the episodes of a dataset are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DatasetHeader {
-    environment: EnvironmentSpec,
-    domain: String,
-    seed: u64,
-}
+use bridge::dataset::{self, Dataset, DatasetHeader};
+use bridge::{Environment, EnvironmentSpec, Episode, Step};
+use std::path::Path;
 
 /// A recording that runs.
 pub struct Takes {
-    folder: PathBuf,
-    writer: FrameWriter,
+    dataset: Dataset,
     /// The one that runs, from its start on.
     episode: Option<Episode>,
-    n_recorded: usize,
 }
 
 impl Takes {
@@ -37,28 +22,10 @@ impl Takes {
     /// # Errors
     /// When that one is of something else, or the file system fails.
     pub fn open(folder: &Path, arguments: &Arguments, environment: &EnvironmentSpec) -> Result<Self, ViewerError> {
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ViewerError::File { path, source }
-        };
-        std::fs::create_dir_all(folder).map_err(file(folder))?;
-        let path = folder.join(HEADER_FILE);
-        let (environment, domain) = (environment.clone(), arguments.domain_name());
-        if path.exists() {
-            let found: DatasetHeader = config::load(&path)?;
-            if found.environment != environment || found.domain != domain {
-                let expected = format!("{} in {domain}", environment.task);
-                return Err(ViewerError::Dataset { folder: folder.into(), found: found.domain, expected });
-            }
-        } else {
-            let header = DatasetHeader { environment, domain, seed: arguments.seed };
-            let text = ron::ser::to_string_pretty(&header, ron::ser::PrettyConfig::default())?;
-            write_atomic(&path, text.as_bytes()).map_err(file(&path))?;
-        }
-        let log = folder.join(EPISODES_FILE);
-        let n_recorded = if log.exists() { read_frames(&log).map_err(file(&log))?.payloads.len() } else { 0 };
-        let writer = FrameWriter::open(&log).map_err(file(&log))?;
-        Ok(Self { folder: folder.into(), writer, episode: None, n_recorded })
+        // Whose seed it began with does not matter here.
+        let seed = dataset::header_of(folder)?.map_or(arguments.seed, |header| header.seed);
+        let header = DatasetHeader { environment: environment.clone(), domain: arguments.domain_name(), seed };
+        Ok(Self { dataset: Dataset::open(folder, &header)?, episode: None })
     }
 
     /// An episode begins with `observation`; one that ran is dropped.
@@ -84,15 +51,12 @@ impl Takes {
     pub fn end(&mut self, environment: &dyn Environment) -> Result<(), ViewerError> {
         let Some(mut episode) = self.episode.take().filter(|episode| episode.n_steps() > 0) else { return Ok(()) };
         episode.finish(environment.outcome());
-        let failed = |source| ViewerError::File { path: self.folder.join(EPISODES_FILE), source };
-        self.writer.append(&episode.encode()?).map_err(failed)?;
-        self.n_recorded += 1;
-        Ok(())
+        Ok(self.dataset.append(&episode)?)
     }
 
     /// How many episodes the dataset has, in words.
     pub fn summary(&self) -> String {
-        format!("{} recorded in {}", self.n_recorded, self.folder.display())
+        format!("{} recorded in {}", self.dataset.n_episodes(), self.dataset.folder().display())
     }
 }
 
@@ -104,11 +68,6 @@ mod tests {
 
     fn arguments(domain: &str) -> Arguments {
         Arguments::try_parse_from(["sim", "--policy", "zero", "--domain", domain]).unwrap()
-    }
-
-    fn read(folder: &Path) -> Vec<Episode> {
-        let frames = read_frames(&folder.join(EPISODES_FILE)).unwrap();
-        frames.payloads.iter().map(|record| Episode::decode(record).unwrap()).collect()
     }
 
     fn watch(rollout: &mut dyn Rollout, ticks: usize) {
@@ -132,10 +91,8 @@ mod tests {
         let said = shown.toggle_recording(&folder).unwrap();
         assert!(said.contains("1 recorded"), "{said}");
 
-        let text = std::fs::read_to_string(folder.join(HEADER_FILE)).unwrap();
-        let header: DatasetHeader = config::parse("dataset.ron", &text).unwrap();
+        let dataset::ReadDataset { header, episodes, .. } = dataset::read(&folder).unwrap();
         assert_eq!((header.domain.as_str(), header.environment.control_hz), ("exact", 20));
-        let episodes = read(&folder);
         assert_eq!((episodes.len(), episodes[0].n_steps()), (1, 8));
         assert_eq!((episodes[0].label.actor.as_str(), episodes[0].label.seed), ("zero", 0));
         let scene = sim::CubeScene::load(&arguments_here.hand).unwrap();
@@ -145,8 +102,8 @@ mod tests {
         shown.toggle_recording(&folder).unwrap();
         watch(shown.as_mut(), 4);
         shown.toggle_recording(&folder).unwrap();
-        assert_eq!(read(&folder).len(), 2);
+        assert_eq!(dataset::read(&folder).unwrap().episodes.len(), 2);
         let error = rollout(&arguments("nominal")).unwrap().toggle_recording(&folder).unwrap_err().to_string();
-        assert!(error.contains("found episodes in exact") && error.contains("cube in nominal"), "{error}");
+        assert!(error.contains("in exact, seed") && error.contains("in nominal, seed"), "{error}");
     }
 }
