@@ -1,30 +1,27 @@
 //! Contract: behind emulated servos and on an emulated arm the hand is the simulation's; whoever stands beside lays things out
 //! where episodes begin, takes them away from a hand that lets go, and nothing else.
 
+#[expect(dead_code, reason = "shared with the tests of the hand alone")]
+mod bare_servos;
+
+use bare_servos::{BareServos, STEP_S};
 use bridge::number::{Finite, NumberError};
 use bridge::real::arm::{ArmLimits, ArmSession};
-use bridge::real::calibration::JointMap;
-use bridge::real::dynamixel::control_table::RAD_PER_TICK;
-use bridge::real::emulator::{Drive, EmulatedArm, Plant, Shaft};
+use bridge::real::emulator::EmulatedArm;
 use bridge::{ScissorsObject, TOOL_POSE_LEN, ToolPose};
 use sim::{ScissorsDomain, ScissorsPlant, ScissorsScene, Sight, emulated_calibration};
 use std::error::Error;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
-const N_SERVOS: usize = 17;
-const STEP_S: f64 = 0.001;
-
 /// A plant, its servos without firmware, and the other end of its arm's link.
 struct Rig {
     plant: ScissorsPlant,
+    servos: BareServos,
     scene: ScissorsScene,
     sight: Sight,
     arm: EmulatedArm,
     link: ArmSession,
-    maps: Vec<(usize, JointMap)>,
-    drives: Vec<Drive>,
-    shafts: Vec<Shaft>,
     time_s: f64,
 }
 
@@ -46,47 +43,28 @@ impl Rig {
     fn new(domain: &str) -> Result<Self, Box<dyn Error>> {
         let scene = ScissorsScene::load("orca_v2")?;
         let mut plant = ScissorsPlant::new(&scene, ScissorsDomain::load(domain)?, 7, 120)?;
-        let joints = emulated_calibration(scene.hand())?.joints;
-        let maps = scene.hand().joints().map(|joint| {
-            let idx = joints.iter().position(|other| other.joint == joint.name).ok_or("a joint without a motor")?;
-            Ok((idx, JointMap::new(&joints[idx], (joint.lower_rad, joint.upper_rad))))
-        });
-        let maps = maps.collect::<Result<_, Box<dyn Error>>>()?;
-        let mut shafts = vec![Shaft::default(); N_SERVOS];
-        plant.advance(&[Drive::default(); N_SERVOS], 0.0, &mut shafts);
-        let drives =
-            shafts.iter().map(|shaft| Drive { is_on: true, goal_rad: shaft.position_rad, current_limit_ma: 300.0 });
-        let (sight, arm, drives) = (plant.sight(), plant.arm(), drives.collect());
-        let link = ArmSession::new(limits()?, 1)?;
-        Ok(Self { plant, scene, sight, arm, link, maps, drives, shafts, time_s: 0.0 })
-    }
-
-    fn step(&mut self) {
-        self.plant.advance(&self.drives, STEP_S, &mut self.shafts);
-        self.time_s += STEP_S;
-        let mut frame = Vec::new();
-        if self.arm.tell(&mut frame) {
-            assert_eq!(self.link.take(&frame, self.time_s), Ok(()));
-        }
+        let servos = BareServos::new(&mut plant, scene.hand(), &emulated_calibration(scene.hand())?.joints)?;
+        let (sight, arm) = (plant.sight(), plant.arm());
+        Ok(Self { plant, servos, scene, sight, arm, link: ArmSession::new(limits()?, 1)?, time_s: 0.0 })
     }
 
     fn wait(&mut self, time_s: f64) {
+        let Self { plant, servos, arm, link, time_s: now_s, .. } = self;
         for _ in 0..(time_s / STEP_S).round() as u32 {
-            self.step();
+            servos.step(plant);
+            *now_s += STEP_S;
+            hear(arm, link, *now_s);
         }
     }
 
     /// Moves the goals in a straight line to `q_rad`, in a second.
     fn go(&mut self, q_rad: &[f32]) {
-        let from: Vec<f64> = self.drives.iter().map(|drive| drive.goal_rad).collect();
-        for step in 1..=1000 {
-            for ((idx, map), &q) in self.maps.iter().zip(q_rad) {
-                let Some(ticks) = map.ticks(q.into()) else { continue };
-                let to_rad = f64::from(ticks) * RAD_PER_TICK;
-                self.drives[*idx].goal_rad = from[*idx] + (to_rad - from[*idx]) * f64::from(step) / 1000.0;
-            }
-            self.step();
-        }
+        let Self { plant, servos, arm, link, time_s: now_s, .. } = self;
+        servos.go(q_rad, 1000, |servos| {
+            servos.step(plant);
+            *now_s += STEP_S;
+            hear(arm, link, *now_s);
+        });
     }
 
     /// Asks the arm for `pose` a hundred times a second.
@@ -118,6 +96,14 @@ impl Rig {
             }
         }
         newest
+    }
+}
+
+/// Takes in what the arm tells.
+fn hear(arm: &EmulatedArm, link: &mut ArmSession, now_s: f64) {
+    let mut frame = Vec::new();
+    if arm.tell(&mut frame) {
+        assert_eq!(link.take(&frame, now_s), Ok(()));
     }
 }
 
@@ -181,7 +167,7 @@ fn plants_with_arms_are_deterministic() -> TestResult {
         let (start, posture_rad) = rig.start()?;
         rig.go(&posture_rad);
         rig.pull(&start, 0.5)?;
-        Ok((rig.shafts.clone(), rig.arm.state(), rig.pivot_x_m()))
+        Ok((rig.servos.shafts.clone(), rig.arm.state(), rig.pivot_x_m()))
     };
     let one = run()?;
     assert!(one.1.is_some() && one.2.is_some());

@@ -1,68 +1,42 @@
 //! Contract: emulated servos turn a simulated hand as its own motors would: within their current, in the calibration's
 //! units, the same every time; whoever opens the hand is given a new cube and keeps it by closing.
 
-use bridge::real::calibration::{Calibration, JointMap};
-use bridge::real::dynamixel::control_table::RAD_PER_TICK;
-use bridge::real::emulator::{Drive, Plant, Shaft};
+mod bare_servos;
+
+use bare_servos::{BareServos, STEP_S};
+use bridge::real::emulator::{Drive, Shaft};
 use sim::{CubePlant, CubeScene, Domain, Sight};
 use std::error::Error;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
-const N_SERVOS: usize = 17;
-const STEP_S: f64 = 0.001;
-
 /// A plant, and its servos without firmware.
 struct Rig {
     plant: CubePlant,
+    servos: BareServos,
     sight: Sight,
-    maps: Vec<(usize, JointMap)>,
     scene: CubeScene,
-    drives: Vec<Drive>,
-    shafts: Vec<Shaft>,
 }
 
 impl Rig {
     fn new(domain: &str) -> Result<Self, Box<dyn Error>> {
         let scene = CubeScene::load("orca_v2")?;
         let mut plant = CubePlant::new(&scene, Domain::load(domain)?, 7, 120)?;
-        let Calibration { joints, .. } = CubePlant::calibration(&scene)?;
-        let maps = scene.hand().joints().map(|joint| {
-            let idx = joints.iter().position(|other| other.joint == joint.name).ok_or("a joint without a motor")?;
-            Ok((idx, JointMap::new(&joints[idx], (joint.lower_rad, joint.upper_rad))))
-        });
-        let maps = maps.collect::<Result<_, Box<dyn Error>>>()?;
-        let mut shafts = vec![Shaft::default(); N_SERVOS];
-        plant.advance(&[Drive::default(); N_SERVOS], 0.0, &mut shafts);
-        let drives =
-            shafts.iter().map(|shaft| Drive { is_on: true, goal_rad: shaft.position_rad, current_limit_ma: 300.0 });
-        let (sight, drives) = (plant.sight(), drives.collect());
-        Ok(Self { plant, sight, maps, scene, drives, shafts })
+        let servos = BareServos::new(&mut plant, scene.hand(), &CubePlant::calibration(&scene)?.joints)?;
+        let sight = plant.sight();
+        Ok(Self { plant, servos, sight, scene })
     }
 
     /// Moves the goals in a straight line to `q_rad`, in `time_s`.
     fn go(&mut self, q_rad: &[f32], time_s: f64) {
-        let from: Vec<f64> = self.drives.iter().map(|drive| drive.goal_rad).collect();
-        let n_steps = (time_s / STEP_S).round() as u32;
-        for step in 1..=n_steps {
-            for ((idx, map), &q) in self.maps.iter().zip(q_rad) {
-                let Some(ticks) = map.ticks(q.into()) else { continue };
-                let to_rad = f64::from(ticks) * RAD_PER_TICK;
-                self.drives[*idx].goal_rad = from[*idx] + (to_rad - from[*idx]) * f64::from(step) / f64::from(n_steps);
-            }
-            self.plant.advance(&self.drives, STEP_S, &mut self.shafts);
-        }
+        let Self { plant, servos, .. } = self;
+        servos.go(q_rad, (time_s / STEP_S).round() as u32, |servos| servos.step(plant));
     }
 
     fn wait(&mut self, time_s: f64) {
         for _ in 0..(time_s / STEP_S).round() as u32 {
-            self.plant.advance(&self.drives, STEP_S, &mut self.shafts);
+            self.servos.step(&mut self.plant);
         }
-    }
-
-    fn joints_rad(&self) -> Vec<f32> {
-        let ticks = |idx: usize| (self.shafts[idx].position_rad / RAD_PER_TICK).round() as i32;
-        self.maps.iter().map(|(idx, map)| map.angle_rad(ticks(*idx)) as f32).collect()
     }
 
     /// Height of the cube above its place in the newest picture, m.
@@ -94,20 +68,20 @@ fn largest(one: &[f32], other: &[f32]) -> f32 {
 fn a_cube_is_kept_by_torque() -> TestResult {
     let mut rig = Rig::new("exact")?;
     let open_rad = rig.scene.start().open_rad.clone();
-    assert!(largest(&rig.joints_rad(), &open_rad) < 0.002);
+    assert!(largest(&rig.servos.joints_rad(), &open_rad) < 0.002);
     rig.wait(0.1);
     assert!(rig.height_m().is_some_and(|height_m| height_m < -0.01), "the cube lies beside the hand");
     rig.wait(0.3);
     assert!(rig.height_m().is_some_and(|height_m| height_m.abs() < 1e-3), "the cube is held in its place");
     rig.grasp();
     assert!(rig.height_m().is_some_and(|height_m| height_m.abs() < 0.01), "the cube is in the hand");
-    let most_ma = rig.shafts.iter().map(|shaft| shaft.current_ma.abs()).fold(0.0, f64::max);
+    let most_ma = rig.servos.shafts.iter().map(|shaft| shaft.current_ma.abs()).fold(0.0, f64::max);
     assert!((20.0..=300.5).contains(&most_ma), "{most_ma} mA");
 
     for weaken in [(|drive| drive.is_on = false) as fn(&mut Drive), |drive| drive.current_limit_ma = 6.0] {
         let mut rig = Rig::new("exact")?;
         rig.grasp();
-        rig.drives.iter_mut().for_each(weaken);
+        rig.servos.drives.iter_mut().for_each(weaken);
         rig.wait(1.0);
         assert!(rig.height_m().is_some_and(|height_m| height_m < -0.059), "the cube falls");
     }
@@ -120,7 +94,7 @@ fn plants_are_deterministic() -> TestResult {
     let run = || -> Result<(Vec<Shaft>, Option<f64>), Box<dyn Error>> {
         let mut rig = Rig::new("shifted_orca_v2")?;
         rig.grasp();
-        Ok((rig.shafts.clone(), rig.height_m()))
+        Ok((rig.servos.shafts.clone(), rig.height_m()))
     };
     let (one, other) = (run()?, run()?);
     assert_eq!(one, other);
