@@ -280,6 +280,11 @@ fn labels_reward_and_end() {
         assert_eq!(outcome.scalars.contains_key("unsafe"), button == Button::Unsafe);
         let n_rewards = episode.rewards.iter().sum::<f32>();
         assert!((outcome.total_reward - f64::from(n_rewards)).abs() < 1e-6);
+        // Once it has ended a button is passed on: it may judge the episode, but no longer change it.
+        rig.sides.buttons.send(button).unwrap();
+        rig.steps(1);
+        let pressed = |event: &Event| matches!(event, Event::Pressed { button: late, .. } if *late == button);
+        assert_eq!(rig.events().iter().filter(|event| pressed(event)).count(), 1);
         rig.order(Order::Start);
         assert_eq!(rig.control.state() == State::Run, state_after.is_ok(), "{button:?}");
     }

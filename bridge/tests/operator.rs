@@ -73,6 +73,25 @@ fn the_plain_way() {
     assert!(operator.hear(Heard::Human(Answer::Yes)).is_misplaced);
 }
 
+/// Contract: a button judges an episode that has ended as the key does, and means nothing else at any other time.
+#[test]
+fn buttons_judge_what_has_ended() {
+    let pressed = |button| Heard::Loop(Event::Pressed { button, at_s: 0.0 });
+    for verdict in [Button::Success, Button::Failure, Button::Unsafe] {
+        let mut operator = running();
+        operator.hear(ended(7, None));
+        assert_eq!(operator.hear(pressed(Button::PlusOne)), Reply::default());
+        let mut by_key = operator.clone();
+        let reply = operator.hear(pressed(verdict));
+        assert_eq!(reply.judged, Some(Judged::Keep(Some(verdict))));
+        assert_eq!(reply, by_key.hear(Heard::Human(Answer::Keep(Some(verdict)))));
+        assert_eq!(operator.position(), by_key.position());
+        assert_eq!(operator.position().stage, Stage::Open);
+        assert_eq!(operator.hear(pressed(verdict)), Reply::default());
+        assert_eq!(operator.position(), by_key.position());
+    }
+}
+
 /// Contract: a fault stops the session and says why; only a human resets, and only a human arms again.
 #[test]
 fn faults_need_a_human() {

@@ -146,17 +146,20 @@ impl Session {
     /// When the trainer, the environment or the file system fails. The last checkpoint is then what a resumed run goes
     /// on from.
     pub fn run_to_the_end(&mut self) -> Result<()> {
+        let done = self.work_off();
+        // However it ended: what the loop has to say about its time is worth most when something went wrong.
+        let ended = self.robot.take().map_or(Ok(()), RobotSession::end);
+        done.and(ended)
+    }
+
+    fn work_off(&mut self) -> Result<()> {
         loop {
             // An evaluation belongs to what comes before it but is made with what comes after: a process that was killed between
             // its checkpoint and its evaluation makes up for it.
             self.refuse_interrupted()?;
             match self.trainer.work() {
                 Work::Finished => {
-                    self.evaluate_online(self.experiment.learn.online.iterations)?;
-                    if let Some(robot) = self.robot.take() {
-                        robot.end()?;
-                    }
-                    return Ok(());
+                    return self.evaluate_online(self.experiment.learn.online.iterations);
                 }
                 Work::Learn => self.learn_until_boundary()?,
                 Work::Collect { iteration, seeds } => {

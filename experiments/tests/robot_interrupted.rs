@@ -164,6 +164,7 @@ fn a_wish_to_end_opens_the_hand() -> TestResult {
             assert!(told.contains(text), "no {text} in\n{told}");
         }
         assert!(told.contains("0 of 1 episodes") && told.contains("--resume"), "{told}");
+        assert!(told.contains(" ticks on time, the slowest took "), "{told}");
         assert!(driven.every(TORQUE, 0) && driven.every(WATCHDOG, 0), "{told}");
         let moved_rad = driven.angles_rad().into_iter().zip(closed_rad).map(|(now, then)| (now - then).abs());
         assert!(moved_rad.fold(0.0, f64::max) > 0.1, "the hand did not open");

@@ -210,7 +210,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
 
     fn tick(&mut self, now_s: f64) {
         let period_s = self.pace.begin(now_s);
-        self.take_in_labels();
+        self.take_in_labels(now_s);
         let order = self.take_in_requests(now_s);
         let collected = self.plans.collect();
         let mut events = std::mem::take(&mut self.events)

@@ -34,6 +34,12 @@ impl Button {
     /// Every button.
     pub const ALL: [Self; 5] = [Self::PlusOne, Self::Success, Self::Failure, Self::Unsafe, Self::EStop];
 
+    /// Whether it says what came of an episode.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::Success | Self::Failure | Self::Unsafe)
+    }
+
     /// Its code in a datagram.
     #[must_use]
     pub const fn code(self) -> u32 {

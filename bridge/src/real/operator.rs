@@ -254,6 +254,10 @@ impl Operator {
                 }
                 Reply::default()
             }
+            // Said with a button in place of a key.
+            Event::Pressed { button, .. } if stage == Stage::Label && button.is_verdict() => {
+                self.hear_human(Answer::Keep(Some(button)))
+            }
             Event::Refused { refusal, .. } => {
                 self.refusal = Some(refusal);
                 Reply::default()

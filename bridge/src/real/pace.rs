@@ -55,6 +55,19 @@ impl Pace {
         next_s + n_skipped * self.period_s
     }
 
+    /// The ticks of this loop and those of the one that followed it, as of one.
+    #[must_use]
+    pub const fn and_then(self, next: Self) -> Self {
+        Self {
+            n_ticks: self.n_ticks + next.n_ticks,
+            n_on_time: self.n_on_time + next.n_on_time,
+            n_skipped: self.n_skipped + next.n_skipped,
+            worst_period_s: self.worst_period_s.max(next.worst_period_s),
+            worst_tick_s: self.worst_tick_s.max(next.worst_tick_s),
+            ..next
+        }
+    }
+
     /// Share of the ticks that were on time, 0 to 1; those left out were not.
     #[must_use]
     pub fn share_on_time(&self) -> f64 {
@@ -81,5 +94,8 @@ mod tests {
         assert_eq!((pace.n_ticks, pace.n_on_time, pace.n_skipped), (3, 2, 1));
         assert!((pace.share_on_time() - 0.5).abs() < 1e-12);
         assert!((pace.worst_tick_s - 0.025).abs() < 1e-12 && (pace.worst_period_s - 0.025).abs() < 1e-12);
+        let both = Pace::new(0.01).and_then(pace).and_then(Pace::new(0.01)).and_then(pace);
+        assert_eq!((both.n_ticks, both.n_on_time, both.n_skipped), (6, 4, 2));
+        assert_eq!((both.worst_tick_s, both.worst_period_s), (pace.worst_tick_s, pace.worst_period_s));
     }
 }

@@ -48,10 +48,10 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
             let setup = Setup::new(&experiment.task, robot, kind, planning, args.seed)?.for_evaluation();
             let environment = &policy.header().environment;
             let mut robot = RobotSession::open(setup, environment, &run.path().join("robot"), Narration::Told)?;
-            let episodes = robot.play(&policy, &seeds, |_| progress.advance(1))?;
+            let played = robot.play(&policy, &seeds, |_| progress.advance(1));
             let domain = robot.domain();
-            robot.end()?;
-            (episodes, domain)
+            let ended = robot.end();
+            (played.and_then(|episodes| ended.map(|()| episodes))?, domain)
         }
     };
     let record = EvaluationRecord {

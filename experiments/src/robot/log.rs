@@ -46,6 +46,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::EpisodeEnded { seed, n_steps, cause: Some(cause), at_s } => {
             format!("{at_s:9.3}  episode {seed} is cut off after {n_steps} steps: {cause}")
         }
+        Event::Pressed { button, at_s } => format!("{at_s:9.3}  {button:?} was pressed, and no episode runs"),
         Event::Chunk { step, version, policy_age_s } => {
             format!("           step {step}: a chunk of policy {version}, {policy_age_s:.1} s old")
         }

@@ -45,6 +45,9 @@ pub struct RobotSession {
     log: Log,
     cut: Dataset,
     cell: Option<Cell>,
+    /// Of the loops that have ended.
+    pace: Option<Pace>,
+    n_dropped: u64,
     interrupt: Interrupt,
     n_faults: u64,
     shown: String,
@@ -76,6 +79,8 @@ impl RobotSession {
             human,
             narration,
             cell: None,
+            pace: None,
+            n_dropped: 0,
             shown: String::new(),
         };
         if let Some(pad) = session.human.pad() {
@@ -203,23 +208,32 @@ impl RobotSession {
         }
     }
 
-    /// Ends the session, torque off. How well the loop kept its period.
+    /// Ends the session, torque off, and says how well the loop kept its period.
     ///
     /// # Errors
     /// When a thread of the loop panicked.
-    pub fn end(mut self) -> Result<Option<Pace>> {
-        let Some(mut cell) = self.cell.take() else { return Ok(None) };
-        for line in cell.film().take().map(Film::end).unwrap_or_default() {
+    pub fn end(mut self) -> Result<()> {
+        let film = self.cell.as_mut().and_then(|cell| cell.film().take());
+        for line in film.map(Film::end).unwrap_or_default() {
             self.say(&line)?;
         }
-        let n_dropped = cell.n_dropped();
-        let pace = cell.end()?;
+        self.let_go()?;
+        let Some(pace) = self.pace else { return Ok(()) };
         let (share, worst_ms) = (100.0 * pace.share_on_time(), 1e3 * pace.worst_tick_s);
         self.say(&format!(
-            "control loop: {share:.2} % of {} ticks on time, the slowest took {worst_ms:.1} ms; {n_dropped} events dropped",
-            pace.n_ticks + pace.n_skipped
-        ))?;
-        Ok(Some(pace))
+            "control loop: {share:.2} % of {} ticks on time, the slowest took {worst_ms:.1} ms; {} events dropped",
+            pace.n_ticks + pace.n_skipped,
+            self.n_dropped
+        ))
+    }
+
+    /// Ends the loop, torque off.
+    fn let_go(&mut self) -> Result<()> {
+        let Some(cell) = self.cell.take() else { return Ok(()) };
+        self.n_dropped += cell.n_dropped();
+        let pace = cell.end()?;
+        self.pace = Some(self.pace.map_or(pace, |before| before.and_then(pace)));
+        Ok(())
     }
 
     fn position_path(&self) -> PathBuf {
@@ -332,7 +346,7 @@ impl RobotSession {
                 self.narration.say(|| "at its start: let go".into());
             }
             // The port has to be free before it is opened again; that this one does not work is known.
-            Event::State { to: State::Disconnected, .. } => drop(self.cell.take().map(Cell::end)),
+            Event::State { to: State::Disconnected, .. } => self.let_go()?,
             _ if self.setup.is_attended() => self.narration.say(|| describe(event)),
             Event::State { cause: Some(_), .. } => self.narration.say(|| describe(event)),
             _ => {}

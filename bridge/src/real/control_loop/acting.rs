@@ -87,7 +87,7 @@ impl Acting {
 
 impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     /// Takes in what was pressed; what a source gone mad presses beyond that has to wait.
-    pub(super) fn take_in_labels(&mut self) {
+    pub(super) fn take_in_labels(&mut self, now_s: f64) {
         for _ in 0..MAX_LABELS_A_TICK {
             let Some(button) = self.labels.next() else { return };
             if button == Button::EStop {
@@ -102,6 +102,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 if button == Button::Unsafe {
                     self.events = self.events.with(Cause::SceneLost);
                 }
+            } else {
+                self.emit(Event::Pressed { button, at_s: now_s });
             }
         }
     }

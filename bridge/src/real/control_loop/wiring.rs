@@ -4,6 +4,7 @@ use super::super::black_box::BlackBox;
 use super::super::bounds::{BoundsConfig, BoundsError};
 use super::super::cause::Cause;
 use super::super::failsafe::FailsafeConfig;
+use super::super::labels::Button;
 use super::super::machine::{Order, Refusal, State};
 use super::super::newest::{Stethoscope, Subscriber};
 use super::super::planner::{ChunkConfig, ChunkError};
@@ -241,6 +242,13 @@ pub enum Event {
         n_steps: u32,
         /// Why; none by itself, by order or by label.
         cause: Option<Cause>,
+        /// When.
+        at_s: f64,
+    },
+    /// A button was pressed that no episode took in: it may judge the one that has ended.
+    Pressed {
+        /// Which one; never the emergency stop.
+        button: Button,
         /// When.
         at_s: f64,
     },
