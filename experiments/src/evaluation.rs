@@ -261,9 +261,9 @@ pub struct Headline {
 }
 
 /// The headline over own episodes in `domain`: what the online stage deployed, and beside it the imitation policy that it began
-/// with and the demonstrator.
+/// with and the demonstrator. None where no policy of RL was evaluated.
 #[must_use]
-pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain: &str) -> Figure {
+pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain: &str) -> Option<Figure> {
     let point = |record: &EvaluationRecord| {
         let Estimate { value, low, high } = headline.column.statistic.of(&record.outcomes)?;
         Some(Point { x: record.own_episodes as f64, y: value, low, high })
@@ -276,6 +276,9 @@ pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain:
     deployed.truncate(1);
     deployed.extend(of_stage("online"));
     deployed.dedup_by(|a, b| a.x == b.x);
+    if deployed.is_empty() {
+        return None;
+    }
     let level = |stage: &str| of_stage(stage).first().map(|first| Level { value: first.y, name: stage.into() });
     let curve = Curve {
         x_label: "own episodes".into(),
@@ -284,12 +287,12 @@ pub fn learning_curve(headline: &Headline, records: &[EvaluationRecord], domain:
         markers: vec![Marker { x: 0.0, label: "online".into() }],
         levels: ["imitation", "demonstrator"].into_iter().filter_map(level).collect(),
     };
-    Figure {
+    Some(Figure {
         name: "learning_curve".into(),
         title: format!("{}, domain {domain}", headline.title),
         note: "Bands: 95 % over the episodes of an evaluation, which is rollout noise alone.".into(),
         plot: Plot::Curve(curve),
-    }
+    })
 }
 
 #[cfg(test)]

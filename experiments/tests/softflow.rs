@@ -73,6 +73,26 @@ fn a_run_leaves_what_it_promises() -> TestResult {
     Ok(())
 }
 
+/// Contract: imitation alone is a training too, evaluated where it will be fine-tuned; it has no curve, and says so.
+#[test]
+fn imitation_alone_is_a_training() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let changes = [
+        "evaluation.domains=[\"shifted_reference16\"]",
+        "learn.warmup_steps=0",
+        "learn.offline_steps=0",
+        "learn.online.iterations=0",
+    ];
+    let output = training::tiny_training("cube_smoke.ron", &changes, &out).output()?;
+    success(&output)?;
+    let rows = String::from_utf8(output.stdout)?;
+    assert!(rows.lines().any(|line| line.starts_with("imitation")) && !rows.contains("online"), "{rows}");
+    assert!(String::from_utf8(output.stderr)?.contains("no learning curve"));
+    assert!(out.join("report.html").exists() && !out.join("learning_curve.svg").exists());
+    Ok(())
+}
+
 /// Contract: a training that is killed wherever it happens to be, and resumed until it ends, leaves the same weights as
 /// one that was left alone.
 #[test]

@@ -128,11 +128,12 @@ pub fn last_of(run: &RunFolder, stage: Stage) -> Result<Option<Checkpoint>> {
 /// Writes `learning_curve.svg`: turns over own episodes in the domain that stands for the robot.
 fn draw_curve(run: &RunFolder, experiment: &Experiment) -> Result<()> {
     let records: Vec<EvaluationRecord> = JsonLines::read(&run.evals())?;
-    if records.iter().all(|record| record.domain != experiment.online_domain) {
-        eprintln!("no learning curve: nothing was evaluated in {}", experiment.online_domain);
+    let domain = &experiment.online_domain;
+    let Some(curve) = learning_curve(&experiment.task.headline(), &records, domain) else {
+        eprintln!("no learning curve: no policy of the offline or the online stage was evaluated in {domain}");
         return Ok(());
-    }
-    let svg = learning_curve(&experiment.task.headline(), &records, &experiment.online_domain).to_svg()?;
+    };
+    let svg = curve.to_svg()?;
     let path = run.path().join("learning_curve.svg");
     write_atomic(&path, svg.as_bytes()).wrap_err_with(|| path.display().to_string())?;
     eprintln!("learning curve in {}", path.display());
