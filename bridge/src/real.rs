@@ -30,4 +30,5 @@ pub mod recorder;
 pub mod robot;
 pub mod status;
 pub mod tracker;
+pub mod urgent;
 pub mod watch;

@@ -15,6 +15,7 @@ use bridge::real::pace::Pace;
 use bridge::real::planner::{PlannerWorker, Snapshot};
 use bridge::real::recorder::Recorded;
 use bridge::real::robot::Robot;
+use bridge::real::urgent::Urgency;
 use bridge::{BodySpec, Task};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -282,11 +283,11 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
                 Wiring::new(learner, parts.e_stop.clone()).assemble(parts, robot, buttons)?;
             let is_over = Arc::new(AtomicBool::new(false));
             let over = Arc::clone(&is_over);
-            let control = std::thread::Builder::new().name("control loop".into()).spawn(move || {
+            let control = Urgency::Period.spawn("control loop", move || {
                 control.run(&clock, &over);
                 *control.pace()
             })?;
-            let planner = std::thread::Builder::new().name("planner".into()).spawn(move || worker.run())?;
+            let planner = Urgency::Plan.spawn("planner", move || worker.run())?;
             let (control, planner) = (Some(control), Some(planner));
             (Box::new(OnThreads { clock, pulse, is_over, control, planner, behind }), ends)
         }

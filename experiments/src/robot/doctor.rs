@@ -19,11 +19,16 @@ use bridge::real::hand_driver::{Finding, HandDriver, Severity};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::pace::Pace;
 use bridge::real::port::{Port, PortError, SerialLine};
+use bridge::real::urgent::Urgency;
 use color_eyre::eyre::Result;
 use serde::Serialize;
 use sim::{CubeScene, Domain};
 use std::path::Path;
 use std::time::Instant;
+
+/// What to do where the control loop may not go before other programs.
+pub(super) const URGENT_ADVICE: &str =
+    "let your user have real-time priorities, docs/hardware.md has the lines; else a learner makes the loop late";
 
 /// Share of the ticks on time below which a loop is unfit, and below which it should be looked at.
 const UNFIT_BELOW: f64 = 0.95;
@@ -163,6 +168,7 @@ pub fn examine(
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
         let before = listeners.count();
+        urgency(&mut examination);
         rate(&mut hand, setup, &mut listeners, seconds, &mut examination);
         listeners.report(before, seconds, &mut examination);
         if may_move {
@@ -245,6 +251,14 @@ fn connect<P: Port>(driver: HandDriver<P>, setup: &Setup, examination: &mut Exam
             );
             None
         }
+    }
+}
+
+/// Whether the loop goes before other programs; from here on this thread does, as the loop would.
+fn urgency(examination: &mut Examination) {
+    match Urgency::Period.take() {
+        Ok(()) => examination.good("priority", "the control loop goes before other programs"),
+        Err(refusal) => examination.note("priority", Verdict::Warning, refusal.to_string(), URGENT_ADVICE),
     }
 }
 

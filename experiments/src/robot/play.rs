@@ -14,6 +14,7 @@ mod progress;
 
 use super::RobotConfig;
 use super::cell::Cell;
+use super::doctor::URGENT_ADVICE;
 use super::film::Film;
 use super::human::{Human, KEYS, Said};
 use super::interrupt::Interrupt;
@@ -28,6 +29,7 @@ use bridge::real::machine::State;
 use bridge::real::operator::{Answer, Heard, Judged, Operator, Position, Reply, Stage};
 use bridge::real::pace::Pace;
 use bridge::real::recorder::Recorded;
+use bridge::real::urgent;
 use bridge::{EnvironmentSpec, Episode};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use judged::{named, whole};
@@ -88,6 +90,10 @@ impl RobotSession {
             session.say(&found)?;
         }
         session.connect()?;
+        if session.setup.is_real_time() && urgent::allowed().is_ok() {
+            // The learner's thread: the loop's have their priority.
+            urgent::go_last()?;
+        }
         Ok(session)
     }
 
@@ -262,6 +268,11 @@ impl RobotSession {
             if self.setup.is_attended() {
                 self.narration.say(|| finding.to_string());
             }
+        }
+        if self.setup.is_real_time()
+            && let Err(refusal) = urgent::allowed()
+        {
+            self.say(&format!("found: {refusal}; {URGENT_ADVICE}"))?;
         }
         self.log.say(cell.limits())?;
         if self.setup.is_attended() {

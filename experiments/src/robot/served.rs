@@ -4,6 +4,7 @@ use super::emulation::{Camera, Emulation, Helper};
 use bridge::number::Positive;
 use bridge::real::datagram;
 use bridge::real::emulator::{ArmCable, PseudoTerminal};
+use bridge::real::urgent;
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -77,7 +78,7 @@ impl Emulation {
             n_poses: Arc::clone(&n_poses),
         };
         let ended = Arc::clone(&is_ended);
-        let post = std::thread::Builder::new().name("emulated surroundings".into()).spawn(move || post.run(&ended))?;
+        let post = urgent::spawn_hardware("emulated surroundings", rate.get(), move || post.run(&ended))?;
         Ok(Served { terminal, emulation: self.clone(), arm: arm_address, is_ended, n_poses, post: Some(post) })
     }
 }

@@ -3,6 +3,7 @@
 //! The emulation runs on a thread of its own, `rate` times as fast as the clock, but at most a thousand times. A pseudo-terminal has no baud rate on
 //! the wire; the one that the client sets is read back from the terminal.
 
+use super::super::urgent;
 use super::SharedEmulator;
 use crate::number::Positive;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -58,9 +59,9 @@ impl PseudoTerminal {
 
         let is_ended = Arc::new(AtomicBool::new(false));
         let (served, ended) = (emulator.clone(), Arc::clone(&is_ended));
-        let server = std::thread::Builder::new()
-            .name("emulated servos".into())
-            .spawn(move || serve(&served, &host, client_side, rate, &ended))?;
+        let server = urgent::spawn_hardware("emulated servos", rate, move || {
+            serve(&served, &host, client_side, rate, &ended);
+        })?;
         Ok(Self { path, emulator, is_ended, server: Some(server) })
     }
 
