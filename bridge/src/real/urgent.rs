@@ -45,7 +45,7 @@ impl Urgency {
     /// When that is not allowed; the thread goes on as it was.
     pub fn take(self) -> Result<(), NotUrgent> {
         let value = ThreadPriorityValue::try_from(self.priority());
-        let priority = value.map_err(|reason| NotUrgent { reason: reason.into() })?;
+        let priority = value.map_err(|reason| NotUrgent { reason })?;
         set_thread_priority_and_policy(
             thread_native_id(),
             ThreadPriority::Crossplatform(priority),
@@ -105,7 +105,7 @@ pub fn go_last() -> io::Result<()> {
 pub fn allowed() -> Result<(), NotUrgent> {
     let refused = |reason: &str| NotUrgent { reason: reason.into() };
     let attempt = Builder::new().spawn(|| Urgency::Plan.take()).map_err(|error| refused(&error.to_string()))?;
-    attempt.join().map_err(|_| refused("the attempt panicked"))?
+    attempt.join().map_err(|_panic| refused("the attempt panicked"))?
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
     fn urgent_threads_go_first_where_they_may() -> Result<(), Box<dyn std::error::Error>> {
         let first = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
         for urgency in [Urgency::Period, Urgency::Plan] {
-            let policy = urgency.spawn("urgent", thread_schedule_policy)?.join().map_err(|_| "it panicked")?;
+            let policy = urgency.spawn("urgent", thread_schedule_policy)?.join().map_err(|_panic| "it panicked")?;
             match allowed() {
                 Ok(()) => assert_eq!(policy, Ok(first)),
                 Err(refusal) => {
@@ -143,8 +143,8 @@ mod tests {
             let child = std::thread::spawn(niceness).join();
             std::io::Result::Ok((niceness()?, child))
         });
-        let (own, child) = attempt.join().map_err(|_| "it panicked")??;
-        assert_eq!((own, child.map_err(|_| "it panicked")??), (LAST, LAST));
+        let (own, child) = attempt.join().map_err(|_panic| "it panicked")??;
+        assert_eq!((own, child.map_err(|_panic| "it panicked")??), (LAST, LAST));
         assert_eq!(niceness()?, before);
         Ok(())
     }
