@@ -98,13 +98,13 @@ pub fn go_last() -> io::Result<()> {
     Ok(setpriority_process(None, LAST)?)
 }
 
-/// Whether threads may go first here.
+/// Whether threads may go first here, the most urgent ones too.
 ///
 /// # Errors
 /// When they may not.
 pub fn allowed() -> Result<(), NotUrgent> {
     let refused = |reason: &str| NotUrgent { reason: reason.into() };
-    let attempt = Builder::new().spawn(|| Urgency::Plan.take()).map_err(|error| refused(&error.to_string()))?;
+    let attempt = Builder::new().spawn(|| Urgency::Period.take()).map_err(|error| refused(&error.to_string()))?;
     attempt.join().map_err(|_panic| refused("the attempt panicked"))?
 }
 

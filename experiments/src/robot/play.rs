@@ -90,10 +90,6 @@ impl RobotSession {
             session.say(&found)?;
         }
         session.connect()?;
-        if session.setup.is_real_time() && urgent::allowed().is_ok() {
-            // The learner's thread: the loop's have their priority.
-            urgent::go_last()?;
-        }
         Ok(session)
     }
 
@@ -269,10 +265,12 @@ impl RobotSession {
                 self.narration.say(|| finding.to_string());
             }
         }
-        if self.setup.is_real_time()
-            && let Err(refusal) = urgent::allowed()
-        {
-            self.say(&format!("found: {refusal}; {URGENT_ADVICE}"))?;
+        if self.setup.is_real_time() {
+            match urgent::allowed() {
+                // The learner's thread: the loop's have their priority.
+                Ok(()) => urgent::go_last()?,
+                Err(refusal) => self.say(&format!("found: {refusal}; {URGENT_ADVICE}"))?,
+            }
         }
         self.log.say(cell.limits())?;
         if self.setup.is_attended() {
