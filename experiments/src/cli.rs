@@ -62,8 +62,9 @@ pub enum Command {
     /// Show what runs came to: one HTML page that needs no network, from run folders, a study's folder, or a store.
     #[command(
         after_help = "Examples:\n  softflow report runs/cube-1\n  softflow report runs/quick --out quick.html --figures \
-                            figures/\n  softflow report runs/quick --store quick.jsonl.gz\n  softflow report --update \
-                            docs/results.md"
+                            figures/\n  softflow report runs/quick --store quick.jsonl.gz\n  softflow report \
+                            laptop.jsonl.gz desk.jsonl.gz --join study.ron --store study.jsonl.gz\n  softflow report \
+                            --update docs/results.md"
     )]
     Report(ReportArgs),
     /// Write what is simulated here for other simulators.
@@ -221,11 +222,14 @@ pub struct ReportArgs {
     /// Print the tables in Markdown instead of writing a page.
     #[arg(long, conflicts_with_all = ["out", "figures"])]
     pub markdown: bool,
-    /// Write all results into a store too, compressed if its name ends in .gz; needs one run, study or store.
+    /// The paths are parts of this study, trained on several machines or at several times: they are reported as one.
+    #[arg(long, value_name = "STUDY.ron")]
+    pub join: Option<PathBuf>,
+    /// Write all results into a store too, compressed if its name ends in .gz; needs one run, study or store, or parts to join.
     #[arg(long)]
     pub store: Option<PathBuf>,
     /// Make the numbers in a Markdown document again, from the stores that it names.
-    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "markdown", "store"])]
+    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "markdown", "join", "store"])]
     pub update: Option<PathBuf>,
 }
 

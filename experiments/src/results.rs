@@ -115,6 +115,44 @@ impl Results {
         Ok(Self { title, study, ..Self::of_runs(&runs)? })
     }
 
+    /// What runs of a study came to that were trained apart, on several machines or with some seeds first. Those that are
+    /// missing are left out.
+    ///
+    /// # Errors
+    /// When the study cannot be read, a part holds a run that is none of its, or two parts hold the same one.
+    pub fn join(study: &Path, parts: Vec<Self>) -> Result<Self> {
+        let file = study;
+        let study = Study::load(file)?;
+        let mut apart: Vec<(String, Experiment, Run)> = Vec::new();
+        for Party { name, experiment, runs } in parts.into_iter().flat_map(|part| part.parties) {
+            let run =
+                |run: Run| (format!("{name}-{}", run.seed), Experiment { seed: run.seed, ..experiment.clone() }, run);
+            apart.extend(runs.into_iter().map(run));
+        }
+        let mut parties: Vec<Party> = Vec::new();
+        for cell in study.cells(file)? {
+            let mut of_cell = apart.extract_if(.., |(name, ..)| *name == cell.name);
+            let Some((_, experiment, run)) = of_cell.next() else { continue };
+            ensure!(of_cell.next().is_none(), "results: found run {} in two parts, expected it in one", cell.name);
+            ensure!(
+                experiment == cell.experiment,
+                "results: run {} was trained with another experiment than that of {}",
+                cell.name,
+                file.display()
+            );
+            let name = &study.parties[cell.party_idx].name;
+            match parties.last_mut().filter(|last| last.name == *name) {
+                Some(party) => party.runs.push(run),
+                None => parties.push(Party { name: name.clone(), experiment, runs: vec![run] }),
+            }
+        }
+        if let Some((name, ..)) = apart.first() {
+            bail!("results: found run {name}, expected runs of {} alone", file.display());
+        }
+        ensure!(!parties.is_empty(), "results: found no run of {}, expected at least one", file.display());
+        Ok(Self { title: study.title.clone(), study: Some(study), parties })
+    }
+
     fn of_runs(folders: &[PathBuf]) -> Result<Self> {
         let mut parties: Vec<Party> = Vec::new();
         for folder in folders {

@@ -160,6 +160,45 @@ fn runs_are_joined_to_parties() -> TestResult {
     Ok(())
 }
 
+/// Runs of a study that were trained apart are the study, whatever their order; a run that is there twice, is another's, or was
+/// trained otherwise, is refused.
+#[test]
+fn parts_are_joined_to_a_study() -> TestResult {
+    let (out, folder) = (trained().join("out"), tempfile::tempdir()?);
+    let study = path(&trained().join("study.ron"));
+    let part = |name: &str, runs: &[&str]| -> Result<String, Box<dyn Error>> {
+        let part = path(&folder.path().join(name));
+        let runs: Vec<String> = runs.iter().map(|run| path(&out.join(run))).collect();
+        let mut args: Vec<&str> = runs.iter().map(String::as_str).collect();
+        args.extend(["--store", part.as_str(), "--markdown"]);
+        reported(&args)?;
+        Ok(part)
+    };
+    let (first, second) =
+        (part("a.jsonl.gz", &["per_step-2", "chunk-2"])?, part("b.jsonl.gz", &["chunk-1", "per_step-1"])?);
+    let whole = path(&folder.path().join("whole.jsonl"));
+    reported(&[&first, &second, "--join", &study, "--store", &whole, "--markdown"])?;
+    assert_eq!(fs::read(whole)?, fs::read(out.join("results.jsonl"))?);
+
+    let text = fs::read_to_string(&study)?;
+    let refused = |study: &str, parts: &[&str], words: &str| -> TestResult {
+        let other = folder.path().join("other.ron");
+        write_atomic(&other, study.as_bytes())?;
+        let output = report(&[parts, &["--join", &path(&other), "--markdown"]].concat())?;
+        let error = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(words), "{words:?} in {error}");
+        Ok(())
+    };
+    refused(&text, &[&first, &first], "chunk-2 in two parts")?;
+    refused(
+        &text.replace("seeds: [1, 2]", "seeds: [1]"),
+        &[&second, &first],
+        "found run per_step-2, expected runs of",
+    )?;
+    refused(&text.replace("PerStep", "NStep"), &[&first], "per_step-2 was trained with another experiment")
+}
+
 /// A film beside a run is on its page.
 #[test]
 fn films_are_shown() -> TestResult {

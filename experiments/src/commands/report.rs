@@ -18,7 +18,10 @@ pub fn report(args: &ReportArgs) -> Result<Ended> {
         update(document)?;
         return Ok(Ended::Well);
     }
-    let all = Results::read(&args.paths)?;
+    let mut all = Results::read(&args.paths)?;
+    if let Some(study) = &args.join {
+        all = vec![Results::join(study, all)?];
+    }
     if let Some(path) = &args.store {
         ensure!(all.len() == 1, "--store: found results of {} studies, expected one: a store holds one", all.len());
         store::write(&all[0], path)?;
