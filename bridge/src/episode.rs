@@ -136,7 +136,7 @@ impl Episode {
         &self.actions_rad[step_idx * self.label.action_len..][..self.label.action_len]
     }
 
-    /// Checks that the arrays belong together and hold finite numbers only.
+    /// Checks that the arrays belong together and hold finite numbers only, and that the return is finite.
     ///
     /// # Errors
     /// When they do not.
@@ -155,6 +155,10 @@ impl Episode {
             if let Some(index) = values.iter().position(|x| !x.is_finite()) {
                 return Err(EpisodeError::NonFinite { quantity, index, value: values[index] });
             }
+        }
+        let total_reward = self.label.outcome.total_reward;
+        if !total_reward.is_finite() {
+            return Err(EpisodeError::NonFinite { quantity: "total_reward", index: 0, value: total_reward as f32 });
         }
         Ok(())
     }

@@ -38,6 +38,6 @@ pub use environment::{Environment, EnvironmentError, EnvironmentSpec, SIM_FAULT_
 pub use episode::{Episode, EpisodeError, EpisodeLabel};
 pub use governor::{Governor, GovernorConfig, Limits};
 pub use percept::{ObjectPose, Percept, heading_rad, rotate, rotate_back, tilt_rad};
-pub use scissors::{ScissorsObject, ScissorsTask, ScissorsTaskConfig, TAPE_CUT_SIGNAL, opening_rad};
+pub use scissors::{ScissorsObject, ScissorsTask, ScissorsTaskConfig, TAPE_CUT_SIGNAL, TAPE_TORN_SIGNAL, opening_rad};
 pub use task::{Judgement, Outcome, Task, TaskSpec};
 pub use tool::{TOOL_POSE_LEN, ToolPose, ToolSpec, ToolState, turn_rad};

@@ -7,8 +7,8 @@
 //! | pivot of the scissors (3, m) | axes x and z of the half that the finger moves (6) | opening (1, rad)
 //! | seat in the case (3, m) | its axis x (3) | middle of the tape (3, m) | its direction (3) | retrieved (1)
 //!
-//! Reward: +1 once the scissors are retrieved, +1 when the tape is cut. An episode ends with the cut, when the scissors
-//! are dropped, and when the tool is unsafe: pushed too hard, or out of the box that is safe.
+//! Reward: +1 once the scissors are retrieved, +1 when the tape is cut. An episode ends with the cut, when the tape is torn
+//! instead or the scissors are dropped, and when the tool is unsafe: pushed too hard, or out of the box that is safe.
 
 use crate::number::{Finite, Positive};
 use crate::{Judgement, ObjectPose, Outcome, Percept, Task, TaskSpec, ToolPose, rotate, rotate_back};
@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 /// Name of the signal that the tape is cut: the only one that the task needs, the first of the body.
 pub const TAPE_CUT_SIGNAL: &str = "tape_cut";
+/// Name of the signal that the tape is torn, so that it cannot be cut any more: the second, of a body that can tell. On a robot
+/// a human says that the episode has failed.
+pub const TAPE_TORN_SIGNAL: &str = "tape_torn";
 
 /// Places of the objects in [`Percept::objects`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,7 @@ pub struct ScissorsTaskConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Cut,
+    Torn,
     Dropped,
     TooMuchForce,
     OutOfSafeBox,
@@ -137,6 +141,8 @@ impl ScissorsTask {
         let pivot_m = ScissorsObject::FingerHalf.of(percept).position_m;
         if percept.signals.first() == Some(&true) {
             Some(Ending::Cut)
+        } else if percept.signals.get(1) == Some(&true) {
+            Some(Ending::Torn)
         } else if force_n > config.max_force_n.get() {
             Some(Ending::TooMuchForce)
         } else if !is_safe {
@@ -236,13 +242,14 @@ impl Task for ScissorsTask {
         }
     }
 
-    /// The scalars are `grasped`, `cut`, `dropped`, `too_much_force`, `out_of_safe_box` (0 or 1), `max_force_n`, and, where
+    /// The scalars are `grasped`, `cut`, `torn`, `dropped`, `too_much_force`, `out_of_safe_box` (0 or 1), `max_force_n`, and, where
     /// they happened, `time_to_grasp_s` and `time_to_cut_s`.
     fn outcome(&self) -> Outcome {
         let ended = |ending| f64::from(u8::from(self.ending == Some(ending)));
         let mut scalars = vec![
             ("grasped", f64::from(u8::from(self.is_retrieved()))),
             ("cut", ended(Ending::Cut)),
+            ("torn", ended(Ending::Torn)),
             ("dropped", ended(Ending::Dropped)),
             ("too_much_force", ended(Ending::TooMuchForce)),
             ("out_of_safe_box", ended(Ending::OutOfSafeBox)),

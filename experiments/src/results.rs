@@ -258,13 +258,12 @@ impl Party {
         self.runs.iter().filter_map(score).collect()
     }
 
-    /// What its policies cost on average over the runs that measured it.
+    /// What its policies cost: that of the run with the median time, of the runs that measured it.
     #[must_use]
     pub fn cost(&self) -> Option<Cost> {
-        let costs: Vec<Cost> = self.runs.iter().filter_map(|run| run.cost).collect();
-        let first = *costs.first()?;
-        let ms_per_chunk = costs.iter().map(|cost| cost.ms_per_chunk).sum::<f64>() / costs.len() as f64;
-        Some(Cost { ms_per_chunk, ..first })
+        let mut costs: Vec<Cost> = self.runs.iter().filter_map(|run| run.cost).collect();
+        costs.sort_by(|a, b| a.ms_per_chunk.total_cmp(&b.ms_per_chunk));
+        costs.get(costs.len().saturating_sub(1) / 2).copied()
     }
 
     /// Whether an evaluation's policy acted as the experiment deploys it after that stage.

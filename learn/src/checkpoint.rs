@@ -99,10 +99,10 @@ impl Checkpoint {
         path.join(MANIFEST_FILE).exists().then_some(Self { path: path.to_owned(), stage, step: step.parse().ok()? })
     }
 
-    /// Checks every file against the manifest.
+    /// Checks every file that the manifest names.
     ///
     /// # Errors
-    /// When a file is missing, damaged, or not in the manifest.
+    /// When one is missing or damaged.
     pub fn verify(&self) -> Result<(), LearnError> {
         let unusable = |reason: String| LearnError::Checkpoint { path: self.path.clone(), reason };
         let manifest: CheckpointManifest =

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::adamw::AdamWConfig;
 use crate::critic::CriticConfig;
+use crate::objectives::BETA_RANGE;
 use crate::policy_net::PolicyConfig;
 
 /// The learner.
@@ -58,7 +59,7 @@ pub struct LearnConfig {
     pub imitation: ImitationConfig,
     /// Stage 2: critic warm-up under the frozen imitation policy, gradient steps.
     pub warmup_steps: u64,
-    /// Stage 3: offline RL, gradient steps (one critic step and one actor step each).
+    /// Stage 3: offline RL, actor steps, each after `critic_steps_per_actor_step` critic steps.
     pub offline_steps: u64,
     /// Stage 4: online RL.
     pub online: OnlineConfig,
@@ -90,6 +91,15 @@ impl LearnConfig {
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|&(_, value)| value == 0) {
             return Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() });
+        }
+        if let Objective::ReverseKl { beta, dual_rate, .. } = self.objective
+            && dual_rate.get() > 0.0
+            && !(BETA_RANGE[0]..=BETA_RANGE[1]).contains(&beta.get())
+        {
+            let [low, high] = BETA_RANGE;
+            let reason =
+                format!("found {}, expected {low} to {high} Q ranges per nat, or a dual_rate of 0", beta.get());
+            return Err(LearnError::Config { field: "learn.objective.beta", reason });
         }
         if self.objective.needs_density() && !self.policy.has_density() {
             let (objective, policy) = (self.objective.name(), self.policy.name());
@@ -188,7 +198,7 @@ pub struct OnlineConfig {
     pub episodes_per_iteration: usize,
     /// Critic-only steps in the first round: the critic meets the data of its own policy before the actor moves.
     pub critic_first_steps: u64,
-    /// Gradient steps in every round (one critic step and one actor step each).
+    /// Actor steps in every round, each after `critic_steps_per_actor_step` critic steps.
     pub steps_per_iteration: u64,
     /// Candidates that the frozen imitation policy adds to the actor's wherever the critic chooses among several: something to
     /// fall back on where the newest policy errs.
@@ -217,7 +227,7 @@ pub enum Objective {
     /// A3: value of the policy's own chunks, minus beta times their reverse KL to a reference, with beta raised and lowered
     /// so that the KL meets a target. Needs a density.
     ReverseKl {
-        /// The KL that beta is adapted to, nats per dimension of the chunk (measured to work: 0.03 to 0.05).
+        /// The KL that beta is adapted to, nats per dimension of the chunk; 0.02 is best of three on the cube.
         target_nats_per_dim: Positive,
         /// First beta, Q ranges per nat (measured: works from 0.0005 to 0.005 when held).
         beta: Positive,

@@ -26,8 +26,8 @@ pub enum LearnError {
     /// A gradient could not be computed.
     #[error(transparent)]
     Gradient(#[from] GradientError),
-    /// An optimiser refused a step or a saved state.
-    #[error("{stage} step {step}: {source}; the weights were left as they were")]
+    /// An optimiser refused a step, which is then not finished: the trainer can only be loaded again.
+    #[error("{stage} step {step}: {source}; the last checkpoint is from before it")]
     Update {
         /// In which stage.
         stage: &'static str,
@@ -48,9 +48,9 @@ pub enum LearnError {
         /// What was wanted.
         wanted: &'static str,
     },
-    /// A number became not finite; the parameters were left as they were.
+    /// A number became not finite. The step is not finished: the trainer can only be loaded again.
     #[error(
-        "{quantity} is {value} in {stage} step {step}, expected a finite number; the weights were left as they were"
+        "{quantity} is {value} in {stage} step {step}, expected a finite number; the last checkpoint is from before it"
     )]
     NonFinite {
         /// Which number.

@@ -1,7 +1,7 @@
 //! The publish gate: which snapshots of the actor act, and which one is deployed.
 //!
-//! A snapshot that does not *look* worse than the deployed policy, on data that nobody has learned from yet, becomes its
-//! *challenger*: it collects the next episodes. It is dropped if they return less than the deployed policy's episodes did,
+//! A snapshot that does not *look* worse than the deployed policy on the states of the latest episodes, by a critic that was
+//! right about these before it learned from them, becomes its *challenger*: it collects the next episodes. It is dropped if they return less than the deployed policy's episodes did,
 //! all of them together, by more than so many standard errors, and the deployed policy acts again; the learner, which has
 //! now seen where the challenger fails, goes on. Else it is deployed. Ten episodes tell little: with no shortfall allowed,
 //! a policy that was lucky once stays for long; with one standard error, the deployed policy wandered below its best
@@ -35,6 +35,8 @@ pub enum Verdict {
     Uncalibrated(f64),
     /// It looks worse than the deployed policy, by Q ranges.
     LooksWorse(f64),
+    /// No own episode was long enough to tell anything.
+    Unknown,
 }
 
 impl fmt::Display for Verdict {
@@ -47,16 +49,18 @@ impl fmt::Display for Verdict {
                 write!(f, "kept back: predicted and realised values differ by {gap:.2} Q ranges")
             }
             Self::LooksWorse(gain) => write!(f, "kept back: its estimated value is {:.3} Q ranges lower", -gain),
+            Self::Unknown => write!(f, "kept back: no own episode is long enough for a chunk"),
         }
     }
 }
 
 /// Whether a snapshot may act.
 #[must_use]
-pub fn judge(gate: Gate, evidence: Evidence) -> Verdict {
+pub fn judge(gate: Gate, evidence: Option<Evidence>) -> Verdict {
     let Gate::KeepBest { max_nats_per_dim, max_calibration_gap, value_tolerance, .. } = gate else {
         return Verdict::Deployed;
     };
+    let Some(evidence) = evidence else { return Verdict::Unknown };
     // Written so that a number that is not one never passes.
     let at_most = |value: f64, limit: f64| value <= limit;
     let too_far = evidence.nats_per_dim.filter(|&nats_per_dim| !at_most(nats_per_dim, max_nats_per_dim.get()));
@@ -152,7 +156,7 @@ mod tests {
 
     const GOOD: Evidence = Evidence { nats_per_dim: Some(0.05), calibration_gap: -0.1, value_gain: 0.01 };
 
-    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included; the open gate never does. A KL
+    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included, and so does none at all; the open gate never does. A KL
     /// that cannot be measured keeps none back.
     #[test]
     fn bad_evidence_keeps_a_snapshot_back() -> Result<(), NumberError> {
@@ -162,15 +166,16 @@ mod tests {
             value_tolerance: 0.02.try_into()?,
             max_shortfall: 1.0.try_into()?,
         };
-        assert_eq!(judge(gate, GOOD), Verdict::Challenger);
-        assert_eq!(judge(gate, Evidence { nats_per_dim: None, ..GOOD }), Verdict::Challenger);
+        assert_eq!(judge(gate, Some(GOOD)), Verdict::Challenger);
+        assert_eq!(judge(gate, Some(Evidence { nats_per_dim: None, ..GOOD })), Verdict::Challenger);
         let bad = [
-            Evidence { nats_per_dim: Some(0.2), ..GOOD },
-            Evidence { nats_per_dim: Some(f64::NAN), ..GOOD },
-            Evidence { calibration_gap: 0.21, ..GOOD },
-            Evidence { calibration_gap: -0.21, ..GOOD },
-            Evidence { value_gain: -0.03, ..GOOD },
-            Evidence { value_gain: f64::NAN, ..GOOD },
+            None,
+            Some(Evidence { nats_per_dim: Some(0.2), ..GOOD }),
+            Some(Evidence { nats_per_dim: Some(f64::NAN), ..GOOD }),
+            Some(Evidence { calibration_gap: 0.21, ..GOOD }),
+            Some(Evidence { calibration_gap: -0.21, ..GOOD }),
+            Some(Evidence { value_gain: -0.03, ..GOOD }),
+            Some(Evidence { value_gain: f64::NAN, ..GOOD }),
         ];
         for evidence in bad {
             assert_ne!(judge(gate, evidence), Verdict::Challenger, "{evidence:?}");

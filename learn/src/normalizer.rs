@@ -118,7 +118,7 @@ impl Normalizer {
         );
     }
 
-    /// Joint targets of one normalized action, rad. Beyond the demonstrations' range by 1 / k at most.
+    /// Joint targets of one normalized action, rad: beyond k or -k nothing more happens.
     pub fn action_rad(&self, normalized: &[f32], out: &mut Vec<f32>) {
         out.extend(
             normalized

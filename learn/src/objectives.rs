@@ -16,6 +16,9 @@
 
 use candle_core::{Result, Tensor};
 
+/// Where an adapted beta stays, Q ranges per nat.
+pub const BETA_RANGE: [f64; 2] = [1e-5, 1e-1];
+
 /// A0 (SOFT-FLOW, the displayed objective): minimize `-E[Q] + lambda E[l(a_D)]`.
 ///
 /// # Errors
@@ -95,11 +98,14 @@ pub fn imitation(demo_loss: &Tensor, n_rows: usize) -> Result<Tensor> {
 }
 
 /// Dual ascent on beta: `log beta += rate * clip(KL / target - 1)`, so that the KL meets its target whatever the scale
-/// of Q. Beta stays within four orders of magnitude of 1 Q range per nat.
+/// of Q. A beta that is adapted stays within [`BETA_RANGE`]; at rate 0 it is what it was.
 #[must_use]
 pub fn adapt_beta(beta: f64, kl: f64, target: f64, rate: f64) -> f64 {
+    if rate == 0.0 {
+        return beta;
+    }
     let error = (kl / target - 1.0).clamp(-1.0, 1.0);
-    (beta.ln() + rate * error).exp().clamp(1e-5, 1e-1)
+    (beta.ln() + rate * error).exp().clamp(BETA_RANGE[0], BETA_RANGE[1])
 }
 
 #[cfg(test)]
@@ -185,7 +191,9 @@ mod tests {
         assert!(adapt_beta(1e-3, 9.0, 6.0, 0.01) > 1e-3);
         assert!(adapt_beta(1e-3, 3.0, 6.0, 0.01) < 1e-3);
         assert!((adapt_beta(1e-3, 6.0, 6.0, 0.01) - 1e-3).abs() < 1e-12);
-        assert!((adapt_beta(1e-3, 1e12, 6.0, 0.0) - 1e-3).abs() < 1e-12);
+        for held in [0.0018, 0.5] {
+            assert_eq!(adapt_beta(held, 1e12, 6.0, 0.0), held);
+        }
         assert!((1..10_000).fold(1e-3, |beta, _| adapt_beta(beta, 1e12, 6.0, 0.1)) <= 0.1 + 1e-12);
     }
 }

@@ -34,7 +34,7 @@ use crate::replay::{ChunkBatch, ChunkStart, Replay, Window, gather_mixed};
 use crate::squash::squash;
 use crate::{Acting, ActionRange, Choice, LearnConfig, LearnError, Normalizer, Objective, Reference, shards};
 use bridge::random::{Rng, stream};
-use bridge::{EnvironmentSpec, Episode};
+use bridge::{EnvironmentSpec, Episode, EpisodeError, EpisodeLabel};
 use candle_core::{Device, Tensor};
 use rand::RngCore as _;
 use std::ops::Range;
@@ -147,6 +147,7 @@ impl Trainer {
         config.check()?;
         let imitation_acting = imitation_acting.into();
         Choice::Likelihood.check(imitation_acting.n_candidates, &config.policy)?;
+        check_episodes(demonstrations, &environment)?;
         let mut normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
         if config.action_range == ActionRange::Limits {
             normalizer = normalizer.over_limits(&environment);
@@ -156,10 +157,7 @@ impl Trainer {
         let window = Window { lead, chunk_len, backup_len: backup.n_steps(chunk_len) };
         let empty = Replay::new(window, config.discount.get());
         let mut offline = empty.clone();
-        for episode in demonstrations {
-            episode.check()?;
-            offline.push(episode, &normalizer);
-        }
+        demonstrations.iter().for_each(|episode| offline.push(episode, &normalizer));
         let imitation_starts = offline.imitable_starts();
         if imitation_starts.is_empty() {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
@@ -235,7 +233,8 @@ impl Trainer {
     /// Takes one gradient step of the current stage.
     ///
     /// # Errors
-    /// When a number is not finite (the weights are then as they were), or when there is nothing to learn.
+    /// When a number is not finite, or when there is nothing to learn. What went wrong within a step leaves half of it done:
+    /// the trainer can only be loaded again.
     pub fn learn(&mut self) -> Result<StepReport, LearnError> {
         let Position::Learn { stage, step } = self.position else {
             return Err(LearnError::NoData { wanted: "episodes of the acting policy" });
@@ -383,6 +382,22 @@ impl Trainer {
     const fn chunk_dim(&self) -> usize {
         self.chunk_shape().dim()
     }
+}
+
+/// Looks at all episodes before any is learned from: each has to be one, of this environment.
+fn check_episodes(episodes: &[Episode], environment: &EnvironmentSpec) -> Result<(), LearnError> {
+    for episode in episodes {
+        let EpisodeLabel { observation_len, action_len, .. } = episode.label;
+        let sizes = [
+            ("an observation", observation_len, environment.observation_len),
+            ("an action", action_len, environment.action_len),
+        ];
+        if let Some((quantity, found, expected)) = sizes.into_iter().find(|(_, found, expected)| found != expected) {
+            return Err(EpisodeError::WrongLength { quantity, found, expected }.into());
+        }
+        episode.check()?;
+    }
+    Ok(())
 }
 
 /// Seed of the `index`-th own episode of the run with `seed`. Evaluation seeds are small numbers; these have their

@@ -65,7 +65,7 @@ fn threads_do_not_change_a_bit() -> TestResult {
 const POLICIES: [&[&str]; 2] = [
     &[
         "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 2.0)",
-        "Flow(n_blocks: 2, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2),
+        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2),
               partition: Complementary, s_max: 2.0)",
         "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 2, hidden: 8, n_observation_tokens: 1),
               partition: RandomSteps, s_max: 2.0)",

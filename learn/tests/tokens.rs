@@ -75,8 +75,10 @@ fn assert_close(name: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     let (found, expected) = (vec1(found), vec1(expected));
     assert_eq!(found.len(), expected.len(), "{name}");
     let scale = expected.iter().fold(1.0_f32, |scale, x| scale.max(x.abs()));
-    let error = found.iter().zip(&expected).fold(0.0_f32, |error, (a, b)| error.max((a - b).abs()));
-    assert!(error < tolerance * scale, "{name}: {error} on {scale}");
+    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let error = (found - expected).abs();
+        assert!(error < tolerance * scale, "{name} at {i}: found {found}, expected {expected}, scale {scale}");
+    }
 }
 
 /// Contract: RMSNorm, rotary positions and attention equal an independent computation to 1e-5, whichever keys are seen.

@@ -204,6 +204,28 @@ fn non_finite_numbers_are_refused() -> TestResult {
     bad[7].rewards[3] = f32::NAN;
     let error = trainer(REVERSE_KL, &bad).err().ok_or("NaN was accepted")?.to_string();
     assert!(error.contains("rewards[3]") && error.contains("NaN"), "{error}");
+
+    let mut trainer = trainer(REVERSE_KL, &demonstrations()?)?;
+    while trainer.work() == Work::Learn {
+        trainer.learn()?;
+    }
+    let Work::Collect { seeds, .. } = trainer.work() else { return Err("no episodes are due".into()) };
+    let episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
+    let before = bytes(&trainer)?;
+    let spoil: [(&str, fn(&mut Episode)); 4] = [
+        ("observations[1] is NaN", |episode| episode.observations[1] = f32::NAN),
+        ("total_reward[0] is inf", |episode| episode.label.outcome.total_reward = f64::INFINITY),
+        ("an observation has 3 values, expected 2", |episode| episode.label.observation_len = 3),
+        ("observations has", |episode| episode.rewards.truncate(1)),
+    ];
+    for (expected, spoil) in spoil {
+        let mut bad = episodes.clone();
+        spoil(&mut bad[1]);
+        let error = trainer.accept(&bad).err().ok_or(expected)?.to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(bytes(&trainer)?, before, "{expected}");
+    }
+    trainer.accept(&episodes)?;
     Ok(())
 }
 

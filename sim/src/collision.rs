@@ -30,6 +30,8 @@ const OBJECT: Group = Group::GROUP_1;
 const PALM: Group = Group::GROUP_2;
 const ALOOF: Group = Group::GROUP_3;
 const FIRST_FINGER: u32 = 3;
+/// As many as there are groups left.
+pub(crate) const MAX_FINGERS: usize = (u32::BITS - FIRST_FINGER) as usize;
 const ALL_FINGERS: Group = Group::ALL.difference(OBJECT).difference(PALM).difference(ALOOF);
 
 impl Groups {

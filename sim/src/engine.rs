@@ -14,8 +14,9 @@ use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
     BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, IslandManager,
-    JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase, PhysicsWorld, Pose,
-    RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SpringCoefficients, Vector,
+    JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase, PhysicsPipeline,
+    PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation,
+    SpringCoefficients, Vector,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -250,6 +251,8 @@ impl Engine {
         physics.colliders.clone_from(&snapshot.colliders);
         physics.impulse_joints.clone_from(&snapshot.impulse_joints);
         physics.multibody_joints.clone_from(&snapshot.multibody_joints);
+        // Its buffers belong to the step before: after one that panicked they hold half of it.
+        physics.physics_pipeline = PhysicsPipeline::new();
     }
 
     fn insert_floor(&mut self, groups: Groups) {

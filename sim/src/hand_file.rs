@@ -1,6 +1,7 @@
 //! The RON form of a hand: a table in the frame of whoever measured it.
 
 use crate::asset::AssetError;
+use crate::collision::MAX_FINGERS;
 use crate::hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
 use crate::solid::Solid;
 use bridge::number::{Finite, NonNegative, Positive};
@@ -161,6 +162,10 @@ impl HandFile {
         let hand_from_table = self.frame.matrix().map_err(inconsistent)?;
         if self.fingers.is_empty() {
             return Err(inconsistent("fingers: found none, expected at least one".into()));
+        }
+        if self.fingers.len() > MAX_FINGERS {
+            let found = self.fingers.len();
+            return Err(inconsistent(format!("fingers: found {found}, expected at most {MAX_FINGERS}")));
         }
         let drive = DriveFile {
             stiffness_nm_rad: self.motor.stiffness_nm_rad,

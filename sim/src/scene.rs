@@ -190,6 +190,11 @@ impl CubeScene {
 
 impl SceneFile {
     fn resolve(self, name: String, address: &str, library: &Library) -> Result<CubeScene, AssetError> {
+        let (_, expected) = Library::of(address);
+        if self.hand != expected {
+            let reason = format!("hand: found {:?}, expected {expected:?}, whose scene this is by its name", self.hand);
+            return Err(AssetError::Inconsistent { source_name: library.source_name(&SCENES, &name), reason });
+        }
         let file = library.load::<HandFile>(&HANDS, &self.hand)?;
         let hand = file.resolve(&library.source_name(&HANDS, &self.hand), address)?;
         let load_gait = |name: &str| library.load::<Gait>(&GAITS, name);

@@ -17,7 +17,7 @@ use crate::scene::CubeScene;
 use bridge::number::{Finite, NonNegative, NumberError, Positive, UnitInterval};
 use bridge::parallel;
 use bridge::random::stream;
-use bridge::{CubeReward, Environment, GovernorConfig};
+use bridge::{CubeReward, Environment, GovernorConfig, SIM_FAULT_SCALAR};
 use rand::{Rng as _, RngCore};
 use rand_distr::StandardNormal;
 use std::f64::consts::TAU;
@@ -25,6 +25,8 @@ use std::f64::consts::TAU;
 /// Score of a turning rate, per rad/s, in an episode that keeps the cube and in one that drops it.
 const RATE_WEIGHT: f64 = 40.0;
 const DROPPED_RATE_WEIGHT: f64 = 10.0;
+/// Score of a gait that the physics could not bear: worse than any that drops the cube at once.
+const FAULT_SCORE: f64 = -100.0;
 
 /// How long and how widely to search.
 #[derive(Clone, Debug)]
@@ -150,6 +152,9 @@ fn play(
             }
         }
         let outcome = environment.outcome();
+        if outcome.scalar(SIM_FAULT_SCALAR).is_some() {
+            return Ok(GaitScore { score: FAULT_SCORE, rate_rad_s: 0.0, seconds: outcome.seconds, survived: false });
+        }
         let rate_rad_s = outcome.turns * TAU / outcome.seconds.max(2.0);
         // What a dropped episode is worth, the ones that are not played any more are worth too.
         let weight = if outcome.terminated { (options.n_episodes - index) as f64 } else { 1.0 };

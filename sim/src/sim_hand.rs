@@ -105,11 +105,6 @@ impl SimHand {
         &self.episode.draw
     }
 
-    /// Changes the domain, from the next reset on.
-    pub fn set_domain(&mut self, domain: Domain) {
-        self.domain = domain;
-    }
-
     /// The cube as it really is, without sensor noise.
     #[must_use]
     pub fn cube_pose(&self) -> ObjectPose {

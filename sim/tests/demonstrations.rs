@@ -84,7 +84,7 @@ fn episodes_scatter_within_their_jitter() {
         frictions.push(draw.friction);
     }
     assert!(frictions.windows(2).all(|pair| pair[0] != pair[1]), "{frictions:?}");
-    hand.set_domain(Domain::load("exact").unwrap());
+    let mut hand = scene.body(Domain::load("exact").unwrap());
     hand.reset(0).unwrap();
     let draw = hand.draw();
     assert_eq!((draw.friction, draw.cube_mass_scale, draw.cube_xy_m, draw.cube_yaw_rad), (1.0, 1.0, [0.0; 2], 0.0));

@@ -51,8 +51,9 @@ fn faults_are_named_and_can_be_relived() {
     for (index, (mut body, command)) in bodies(folder.path()).into_iter().enumerate() {
         let object = if index == 0 { "cube" } else { ScissorsObject::FingerHalf.name() };
         let joint = command.len() - 1;
-        let pushes = [(f32::NAN, "not finite"), (f32::INFINITY, "not finite"), (1e30, "too fast"), (30.0, "too fast")];
-        for (seed, (impulse_n_s, _)) in pushes.into_iter().enumerate() {
+        let [not_finite, too_fast] = ["expected finite numbers", "expected at most"];
+        let pushes = [(f32::NAN, not_finite), (f32::INFINITY, not_finite), (1e30, too_fast), (30.0, too_fast)];
+        for (seed, (impulse_n_s, what)) in pushes.into_iter().enumerate() {
             body.reset(seed as u64).unwrap();
             for _ in 0..20 {
                 body.command(&command).unwrap();
@@ -66,6 +67,7 @@ fn faults_are_named_and_can_be_relived() {
             let mut before = Percept::default();
             let (reason, dump) = fault(body.command(&command).unwrap_err());
             assert!(reason.starts_with(&format!("{object}: velocity")), "{impulse_n_s} N s: {reason}");
+            assert!(reason.contains(what), "{impulse_n_s} N s: {reason}");
             for error in [body.command(&command).unwrap_err(), body.read(&mut before).unwrap_err()] {
                 assert!(fault(error).0.contains("a reset comes first"), "{impulse_n_s} N s");
             }

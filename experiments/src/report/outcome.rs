@@ -55,10 +55,15 @@ pub fn estimate(party: &Party, stage: Stage, statistic: &Statistic) -> Option<Es
     }
 }
 
-/// A run's curve over own episodes.
+/// A run's curve over own episodes. A snapshot's score is that of its longest evaluation, so that nothing seems to change as long
+/// as none is deployed.
 pub fn curve(party: &Party, run_idx: usize, statistic: &Statistic) -> Vec<(f64, f64)> {
     let records = party.online(&party.runs[run_idx]);
-    let point = |record: &&EvaluationRecord| Some((record.own_episodes as f64, statistic.value(&record.outcomes)?));
+    let point = |record: &&EvaluationRecord| {
+        let of_snapshot = records.iter().filter(|other| other.snapshot == record.snapshot);
+        let longest = of_snapshot.max_by_key(|other| other.outcomes.len())?;
+        Some((record.own_episodes as f64, statistic.value(&longest.outcomes)?))
+    };
     records.iter().filter_map(point).collect()
 }
 
@@ -238,7 +243,9 @@ fn summary(results: &Results, last: Stage) -> Option<Block> {
     if columns.iter().any(|(header, _)| header == "regret") {
         note += &format!(
             " Drop depth: by how much {unit} fell in the first tenth of the own episodes. Regret: how far below {} they were \
-             on average. Half way: own episodes until half of the improvement. All three are means over seeds.",
+             on average. Half way: own episodes until half of the improvement, if every seed improved. All three are means over \
+             seeds. Behind a gate nothing new is deployed before there is something to compare it with, so nothing drops early. \
+             ms/chunk: median over runs, beside whatever else the machine did.",
             number(best)
         );
     }
@@ -252,8 +259,8 @@ fn column(header: &str, results: &Results, cell: &dyn Fn(&Party) -> String) -> (
 
 fn interval_note(results: &Results) -> String {
     if results.has_seeds() {
-        "Interquartile mean over seeds with its 95 % stratified bootstrap interval; with few seeds it is too narrow. A single \
-         run's interval is over its episodes: rollout noise alone."
+        "Interquartile mean over seeds with its 95 % stratified bootstrap interval; with few seeds it is too narrow: of three it is \
+         their mean, from the lowest to the highest. A single run's interval is over its episodes: rollout noise alone."
             .into()
     } else {
         "Intervals are over the episodes of one run: rollout noise alone, nothing about other seeds.".into()

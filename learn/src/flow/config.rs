@@ -107,7 +107,11 @@ pub(super) fn check_sizes(config: &FlowConfig, obs_dim: usize, chunk: ChunkShape
         NetSize::Mlp { hidden, embedding } => {
             sizes.extend([("hidden", hidden, some, hidden > 0), ("embedding", embedding, some, embedding > 0)]);
         }
-        NetSize::Token(size) => sizes.extend(size.checks(obs_dim)),
+        NetSize::Token(size) => {
+            // One split alone reads only from steps before: the first of them would be a Gaussian's.
+            sizes.push(("n_blocks", config.n_blocks, "two splits", config.n_splits() >= 2));
+            sizes.extend(size.checks(obs_dim));
+        }
     }
     match sizes.into_iter().find(|&(_, _, _, is_allowed)| !is_allowed) {
         Some((field, found, expected, _)) => Err(FlowError::Size { field, found, expected }),

@@ -123,11 +123,15 @@ impl Trainer {
     /// A1.
     fn normalized_demo_likelihood(&mut self, lambda: f64, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let drawn = self.draw(rng);
-        let [q, loss] = self.magnitudes(&drawn)?;
-        let scales = [q.max(MIN_Q), loss.max(MIN_LOSS_PER_DIM * self.chunk_dim() as f64)];
+        let scales = self.scales(self.magnitudes(&drawn)?);
         self.against_demonstrations(&drawn, |own, demo_loss, n| {
             objectives::normalized_demo_likelihood(&own.q, demo_loss, lambda, scales, n)
         })
+    }
+
+    /// What A1 divides by: the mean magnitudes of values and losses, unless they are too small.
+    pub(super) fn scales(&self, [q, loss]: [f64; 2]) -> [f64; 2] {
+        [q.max(MIN_Q), loss.max(MIN_LOSS_PER_DIM * self.chunk_dim() as f64)]
     }
 
     /// A2.

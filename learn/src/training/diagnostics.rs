@@ -31,8 +31,6 @@ const N_STATES: usize = 32;
 const N_CANDIDATES: usize = 8;
 /// Demonstrations whose values are compared with their returns.
 const N_DEMONSTRATIONS: usize = 32;
-/// A1 in [`super::actor_step`] divides by no smaller magnitude; here it keeps a division by zero away.
-const MIN_SCALE: f64 = 1e-3;
 
 impl Trainer {
     /// Measures what the header of this module's file lists for `stage`, in which the last step was taken: at a stage's end
@@ -46,9 +44,10 @@ impl Trainer {
         let mut metrics = Metrics::new();
         let demonstrated = probe(&self.offline, &self.imitation_starts, &mut rng);
         self.inspect_network(&demonstrated, &mut rng, &mut metrics)?;
-        let (own, n_latest) = match self.online.n_episodes() {
-            0 => (&self.offline, N_DEMONSTRATIONS),
-            _ => (&self.online, self.config.online.episodes_per_iteration),
+        let (own, n_latest) = if self.online.starts().is_empty() {
+            (&self.offline, N_DEMONSTRATIONS)
+        } else {
+            (&self.online, self.config.online.episodes_per_iteration)
         };
         let met = probe(own, own.starts(), &mut rng);
         self.compare_candidates(stage, &met, &mut rng, &mut metrics)?;
@@ -141,8 +140,8 @@ impl Trainer {
             }
             Objective::NormalizedDemoLikelihood { lambda } => {
                 let demo_loss = demo_loss(rng)?;
-                q_scale = mean(&fixed_q.abs()?)?.max(MIN_SCALE);
-                let scales = [q_scale, mean(&demo_loss.abs()?)?.max(MIN_SCALE)];
+                let scales = self.scales([mean(&fixed_q.abs()?)?, mean(&demo_loss.abs()?)?]);
+                q_scale = scales[0];
                 objectives::normalized_demo_likelihood(&fixed_q, &demo_loss, lambda.get(), scales, n)?
             }
             Objective::MaxEntropy { lambda, entropy } => {

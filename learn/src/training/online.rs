@@ -1,6 +1,6 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
-use super::{Position, Published, Stage, Trainer, mean, rows};
+use super::{Position, Published, Stage, Trainer, check_episodes, mean, rows};
 use crate::chunk::Chunks;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
@@ -33,17 +33,17 @@ impl Trainer {
     /// Takes the episodes that the acting policy collected for [`super::Work::Collect`]. Returns how a challenger did.
     ///
     /// # Errors
-    /// When no episodes are due, or one of them is not one.
+    /// When no episodes are due, or one of them is not one of this environment; then none is taken.
     pub fn accept(&mut self, episodes: &[Episode]) -> Result<Option<Trial>, LearnError> {
         let Position::Collect { .. } = self.position else {
             return Err(LearnError::NoData { wanted: "a gradient step, not episodes" });
         };
-        for episode in episodes {
-            episode.check()?;
-            self.online.push(episode, &self.normalizer);
-        }
+        check_episodes(episodes, &self.environment)?;
+        episodes.iter().for_each(|episode| self.online.push(episode, &self.normalizer));
         let (_, step) = self.position.stage_and_step(&self.config);
-        self.calibration_gap = self.calibration_gap(episodes.len(), step)?;
+        if let Some(gap) = self.calibration_gap(episodes.len(), step)? {
+            self.calibration_gap = gap;
+        }
         if let Some(acting) = self.challenger.as_mut().or(self.deployed.as_mut()) {
             episodes.iter().for_each(|episode| acting.returns.add(episode.label.outcome.total_reward));
         }
@@ -68,7 +68,7 @@ impl Trainer {
         match verdict {
             Verdict::Deployed => self.deployed = Some(self.publish(name)?),
             Verdict::Challenger => self.challenger = Some(self.publish(name)?),
-            Verdict::TooFar(_) | Verdict::Uncalibrated(_) | Verdict::LooksWorse(_) => {}
+            Verdict::TooFar(_) | Verdict::Uncalibrated(_) | Verdict::LooksWorse(_) | Verdict::Unknown => {}
         }
         Ok(verdict)
     }
@@ -77,11 +77,17 @@ impl Trainer {
         Ok(Published { policy: self.snapshot(name)?, returns: Returns::default() })
     }
 
-    /// What is known of the newest snapshot, on states of the latest episodes.
-    fn evidence(&mut self, iteration: u64) -> Result<Evidence, LearnError> {
+    /// What is known of the newest snapshot, on states of the latest episodes; of all own ones where these are too short for
+    /// a chunk, and nothing where all are.
+    fn evidence(&mut self, iteration: u64) -> Result<Option<Evidence>, LearnError> {
         let mut rng = stream(self.seed, "evidence", iteration);
-        let per_iteration = self.config.online.episodes_per_iteration;
-        let starts: Vec<_> = evidence_states(&self.online, per_iteration).iter().map(|to_go| to_go.start).collect();
+        let states = |n_episodes: usize| evidence_states(&self.online, n_episodes);
+        let latest = Some(states(self.config.online.episodes_per_iteration)).filter(|latest| !latest.is_empty());
+        let starts: Vec<_> =
+            latest.unwrap_or_else(|| states(self.online.n_episodes())).iter().map(|to_go| to_go.start).collect();
+        if starts.is_empty() {
+            return Ok(None);
+        }
         let mut batch = ChunkBatch::default();
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
@@ -93,19 +99,19 @@ impl Trainer {
         let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.net())).transpose()?;
         let value = value(self.average.as_ref())?;
         let kl = self.kl_to_imitation(self.average.as_ref(), &observations, &mut rng)?;
-        Ok(Evidence {
+        Ok(Some(Evidence {
             nats_per_dim: kl.map(|kl| kl / self.chunk_dim() as f64),
             calibration_gap: self.calibration_gap,
             value_gain: deployed_value.map_or(0.0, |deployed| (value - deployed) / self.q_range()),
-        })
+        }))
     }
 
     /// Predicted minus realised value of the chunks of the last `n_episodes`, which nobody has learned from yet, in Q
-    /// ranges.
-    fn calibration_gap(&self, n_episodes: usize, step: u64) -> Result<f64, LearnError> {
+    /// ranges; none where they are too short for a chunk.
+    fn calibration_gap(&self, n_episodes: usize, step: u64) -> Result<Option<f64>, LearnError> {
         let mut rng = stream(self.seed, "calibration", step);
         let calibration = self.calibration(&self.online, n_episodes, self.average.as_ref(), &mut rng)?;
-        Ok(calibration.map_or(0.0, |calibration| (calibration.predicted - calibration.realised) / self.q_range()))
+        Ok(calibration.map(|calibration| (calibration.predicted - calibration.realised) / self.q_range()))
     }
 
     /// Compares values with returns on the last `n_episodes` of a replay. What a timeout hides is taken from the value that

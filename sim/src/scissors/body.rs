@@ -15,7 +15,10 @@ use crate::sensors::{disturb, normals};
 use crate::sim_hand::{SERVO_HZ, STEPS_PER_COMMAND};
 use crate::simulated::Simulated;
 use bridge::random::{Rng, stream};
-use bridge::{Body, BodyError, BodySpec, Percept, ScissorsObject, TAPE_CUT_SIGNAL, TOOL_POSE_LEN, ToolPose, ToolState};
+use bridge::{
+    Body, BodyError, BodySpec, Percept, ScissorsObject, TAPE_CUT_SIGNAL, TAPE_TORN_SIGNAL, TOOL_POSE_LEN, ToolPose,
+    ToolState,
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,7 +90,7 @@ impl SimScissors {
         let objects = ScissorsObject::ALL.map(|object| object.name().to_owned());
         let spec = BodySpec {
             tool: Some(start.parameters.wrist.tool),
-            signals: vec![TAPE_CUT_SIGNAL.into()],
+            signals: vec![TAPE_CUT_SIGNAL.into(), TAPE_TORN_SIGNAL.into()],
             ..hand.body_spec(objects.into(), SERVO_HZ)
         };
         let episode = Episode::new(&hand, &start, &domain, 0);
@@ -116,11 +119,6 @@ impl SimScissors {
     #[must_use]
     pub const fn draw(&self) -> &ScissorsDraw {
         &self.episode.draw
-    }
-
-    /// Changes the domain, from the next reset on.
-    pub fn set_domain(&mut self, domain: ScissorsDomain) {
-        self.domain = domain;
     }
 
     /// Copies the moment.
@@ -274,7 +272,7 @@ impl Episode {
         percept.objects.clear();
         percept.objects.extend(ScissorsObject::ALL.map(|object| world.object_pose(object, percept.time_s)));
         percept.signals.clear();
-        percept.signals.push(world.is_tape_cut());
+        percept.signals.extend([world.is_tape_cut(), world.is_tape_torn()]);
     }
 
     fn read(&mut self, hand: &Hand, domain: &ScissorsDomain, percept: &mut Percept) {

@@ -23,8 +23,8 @@ const OVERTURN_RAD: f32 = 0.02;
 const BLADE_SHARE: f32 = 0.5;
 const SHANK_SHARE: f32 = 0.26;
 const LOOP_SHARE: f32 = 0.24;
-/// Damping of the pivot that makes the resistance of what is cut a Coulomb friction, N m s/rad: it creeps at 0.02 rad/s.
-const CUTTING_DAMPING_NM_S_RAD: f32 = 5.0;
+/// Damping of the pivot that makes the resistance of what is cut a Coulomb friction, N m s/rad: it creeps at 0.002 rad/s.
+const CUTTING_DAMPING_NM_S_RAD: f32 = 50.0;
 
 /// The scissors.
 pub(crate) struct Shears {

@@ -2,7 +2,7 @@
 //!
 //! A joint breaks when it is pulled harder than its uncut width can bear. It is cut by the blade rule, since cutting is no
 //! contact at this scale: the tape counts as *between the blades* once its uncut upper edge and what the blades cover of
-//! the rest lie in the gap, one blade on either side; from then on the blades do not touch it. When the edges then cross at
+//! the rest lie in the gap, one blade on either side; from then on nothing touches it. When the edges then cross at
 //! the uncut width, the pivot resists closing with the cutting torque on top of its friction; where the fingers overcome
 //! it, the width is cut down to where the edges cross, unless the tape would have to give way sideways too far for both
 //! blades to be on it.
@@ -53,6 +53,13 @@ pub(crate) struct TapeState {
     pub(crate) is_cut: bool,
     /// A joint was torn.
     pub(crate) is_torn: bool,
+}
+
+#[cfg(test)]
+impl TapeState {
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.cut_m.iter().all(|&cut_m| cut_m == 0.0)
+    }
 }
 
 /// Where the plane of the scissors meets the tape.
@@ -165,7 +172,9 @@ impl Tape {
         let crossing_m = shears.crossing_m(opening_rad);
         let resists = crossing_m > upper_m && rate_rad_s < OPENING_RAD_S;
         let limit_nm = self.cutting_torque_nm + shears.friction_nm();
-        let is_overcome = resists && shears.pivot_torque_nm(engine) >= OVERCOME_SHARE * limit_nm;
+        // Blades that are opened are held back too, as slowly as they creep; they cut nothing.
+        let is_closing = rate_rad_s < 0.0;
+        let is_overcome = resists && is_closing && shears.pivot_torque_nm(engine) >= OVERCOME_SHARE * limit_nm;
         shears.resist(engine, if resists { self.cutting_torque_nm } else { 0.0 });
         if is_overcome && meeting.upper.y.abs() < self.give_m {
             let width_m = 2.0 * self.half_width_m;

@@ -296,6 +296,21 @@ mod tests {
         }
     }
 
+    /// Contract: blades that are pressed too weakly for long, and then opened however hard, have cut nothing.
+    #[test]
+    fn opening_cuts_nothing() {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+        float(world, Vector::new(tape[0], tape[1], tape[2] + 0.045), 0.235);
+        twist(world, -0.06, 8 * PHYSICS_HZ);
+        for opening_nm in [0.06, 0.09, 0.1, 0.2] {
+            twist(world, opening_nm, PHYSICS_HZ / 8);
+            assert!(!world.is_tape_cut() && world.state.tape.is_untouched(), "{opening_nm} N m");
+            twist(world, -0.06, PHYSICS_HZ / 2);
+        }
+    }
+
     /// Contract: the wrist is where it is told to be, within 1 mm, and its force on what blocks it is that of the clipped
     /// error, whatever the target.
     #[test]

@@ -167,6 +167,11 @@ impl Arguments {
         }
     }
 
+    /// The hand's name, also when it is in a file.
+    pub fn hand_name(&self) -> &str {
+        Path::new(&self.hand).file_stem().and_then(|stem| stem.to_str()).unwrap_or(&self.hand)
+    }
+
     /// Size of recorded pictures, also when none was given.
     pub fn picture_size(&self) -> PictureSize {
         let usual = match self.record_target() {

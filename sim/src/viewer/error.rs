@@ -44,6 +44,9 @@ pub enum ViewerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The window's size changed while a film ran.
+    #[error("the window has another size now, and a film has one size")]
+    Resized,
     /// The text could not be printed.
     #[error("output: {0}")]
     Output(#[from] std::io::Error),

@@ -34,6 +34,8 @@ struct Film {
     path: PathBuf,
     /// From the first picture on: it tells the size.
     recorder: Option<Recorder>,
+    /// Size of the pictures, from the first one on.
+    size: Option<PictureSize>,
     /// Servo ticks until the next picture is due.
     ticks_left: u32,
     /// A picture was asked for and is not here yet.
@@ -52,7 +54,7 @@ impl Footage {
             return self.end();
         }
         let path = unused(Path::new(FOLDER), name, "gif");
-        self.film = Some(Film { path, recorder: None, ticks_left: 0, is_waiting: false });
+        self.film = Some(Film { path, recorder: None, size: None, ticks_left: 0, is_waiting: false });
         String::new()
     }
 
@@ -90,6 +92,9 @@ impl Footage {
             // What will be seen is not known; the colours that may turn up are.
             let palette = || Ok(Palette::of(&[picture.clone(), paint::swatch(size)]));
             film.recorder = Some(Recorder::new(&RecordTarget::Gif(film.path.clone()), size, palette)?);
+        }
+        if film.size.replace(size).is_some_and(|before| before != size) {
+            return Err(ViewerError::Resized);
         }
         if let Some(recorder) = &mut film.recorder {
             recorder.add(picture)?;
@@ -181,7 +186,7 @@ mod tests {
         let mut footage = Footage::default();
         assert_eq!(footage.allowed(6), 6);
         let path = folder.path().join("film.gif");
-        footage.film = Some(Film { path: path.clone(), recorder: None, ticks_left: 0, is_waiting: true });
+        footage.film = Some(Film { path: path.clone(), recorder: None, size: None, ticks_left: 0, is_waiting: true });
         assert_eq!(footage.allowed(6), 0);
         for shade in 0..4u8 {
             let rgba = (0..64 * 36).flat_map(|pixel: u32| [(pixel % 256) as u8, 60 * shade, 0, 255]).collect();
@@ -191,6 +196,9 @@ mod tests {
             assert_eq!(footage.allowed(6), 1);
             footage.pass(1);
         }
+        // A window that changes its size ends the film, which is kept.
+        let error = footage.add(Picture { width: 36, height: 64, rgba: vec![255; 4 * 36 * 64] }, 1.0).unwrap_err();
+        assert!(error.to_string().contains("size"), "{error}");
         let said = footage.end();
         assert!(said.contains("4 pictures") && path.exists(), "{said}");
         assert_eq!(footage.allowed(6), 6);

@@ -120,6 +120,10 @@ impl Play {
             eprintln!("{fault}");
             self.course = Course::Frozen { ticks_left };
         } else if step.terminated || self.act.driver.has_given_up() {
+            // Whoever gives up has shown what does not work.
+            if let Some(takes) = &mut self.takes {
+                takes.end(self.act.stage.environment())?;
+            }
             self.course = Course::Aftermath { ticks_left };
         } else if step.truncated {
             self.course = Course::Over;

@@ -185,7 +185,7 @@ impl Show {
     /// Begins or ends recording episodes, beside the pictures.
     pub fn toggle_recording(&mut self, exit: &mut MessageWriter<AppExit>) {
         let folder = match self.rollout.arguments() {
-            Some(arguments) => format!("{FOLDER}/episodes_{}_{}", arguments.hand, arguments.domain_name()),
+            Some(arguments) => format!("{FOLDER}/episodes_{}_{}", arguments.hand_name(), arguments.domain_name()),
             None => FOLDER.into(),
         };
         match self.rollout.toggle_recording(Path::new(&folder)) {
@@ -211,8 +211,10 @@ impl Show {
     pub fn name(&self) -> String {
         let time_s = self.moment.reading.time_s;
         match self.rollout.arguments() {
-            Some(Arguments { task: TaskName::Cube, hand, seed, .. }) => format!("cube_{hand}_seed{seed}_{time_s:.2}s"),
-            Some(Arguments { hand, seed, .. }) => format!("scissors_{hand}_seed{seed}_{time_s:.2}s"),
+            Some(arguments) => {
+                let task = if arguments.task == TaskName::Cube { "cube" } else { "scissors" };
+                format!("{task}_{}_seed{}_{time_s:.2}s", arguments.hand_name(), arguments.seed)
+            }
             None => format!("replay_{time_s:.2}s"),
         }
     }
