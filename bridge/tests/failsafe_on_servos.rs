@@ -62,7 +62,8 @@ fn a_garbled_line() -> TestResult {
     Ok(())
 }
 
-/// Contract, row 3: one silent servo: hold after 100 ms, torque off after 500 ms, for the others too.
+/// Contract, row 3: one silent servo: hold after 100 ms, torque off after 500 ms, for the others too, and for itself as soon as it
+/// hears again.
 #[test]
 fn a_silent_servo() -> TestResult {
     let mut bench = Bench::running()?;
@@ -75,6 +76,9 @@ fn a_silent_servo() -> TestResult {
     assert!((0.49..=0.54).contains(&fault_s), "{fault_s} s");
     let torques = bench.torques()?;
     assert_eq!(torques.iter().sum::<u32>(), 1, "only the one that does not hear: {torques:?}");
+    // Latched or not, whoever comes back with torque is told again to let go.
+    bench.run(550);
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Fault, vec![0; 17]));
     Ok(())
 }
 

@@ -65,7 +65,7 @@ fn a_pad_comes_and_goes() -> TestResult {
     let reopen = move || Some((Cable(sockets.try_recv().ok()?), "second".to_owned()));
     let e_stop = EmergencyStop::default();
     let first = (Cable(events), "first".to_owned());
-    let pad = Gamepad::listen(&config(None), e_stop.clone(), first, reopen, Duration::ZERO)?;
+    let pad = Gamepad::listen(&config(None), e_stop.clone(), first, reopen, Duration::from_millis(1))?;
     assert_eq!(pad.name(), "first");
     for event in [press(0x130), press(0x130), release(0x130), press(0x13b)] {
         cable.send(event)?;
@@ -91,7 +91,7 @@ fn the_emergency_stop_waits_for_nobody() -> TestResult {
     let (cable, events) = bounded(1);
     let e_stop = EmergencyStop::default();
     let first = (Cable(events), "pad".to_owned());
-    let pad = Gamepad::listen(&config(None), e_stop.clone(), first, || None, Duration::ZERO)?;
+    let pad = Gamepad::listen(&config(None), e_stop.clone(), first, || None, Duration::from_millis(1))?;
     for _ in 0..100 {
         cable.send(press(0x130))?;
         cable.send(release(0x130))?;

@@ -14,9 +14,9 @@ use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
     BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, IslandManager,
-    JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase, PhysicsPipeline,
-    PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation,
-    SpringCoefficients, Vector,
+    JointAxesMask, JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase,
+    PhysicsPipeline, PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet,
+    Rotation, SpringCoefficients, Vector,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -32,6 +32,8 @@ const LENGTH_UNIT_M: f32 = 0.1;
 /// Natural frequency (Hz) and damping ratio of contacts.
 const CONTACT_SOFTNESS: (f32, f32) = (60.0, 5.0);
 const GRAVITY_M_S2: f32 = 9.81;
+/// Nearer than this and what it moves in a step at its present rate, a joint feels its limits, rad: 24 rad/s in a step from rest.
+const LIMIT_MARGIN_RAD: f32 = 0.1;
 const FLOOR_FRICTION: f32 = 0.8;
 /// Half of the floor's edges, m.
 pub(crate) const FLOOR_HALF_M: Vector = Vector::new(0.5, 0.5, 0.05);
@@ -143,6 +145,7 @@ impl Engine {
     /// panics (in a multibody) or freezes it (any other). The world must be built anew.
     pub(crate) fn step(&mut self) -> Result<(), PhysicsFault> {
         self.check()?;
+        self.limit_joints();
         catch_unwind(AssertUnwindSafe(|| self.physics.step())).map_err(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
             PhysicsFault::Solver { message: text.unwrap_or("no message").to_owned() }
@@ -157,6 +160,22 @@ impl Engine {
         };
         let names: Vec<&str> = self.names.iter().filter(is_frozen).map(|named| named.name.as_str()).collect();
         Err(PhysicsFault::Frozen { names: names.join(", ") })
+    }
+
+    /// Rapier solves for the limits of a joint also where it cannot come near them within a step, and finds nothing: there they
+    /// are switched off.
+    fn limit_joints(&mut self) {
+        for &joint in &self.joints {
+            let Some((multibody, link)) = self.physics.multibody_joints.get_mut(joint) else { continue };
+            let rate_rad_s = multibody.link(link).map_or(0.0, |link| multibody.joint_velocity(link)[0]);
+            let Some(link) = multibody.link_mut(link) else { continue };
+            let q_rad = link.joint.coords()[JointAxis::AngX as usize];
+            let joint = &mut link.joint.data;
+            let limits = &joint.limits[JointAxis::AngX as usize];
+            let margin_rad = LIMIT_MARGIN_RAD + rate_rad_s.abs() / PHYSICS_HZ as f32;
+            let is_near = q_rad - limits.min < margin_rad || limits.max - q_rad < margin_rad;
+            joint.limit_axes.set(JointAxesMask::ANG_X, is_near);
+        }
     }
 
     /// Sets what the motors hold, rad.

@@ -77,6 +77,8 @@ pub struct HandDriver<P: Port> {
     status: HandStatus,
     recent_bad: u64,
     is_armed: bool,
+    /// Share of their limits that the motors are to have.
+    effort_share: f64,
     is_verified: bool,
     reset_at: Duration,
     last_read: Option<Duration>,
@@ -132,6 +134,7 @@ impl<P: Port> HandDriver<P> {
             n_blind_ticks: 0,
             recent_bad: 0,
             is_armed: false,
+            effort_share: 1.0,
             is_verified: false,
             reset_at: port.now(),
             last_read: None,
@@ -191,7 +194,7 @@ impl<P: Port> HandDriver<P> {
     /// When the port is lost, or torque is off.
     pub fn hold(&mut self) -> Result<(), BodyError> {
         self.refuse_disarmed("hold")?;
-        self.apply_effort_share(self.config.hold_effort_share.get())?;
+        self.set_effort_share(self.config.hold_effort_share.get())?;
         for servo in &mut self.servos {
             servo.goal_ticks = servo.present_ticks;
         }
@@ -204,7 +207,7 @@ impl<P: Port> HandDriver<P> {
     /// When the port is lost, or torque is off.
     pub fn release(&mut self) -> Result<(), BodyError> {
         self.refuse_disarmed("release the hold")?;
-        self.apply_effort_share(1.0)
+        self.set_effort_share(1.0)
     }
 
     pub(super) fn servos(&self) -> &[Servo] {
@@ -217,6 +220,14 @@ impl<P: Port> HandDriver<P> {
 
     pub(super) const fn calibration_config(&self) -> CalibrationConfig {
         self.config.calibration
+    }
+
+    pub(super) const fn effort_share(&self) -> f64 {
+        self.effort_share
+    }
+
+    pub(super) const fn watchdog_s(&self) -> f64 {
+        self.config.watchdog_s.get()
     }
 
     pub(super) const fn table(&self) -> &MotorTable {

@@ -13,7 +13,6 @@ use crate::{Body, BodyError, BodySpec, Percept};
 pub struct HandRobot<P: Port> {
     driver: HandDriver<P>,
     hold_share: f64,
-    is_reduced: bool,
 }
 
 impl<P: Port> HandRobot<P> {
@@ -29,14 +28,15 @@ impl<P: Port> HandRobot<P> {
         if findings.iter().any(is_refusal) {
             return Err(ArmError::Refused(findings.into_iter().filter(is_refusal).collect()));
         }
-        driver.prepare_all(hold_share.get())?;
+        driver.want_effort_share(hold_share.get());
+        driver.prepare_all()?;
         driver.take_return_delay();
         // The health of one servo a tick, and as many ticks again for those that are missed.
         for _ in 0..2 * driver.status().servos.len() {
             driver.tick()?;
             driver.wait_for_tick();
         }
-        Ok((Self { driver, hold_share: hold_share.get(), is_reduced: true }, findings))
+        Ok((Self { driver, hold_share: hold_share.get() }, findings))
     }
 
     /// The driver.
@@ -78,8 +78,7 @@ impl<P: Port> Robot for HandRobot<P> {
     }
 
     fn torque_on(&mut self) -> Result<(), BodyError> {
-        self.driver.arm().map_err(|error| self.fault(&error))?;
-        self.reduce_current(self.is_reduced)
+        self.driver.arm().map(drop).map_err(|error| self.fault(&error))
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {
@@ -87,11 +86,7 @@ impl<P: Port> Robot for HandRobot<P> {
     }
 
     fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError> {
-        self.is_reduced = is_reduced;
-        if self.driver.is_armed() {
-            self.driver.apply_effort_share(if is_reduced { self.hold_share } else { 1.0 })?;
-        }
-        Ok(())
+        self.driver.set_effort_share(if is_reduced { self.hold_share } else { 1.0 })
     }
 
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {

@@ -144,7 +144,8 @@ impl Presses {
         Self { gate: SequenceGate::default(), waiting: VecDeque::with_capacity(MAX_WAITING) }
     }
 
-    /// Takes in a datagram. An emergency stop always finds a place, before everything else.
+    /// Takes in a datagram. An emergency stop always finds a place, before everything else, and is never too late: one that was
+    /// overtaken, or sent twice, can only stop again.
     ///
     /// # Errors
     /// When it is refused; nothing of it is then used.
@@ -156,11 +157,13 @@ impl Presses {
             value: f64::from(code),
             expected: "a code from 1 to 5",
         })?;
-        self.gate.pass(&header)?;
         if button == Button::EStop {
             self.waiting.truncate(MAX_WAITING - 1);
             self.waiting.push_front(button);
-        } else if self.waiting.len() < MAX_WAITING {
+            return Ok(());
+        }
+        self.gate.pass(&header)?;
+        if self.waiting.len() < MAX_WAITING {
             self.waiting.push_back(button);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The motors of a hand as data: part of the hand's description, read by whoever drives or simulates it.
 
-use super::dynamixel::control_table::{FULL_PWM, baud_code};
+use super::dynamixel::control_table::{FULL_PWM, GOAL_CURRENT, GOAL_PWM, Register, baud_code};
 use super::dynamixel::{MAX_ID, Model, OperatingMode};
 use crate::JointSpec;
 use crate::number::{Finite, Positive, UnitInterval};
@@ -174,6 +174,14 @@ impl Motor {
 }
 
 impl EffortLimit {
+    /// The register that holds it.
+    pub(in crate::real) const fn register(self) -> Register {
+        match self {
+            Self::CurrentMa(_) => GOAL_CURRENT,
+            Self::PwmShare(_) => GOAL_PWM,
+        }
+    }
+
     /// `share` of the limit in units of the register that limits `model`.
     #[must_use]
     pub fn units(self, model: Model, share: f64) -> i32 {

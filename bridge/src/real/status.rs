@@ -52,7 +52,7 @@ pub struct ServoStatus {
     pub voltage_v: f64,
     /// Whether its torque is on, as read from it; none before the first reading.
     pub is_torque_enabled: Option<bool>,
-    /// Whether its bus watchdog has tripped: it then refuses goals until re-armed.
+    /// Whether its bus watchdog has tripped, and it refuses goals until re-armed; or it has torque and no watchdog.
     pub is_watchdog_tripped: bool,
     /// Readings that were refused because no shaft turns so fast: the turn count was lost, e.g. by a loss of power.
     pub n_position_jumps: u32,

@@ -21,7 +21,7 @@ use super::clock_offset::ClockOffset;
 use super::datagram::{self, DatagramError, Header, Kind, Payload, Reception, SequenceGate, decode, receive};
 use super::robot::ObjectSource;
 use crate::ObjectPose;
-use crate::number::{NonNegative, Positive};
+use crate::number::NonNegative;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -42,8 +42,6 @@ pub struct TrackerConfig {
     pub listen: SocketAddr,
     /// Shortest time from a picture's taking to the arrival of its pose, s: exposure, computation, network.
     pub shortest_latency_s: NonNegative,
-    /// Window of the estimate of the clocks' offset, s.
-    pub offset_window_s: Positive,
 }
 
 /// Writes the datagram of a pose with its velocities, as a tracker sends it, into `frame`.
@@ -131,7 +129,7 @@ impl Intake {
         Self {
             gate: SequenceGate::default(),
             session: None,
-            offset: ClockOffset::new(config.offset_window_s, config.shortest_latency_s),
+            offset: ClockOffset::new(config.shortest_latency_s),
             objects: vec![None; n_objects],
         }
     }

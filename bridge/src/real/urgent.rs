@@ -17,7 +17,7 @@ const LAST: i32 = 19;
 /// Which of two threads with a deadline goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// Within its period: a control loop, and what plays hardware.
+    /// Within its period: a control loop, what stops it, and what plays hardware.
     Period,
     /// Within several periods of a loop: a planner.
     Plan,

@@ -7,7 +7,7 @@ mod damage;
 mod properties;
 
 use bridge::ObjectPose;
-use bridge::number::{NonNegative, Positive};
+use bridge::number::NonNegative;
 use bridge::random::stream;
 use bridge::real::datagram::{Header, Kind};
 use bridge::real::tracker::{Intake, TrackerConfig, encode_pose};
@@ -37,11 +37,8 @@ fn motor_tables() {
 /// Contract: a checksum of 32 bits finds every damage, and the next pose is taken as if nothing had been.
 #[test]
 fn damaged_poses_are_refused() -> Result<(), Box<dyn std::error::Error>> {
-    let config = TrackerConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        shortest_latency_s: NonNegative::try_from(0.005)?,
-        offset_window_s: Positive::try_from(10.0)?,
-    };
+    let config =
+        TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), shortest_latency_s: NonNegative::try_from(0.005)? };
     let pose = ObjectPose {
         time_s: 0.0,
         position_m: [0.01, -0.02, 0.03],

@@ -63,6 +63,24 @@ fn a_servo_that_overheats_ends_it() -> TestResult {
     Ok(())
 }
 
+/// A servo that is deaf for longer than its watchdog allows stands still: that is no stop.
+#[test]
+fn a_servo_out_of_touch_ends_it() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    let mut fault = Some(Fault::Silent { servos: Servos::Ids(vec![7]), for_s: 0.15.try_into()? });
+    let failed = driver.calibrate("0042", "2026-02-03", &mut |step| {
+        if matches!(step, CalibrationStep::Stop { is_upper: false, joint, .. } if *joint == motors().unwrap().motors[6].joint)
+            && let Some(fault) = fault.take()
+        {
+            inject(&emulator, fault).unwrap();
+        }
+    });
+    assert!(matches!(failed, Err(CalibrationError::OutOfTouch { .. })), "{failed:?}");
+    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    Ok(())
+}
+
 #[test]
 fn a_damaged_file_is_refused() -> TestResult {
     let folder = tempfile::tempdir()?;

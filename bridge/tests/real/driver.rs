@@ -203,6 +203,17 @@ fn holding_takes_the_measured_posture_at_low_current() -> TestResult {
     driver.release()?;
     pass(&emulator, milliseconds(5));
     assert_eq!(register(&emulator, 4, 102, 2)?, 300);
+    // A limit that a servo has missed, and a watchdog that it lost, are found.
+    driver.hold()?;
+    pass(&emulator, milliseconds(5));
+    emulator.lock().set_register(4, 102, 2, 300);
+    emulator.lock().set_register(5, 98, 1, 0);
+    for _ in 0..40 {
+        driver.read(&mut percept)?;
+        pass(&emulator, milliseconds(10));
+    }
+    assert_eq!(register(&emulator, 4, 102, 2)?, 150);
+    assert!(driver.status().servos.iter().all(|servo| servo.is_watchdog_tripped == (servo.id == 5)));
     Ok(())
 }
 

@@ -57,8 +57,8 @@ pub(crate) struct TapeState {
 
 #[cfg(test)]
 impl TapeState {
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.cut_m.iter().all(|&cut_m| cut_m == 0.0)
+    pub(crate) fn deepest_cut_m(&self) -> f32 {
+        self.cut_m.iter().copied().fold(0.0, f32::max)
     }
 }
 

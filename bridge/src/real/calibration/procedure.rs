@@ -97,6 +97,14 @@ pub enum CalibrationError {
         /// Its errors.
         errors: HardwareError,
     },
+    /// A servo is not heard, or has not heard us, for longer than its watchdog allows: it stands where no stop need be.
+    #[error("{joint}: servo {id} was out of touch for a moment; see to its cable, calibrate again")]
+    OutOfTouch {
+        /// The joint.
+        joint: String,
+        /// The servo.
+        id: u8,
+    },
     /// The result does not fit the hand.
     #[error(transparent)]
     Mismatch(#[from] CalibrationMismatch),
@@ -107,6 +115,9 @@ impl From<BusError> for CalibrationError {
         Self::Arm(error.into())
     }
 }
+
+/// Torque is taken so often from servos that do not answer, each time with the driver's patience.
+const N_RELEASES: u32 = 20;
 
 /// A joint on its way to a stop.
 struct Seeker {
@@ -139,8 +150,10 @@ impl<P: Port> HandDriver<P> {
         if !findings.is_empty() {
             return Err(CalibrationError::Refused(findings));
         }
+        let share = self.effort_share();
         let found = self.find_stops(&config, progress);
-        let off = self.torque_off();
+        let off = self.let_go();
+        self.want_effort_share(share);
         let stops = found?;
         off?;
         let mut joints = Vec::with_capacity(stops.len());
@@ -164,12 +177,24 @@ impl<P: Port> HandDriver<P> {
         Ok(calibration)
     }
 
+    /// Torque off. Who is out of touch for a moment is told again.
+    fn let_go(&mut self) -> Result<(), BusError> {
+        let mut off = self.torque_off();
+        for _ in 0..N_RELEASES {
+            let Err(BusError::NoAnswer { .. }) = off else { break };
+            off = self.torque_off();
+        }
+        off
+    }
+
     fn find_stops(
         &mut self,
         config: &CalibrationConfig,
         progress: &mut dyn FnMut(&CalibrationStep),
     ) -> Result<Vec<(i32, i32)>, CalibrationError> {
-        self.prepare_all(config.effort_share.get())?;
+        self.want_effort_share(config.effort_share.get());
+        self.expect_torque();
+        self.prepare_all()?;
         let mut stops = vec![(0, 0); self.servos().len()];
         for joints in self.table().calibration_order.clone() {
             progress(&CalibrationStep::Group { joints: joints.clone() });
@@ -264,15 +289,17 @@ impl<P: Port> HandDriver<P> {
         self.send_goals()?;
         self.wait_for_tick();
         self.tick()?;
-        let sick = self.status().servos.iter().position(|status| !status.hardware_error.is_clear());
-        match sick {
-            None => Ok(()),
-            Some(index) => {
-                let errors = self.status().servos[index].hardware_error;
-                let motor = &self.servos()[index].motor;
-                Err(CalibrationError::Servo { joint: motor.joint.clone(), id: motor.id, errors })
+        let watchdog_s = self.watchdog_s();
+        for (status, servo) in self.status().servos.iter().zip(self.servos()) {
+            let (joint, id, errors) = (servo.motor.joint.clone(), status.id, status.hardware_error);
+            if !errors.is_clear() {
+                return Err(CalibrationError::Servo { joint, id, errors });
+            }
+            if status.is_watchdog_tripped || status.stale_s > watchdog_s {
+                return Err(CalibrationError::OutOfTouch { joint, id });
             }
         }
+        Ok(())
     }
 
     fn step_ticks(&self, config: &CalibrationConfig) -> i32 {

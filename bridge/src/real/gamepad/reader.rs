@@ -1,6 +1,7 @@
 //! The thread that listens to a pad.
 
 use super::super::control_loop::EmergencyStop;
+use super::super::urgent::Urgency;
 use super::{GamepadConfig, GamepadError, PadMap, RawEvent, Sign, device};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::io;
@@ -80,9 +81,8 @@ impl Gamepad {
             events: Vec::new(),
             is_over: Arc::clone(&is_over),
         };
-        let spawned = std::thread::Builder::new().name("gamepad".into());
-        let thread = spawned
-            .spawn(move || listener.run(port, reopen, retry))
+        let thread = Urgency::Period
+            .spawn("gamepad", move || listener.run(port, reopen, retry))
             .map_err(|source| GamepadError::Io { name: name.clone(), source })?;
         Ok(Self { name, reports, is_over, thread: Some(thread) })
     }

@@ -94,9 +94,8 @@ impl<P: Port> HandDriver<P> {
             let is_refusal = |finding: &Finding| finding.severity >= Severity::NeedsCalibration;
             return Err(ArmError::Refused(findings.into_iter().filter(is_refusal).collect()));
         }
-        // From here on, whatever happens ends in torque off.
-        self.is_armed = true;
-        let armed = self.prepare_all(1.0).and_then(|()| self.patiently(Self::enable_all));
+        self.expect_torque();
+        let armed = self.prepare_all().and_then(|()| self.patiently(Self::enable_all));
         if let Err(error) = armed {
             // The first error is the one that matters.
             drop(self.torque_off());
@@ -106,6 +105,11 @@ impl<P: Port> HandDriver<P> {
         self.next_tick = self.bus.now();
         self.last_read = None;
         Ok(findings)
+    }
+
+    /// From here on, whatever happens ends in torque off.
+    pub(in crate::real) const fn expect_torque(&mut self) {
+        self.is_armed = true;
     }
 
     /// Counts on the return delay that the settings have.
@@ -143,17 +147,17 @@ impl<P: Port> HandDriver<P> {
     }
 
     /// Torque off, all settings applied, goal := present.
-    pub(in crate::real) fn prepare_all(&mut self, effort_share: f64) -> Result<(), ArmError> {
-        self.patiently(|driver| driver.prepare_each(effort_share))
+    pub(in crate::real) fn prepare_all(&mut self) -> Result<(), ArmError> {
+        self.patiently(Self::prepare_each)
     }
 
-    fn prepare_each(&mut self, effort_share: f64) -> Result<(), ArmError> {
+    fn prepare_each(&mut self) -> Result<(), ArmError> {
         for index in 0..self.servos.len() {
             self.bus.write(self.ids[index], TORQUE_ENABLE, 0)?;
         }
         for index in 0..self.servos.len() {
             let id = self.ids[index];
-            for (register, value) in settings(&self.servos[index].motor, &self.table, &self.config, effort_share) {
+            for (register, value) in settings(&self.servos[index].motor, &self.table, &self.config, self.effort_share) {
                 apply(&mut self.bus, id, (register, value))?;
                 let found = self.bus.read(id, register)?;
                 if found != value {
@@ -206,8 +210,18 @@ impl<P: Port> HandDriver<P> {
         Ok(())
     }
 
-    /// Scales the limits of all motors with two packets that nobody answers; the health registers show whether they took.
-    pub(in crate::real) fn apply_effort_share(&mut self, share: f64) -> Result<(), BodyError> {
+    /// The share of their limits that the motors get when they are prepared.
+    pub(in crate::real) const fn want_effort_share(&mut self, share: f64) {
+        self.effort_share = share;
+    }
+
+    /// Scales the limits of all motors, of armed ones with two packets that nobody answers; whom they did not reach is told
+    /// again when its health is read.
+    pub(in crate::real) fn set_effort_share(&mut self, share: f64) -> Result<(), BodyError> {
+        self.want_effort_share(share);
+        if !self.is_armed {
+            return Ok(());
+        }
         for register in [GOAL_CURRENT, GOAL_PWM] {
             self.outbox.clear();
             self.effort_ids.clear();

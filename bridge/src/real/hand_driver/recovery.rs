@@ -97,7 +97,7 @@ impl<P: Port> HandDriver<P> {
         if errors.has(HardwareError::OVERHEATING) && status.temperature_c > allowed_c {
             return Err(RebootRefused::TooHot { id, temperature_c: status.temperature_c, allowed_c });
         }
-        let settings = settings(&self.servos[index].motor, &self.table, &self.config, 1.0);
+        let settings = settings(&self.servos[index].motor, &self.table, &self.config, self.effort_share);
         match self.bus.reboot(id) {
             // If only its answer was lost, it is rebooting; if not, it will be there at once.
             Ok(()) | Err(BusError::NoAnswer { .. }) => {}

@@ -130,7 +130,9 @@ pub(in crate::real) fn note_health(status: &mut ServoStatus, bytes: &[u8]) {
         status.hardware_error = HardwareError(errors as u8);
     }
     if let Some(watchdog) = find(BUS_WATCHDOG) {
-        status.is_watchdog_tripped = watchdog < 0;
+        // One that was cleared and not set again, with torque, guards as little.
+        let is_unguarded = watchdog == 0 && status.is_torque_enabled == Some(true);
+        status.is_watchdog_tripped = watchdog < 0 || is_unguarded;
     }
     if let Some(voltage) = find(PRESENT_VOLTAGE) {
         status.voltage_v = f64::from(voltage) * V_PER_UNIT;

@@ -2,6 +2,7 @@
 
 use super::{HandDriver, servo};
 use crate::real::bus::BusError;
+use crate::real::dynamixel::control_table::{HEALTH, TORQUE_ENABLE};
 use crate::real::port::Port;
 use crate::real::status::RECENT_CYCLES;
 use crate::{Body, BodyError, BodySpec, Percept};
@@ -132,8 +133,28 @@ impl<P: Port> HandDriver<P> {
         if let Some(is_alert) = is_alert {
             self.status.servos[index].is_alert = is_alert;
             servo::note_health(&mut self.status.servos[index], &self.health);
+            self.insist(index)?;
         }
         Ok(())
+    }
+
+    /// Tells a servo again what its health says that it has missed: to let go, or how strong it may be. One packet that nobody
+    /// answers: the next look shows whether it took.
+    fn insist(&mut self, index: usize) -> Result<(), BusError> {
+        let id = [self.ids[index]];
+        if !self.is_armed {
+            return match self.status.servos[index].is_torque_enabled {
+                Some(true) => self.bus.sync_write(&id, TORQUE_ENABLE.address, TORQUE_ENABLE.length, &[0]),
+                _ => Ok(()),
+            };
+        }
+        let motor = &self.servos[index].motor;
+        let register = motor.limit.register();
+        let wanted = motor.limit.units(motor.model, self.effort_share);
+        if register.find(&self.health, HEALTH.0) == Some(wanted) {
+            return Ok(());
+        }
+        self.bus.sync_write(&id, register.address, register.length, &(wanted as i16).to_le_bytes())
     }
 
     fn refresh_status(&mut self, is_complete: bool, is_broken: bool) {

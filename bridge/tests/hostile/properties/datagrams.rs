@@ -79,7 +79,6 @@ impl Listeners {
         let config = TrackerConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             shortest_latency_s: NonNegative::try_from(LATENCY_S).ok()?,
-            offset_window_s: Positive::try_from(0.5).ok()?,
         };
         let limits = ArmLimits {
             workspace_lower_m: [Finite::try_from(-WORKSPACE_M).ok()?; 3],
