@@ -11,6 +11,8 @@ use servo_bench::hand_rig::{TestResult, emulator, inject, register};
 use servo_bench::{Bench, GOAL, GOAL_CURRENT, N_JOINTS, TICK_S, TORQUE, WATCHDOG};
 use std::error::Error;
 
+const HARDWARE_ERROR: u16 = 70;
+
 /// Contract, rows 13 and 16: connecting leaves torque off; arming leaves every goal at its position, reduced current and
 /// the watchdog on.
 #[test]
@@ -130,7 +132,8 @@ fn an_overload() -> TestResult {
     Ok(())
 }
 
-/// Contract, row 6: torque off 5 K below the limit of 70, for the whole hand; on again, in a hold, at 55.
+/// Contract, row 6: torque off 5 K below the limit of 70, for the whole hand; on again, in a hold, at 55, also where the servo
+/// had shut itself down.
 #[test]
 fn heat() -> TestResult {
     let mut bench = Bench::running()?;
@@ -149,6 +152,15 @@ fn heat() -> TestResult {
     inject(&bench.emulator, warm(54.0)?)?;
     bench.run(100);
     assert_eq!((bench.control.state(), bench.torques()?), (State::Hold, vec![1; 17]));
+    // So hot that it shuts itself down: it is rebooted when it is cooler, then there is torque for all.
+    inject(&bench.emulator, warm(75.0)?)?;
+    bench.run(100);
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Hold, vec![0; 17]));
+    assert_ne!(register(&bench.emulator, 12, HARDWARE_ERROR, 1)?, 0);
+    inject(&bench.emulator, warm(54.0)?)?;
+    bench.run(300);
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Hold, vec![1; 17]), "{:?}", bench.events());
+    assert_eq!(register(&bench.emulator, 12, HARDWARE_ERROR, 1)?, 0);
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub use film::{EpisodeNote, Fate, FilmingConfig, FrameLine, Piece};
 pub(crate) use film::{NAP, emulated_camera, real_camera};
 pub use human::Human;
 pub use in_time::{InTimeButtons, InTimeTracker};
+pub use interrupt::Interrupt;
 pub use play::RobotSession;
 pub use scene::{Scene, Staged, ToolUse};
 pub use served::{Addresses, ArmAddresses, Served};

@@ -67,7 +67,7 @@ fn demonstrate(which: usize, domain: &str, seed: u64) -> Result<(Outcome, Vec<f3
     let robot = Tracked::new(carried, emulation.tracker_in_time(&setup.robot.tracker));
     let mut governor = Governor::new(robot, setup.governor());
     governor.observe()?;
-    governor.body_mut().torque_on()?;
+    governor.body_mut().torque_on(&|| false)?;
     governor.body_mut().reduce_current(false)?;
     governor.observe()?;
 

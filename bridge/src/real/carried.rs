@@ -147,8 +147,8 @@ impl<R: Robot, A: ArmLink, C: Clock> Robot for Carried<R, A, C> {
         self.robot.objections()
     }
 
-    fn torque_on(&mut self) -> Result<(), BodyError> {
-        self.robot.torque_on()
+    fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
+        self.robot.torque_on(is_stopped)
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {

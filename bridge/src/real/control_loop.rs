@@ -285,7 +285,10 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         let done = match action {
             Action::TorqueOff => robot.torque_off(),
             // It takes its time, in which a limp hand sags: what is held from here on is where it is now.
-            Action::TorqueOn => robot.torque_on().and_then(|()| self.governor.observe().map(|_| ())),
+            Action::TorqueOn => {
+                let e_stop = &self.inbox.e_stop;
+                robot.torque_on(&|| e_stop.is_pressed()).and_then(|()| self.governor.observe().map(|_| ()))
+            }
             Action::ReduceCurrent => robot.reduce_current(true),
             Action::RestoreCurrent => robot.reduce_current(false),
             Action::Reboot(servo_idx) => {

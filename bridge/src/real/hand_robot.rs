@@ -77,8 +77,12 @@ impl<P: Port> Robot for HandRobot<P> {
         Some(self.driver.status())
     }
 
-    fn torque_on(&mut self) -> Result<(), BodyError> {
-        self.driver.arm().map(drop).map_err(|error| self.fault(&error))
+    fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
+        match self.driver.arm_unless(is_stopped) {
+            // Whoever stopped it has said so.
+            Ok(_) | Err(ArmError::Stopped) => Ok(()),
+            Err(error) => Err(self.fault(&error)),
+        }
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {

@@ -89,7 +89,9 @@ impl Machine {
             }
         }
 
-        let is_torque_on = state.is_armed() && !is_present(causes, Reaction::HoldLimp);
+        // A limp hand with a servo that shut itself down cannot be armed: that is rebooted first.
+        let may_have_torque = self.is_torque_on || !causes.has(Cause::ServoShutdown);
+        let is_torque_on = state.is_armed() && !is_present(causes, Reaction::HoldLimp) && may_have_torque;
         let is_current_reduced = state != State::Run || causes.has(Cause::Hot);
         let actions = self.actions(before, cause, causes, is_torque_on, is_current_reduced, input.repairs);
         self.is_torque_on = is_torque_on;

@@ -24,11 +24,12 @@ pub trait Robot: Body {
     /// What a human says of the body's signals, all of them ([`BodySpec::signals`]); nothing where there are none.
     fn say_signals(&mut self, _are_true: bool) {}
 
-    /// Goal := present, watchdog cleared and armed, torque on, in this order.
+    /// Goal := present, watchdog cleared and armed, torque on, in this order. That may take longer than a human waits with an
+    /// emergency stop: `is_stopped` is asked before each servo, and ends it with torque off.
     ///
     /// # Errors
     /// When the servos cannot be told.
-    fn torque_on(&mut self) -> Result<(), BodyError>;
+    fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError>;
 
     /// Torque off, all servos; as far as the connection allows.
     ///
@@ -155,8 +156,8 @@ impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
         self.are_signals_true = are_true;
     }
 
-    fn torque_on(&mut self) -> Result<(), BodyError> {
-        self.robot.torque_on()
+    fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
+        self.robot.torque_on(is_stopped)
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {

@@ -6,13 +6,14 @@ use bridge::number::Finite;
 use bridge::real::calibration::{Calibration, CalibrationError, CalibrationStep};
 use bridge::real::emulator::{Fault, Servos};
 use bridge::real::hand_driver::HandDriver;
+use std::cell::Cell;
 
 #[test]
 fn stops_are_found() -> TestResult {
     let emulator = emulator()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
     let mut n_stops = 0;
-    let calibration = driver.calibrate("0042", "2026-02-03", &mut |step| {
+    let calibration = driver.calibrate("0042", "2026-02-03", &|| false, &mut |step| {
         n_stops += usize::from(matches!(step, CalibrationStep::Stop { .. }));
     })?;
     assert_eq!(n_stops, 34);
@@ -39,7 +40,7 @@ fn a_joint_that_does_not_come_to_a_stop_ends_it() -> TestResult {
     let mut config = driver_config()?;
     config.calibration.timeout_s = 0.3.try_into()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config)?;
-    let failed = driver.calibrate("0042", "2026-02-03", &mut |_| {});
+    let failed = driver.calibrate("0042", "2026-02-03", &|| false, &mut |_| {});
     assert!(matches!(failed, Err(CalibrationError::NoStop { is_upper: false, .. })), "{failed:?}");
     assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
     Ok(())
@@ -50,7 +51,7 @@ fn a_servo_that_overheats_ends_it() -> TestResult {
     let emulator = emulator()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
     let mut fault = Some(Fault::Temperature { servos: Servos::Ids(vec![2]), celsius: Finite::try_from(75.0)? });
-    let failed = driver.calibrate("0042", "2026-02-03", &mut |step| {
+    let failed = driver.calibrate("0042", "2026-02-03", &|| false, &mut |step| {
         // The first stop: its group has torque.
         if let CalibrationStep::Stop { .. } = step
             && let Some(fault) = fault.take()
@@ -63,13 +64,26 @@ fn a_servo_that_overheats_ends_it() -> TestResult {
     Ok(())
 }
 
+/// Who stops it has the torque off, though every joint is on its way.
+#[test]
+fn it_can_be_stopped() -> TestResult {
+    let emulator = emulator()?;
+    let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
+    let n_left = Cell::new(40_u32);
+    let is_stopped = || n_left.replace(n_left.get().saturating_sub(1)) == 0;
+    let stopped = driver.calibrate("0042", "2026-02-03", &is_stopped, &mut |_| {});
+    assert!(matches!(stopped, Err(CalibrationError::Stopped)), "{stopped:?}");
+    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    Ok(())
+}
+
 /// A servo that is deaf for longer than its watchdog allows stands still: that is no stop.
 #[test]
 fn a_servo_out_of_touch_ends_it() -> TestResult {
     let emulator = emulator()?;
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, driver_config()?)?;
     let mut fault = Some(Fault::Silent { servos: Servos::Ids(vec![7]), for_s: 0.15.try_into()? });
-    let failed = driver.calibrate("0042", "2026-02-03", &mut |step| {
+    let failed = driver.calibrate("0042", "2026-02-03", &|| false, &mut |step| {
         if matches!(step, CalibrationStep::Stop { is_upper: false, joint, .. } if *joint == motors().unwrap().motors[6].joint)
             && let Some(fault) = fault.take()
         {

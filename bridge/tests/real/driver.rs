@@ -11,6 +11,7 @@ use bridge::real::hand_driver::{ArmError, HandDriver, HandError, Severity};
 use bridge::real::motors::Turns;
 use bridge::real::port::{Port, PortError};
 use bridge::{Body, BodyError, Governor, GovernorConfig, Percept};
+use std::cell::Cell;
 use std::time::Duration;
 
 const TORQUE: u16 = 64;
@@ -214,6 +215,20 @@ fn holding_takes_the_measured_posture_at_low_current() -> TestResult {
     }
     assert_eq!(register(&emulator, 4, 102, 2)?, 150);
     assert!(driver.status().servos.iter().all(|servo| servo.is_watchdog_tripped == (servo.id == 5)));
+    Ok(())
+}
+
+/// Contract: a hand that is stopped while it is armed has no torque, whichever servo it had come to.
+#[test]
+fn arming_can_be_stopped() -> TestResult {
+    for n_enabled in [0_i32, 1, 9, 16] {
+        let (emulator, mut driver) = connected()?;
+        let n_left = Cell::new(n_enabled);
+        let stopped = driver.arm_unless(&|| n_left.replace(n_left.get() - 1) == 0);
+        assert!(matches!(stopped, Err(ArmError::Stopped)), "{n_enabled}: {stopped:?}");
+        assert!(!driver.is_armed());
+        assert!((1..=17).all(|id| emulator.lock().register(id, TORQUE, 1) == Some(0)), "{n_enabled}: torque is on");
+    }
     Ok(())
 }
 

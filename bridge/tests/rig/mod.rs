@@ -134,7 +134,7 @@ impl<C: Clock> Robot for FakeHand<C> {
         Some(&self.status)
     }
 
-    fn torque_on(&mut self) -> Result<(), BodyError> {
+    fn torque_on(&mut self, _is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
         let mut servos = self.servos.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(servos.is_reduced, "torque comes with the reduced current");
         let present_rad = servos.q_rad.clone();

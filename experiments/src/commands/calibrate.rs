@@ -2,7 +2,7 @@
 
 use super::{Ended, kind_of, task_of};
 use crate::cli::{CalibrateArgs, HandTask};
-use crate::robot::{Emulation, Kind, Planning, RobotConfig, Setup};
+use crate::robot::{Emulation, Interrupt, Kind, Planning, RobotConfig, Setup};
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
@@ -49,7 +49,8 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
 
 fn find_stops<P: Port>(setup: &Setup, port: P, serial: &str) -> Result<Calibration> {
     let mut driver = setup.driver(port, None)?;
-    let calibration = driver.calibrate(serial, &today(), &mut |step| match step {
+    let interrupt = Interrupt::watch()?;
+    let calibration = driver.calibrate(serial, &today(), &|| interrupt.is_asked(), &mut |step| match step {
         CalibrationStep::Group { joints } => eprintln!("{}", joints.join(", ")),
         CalibrationStep::Stop { joint, is_upper, ticks } => {
             eprintln!("  {joint}: {} stop at {ticks} ticks", if *is_upper { "upper" } else { "lower" });

@@ -11,13 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether it was wished that the process ends. Made once a process.
 #[derive(Debug)]
-pub(super) struct Interrupt {
+pub struct Interrupt {
     is_asked: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// Listens to SIGINT and SIGTERM.
-    pub(super) fn watch() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn watch() -> io::Result<Self> {
         let is_asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down.
@@ -28,12 +31,14 @@ impl Interrupt {
     }
 
     /// Leaves both as they are: the first one ends the process.
-    pub(super) fn ignore() -> Self {
+    #[must_use]
+    pub fn ignore() -> Self {
         Self { is_asked: Arc::default() }
     }
 
     /// Whether it was wished.
-    pub(super) fn is_asked(&self) -> bool {
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
         self.is_asked.load(Ordering::Relaxed)
     }
 }

@@ -97,6 +97,9 @@ pub enum CalibrationError {
         /// Its errors.
         errors: HardwareError,
     },
+    /// Somebody stopped it.
+    #[error("stopped; torque is off")]
+    Stopped,
     /// A servo is not heard, or has not heard us, for longer than its watchdog allows: it stands where no stop need be.
     #[error("{joint}: servo {id} was out of touch for a moment; see to its cable, calibrate again")]
     OutOfTouch {
@@ -131,7 +134,7 @@ struct Seeker {
 
 impl<P: Port> HandDriver<P> {
     /// Finds the stops of all joints of the hand with this serial number and uses them from then on. Every joint moves over
-    /// all of its range; torque is off before and after.
+    /// all of its range; torque is off before and after. `is_stopped` is asked in every tick, and ends it.
     ///
     /// # Errors
     /// What prevented it; torque is then off.
@@ -139,6 +142,7 @@ impl<P: Port> HandDriver<P> {
         &mut self,
         serial: &str,
         date: &str,
+        is_stopped: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(&CalibrationStep),
     ) -> Result<Calibration, CalibrationError> {
         let config = self.calibration_config();
@@ -151,7 +155,7 @@ impl<P: Port> HandDriver<P> {
             return Err(CalibrationError::Refused(findings));
         }
         let share = self.effort_share();
-        let found = self.find_stops(&config, progress);
+        let found = self.find_stops(&config, is_stopped, progress);
         let off = self.let_go();
         self.want_effort_share(share);
         let stops = found?;
@@ -190,6 +194,7 @@ impl<P: Port> HandDriver<P> {
     fn find_stops(
         &mut self,
         config: &CalibrationConfig,
+        is_stopped: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(&CalibrationStep),
     ) -> Result<Vec<(i32, i32)>, CalibrationError> {
         self.want_effort_share(config.effort_share.get());
@@ -205,7 +210,7 @@ impl<P: Port> HandDriver<P> {
                 self.enable(index)?;
             }
             for is_upper in [false, true] {
-                self.seek(&members, is_upper, config)?;
+                self.seek(&members, is_upper, config, is_stopped)?;
                 for &index in &members {
                     let servo = &self.servos()[index];
                     let (joint, ticks) = (servo.motor.joint.clone(), servo.present_ticks);
@@ -214,13 +219,19 @@ impl<P: Port> HandDriver<P> {
                     progress(&CalibrationStep::Stop { joint, is_upper, ticks });
                 }
             }
-            self.go_to_middles(&members, &stops, config)?;
+            self.go_to_middles(&members, &stops, config, is_stopped)?;
         }
         Ok(stops)
     }
 
     /// Drives `members` to one of their stops.
-    fn seek(&mut self, members: &[usize], is_upper: bool, config: &CalibrationConfig) -> Result<(), CalibrationError> {
+    fn seek(
+        &mut self,
+        members: &[usize],
+        is_upper: bool,
+        config: &CalibrationConfig,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<(), CalibrationError> {
         let ticks = |angle_rad: Positive| (angle_rad.get() / RAD_PER_TICK).round() as i32;
         let (lead, stable) = (ticks(config.lead_rad).max(1), ticks(config.stable_rad));
         let step = self.step_ticks(config);
@@ -253,7 +264,7 @@ impl<P: Port> HandDriver<P> {
             if seekers.iter().all(|seeker| seeker.is_there) {
                 return Ok(());
             }
-            self.calibration_tick()?;
+            self.calibration_tick(is_stopped)?;
         }
         let late = seekers.iter().find(|seeker| !seeker.is_there).map_or(0, |seeker| seeker.index);
         let servo = &self.servos()[late];
@@ -266,6 +277,7 @@ impl<P: Port> HandDriver<P> {
         members: &[usize],
         stops: &[(i32, i32)],
         config: &CalibrationConfig,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<(), CalibrationError> {
         let step = self.step_ticks(config);
         for _ in 0..self.n_ticks(config) {
@@ -276,7 +288,7 @@ impl<P: Port> HandDriver<P> {
                 servo.goal_ticks += (middle - servo.goal_ticks).clamp(-step, step);
                 is_there &= servo.goal_ticks == middle;
             }
-            self.calibration_tick()?;
+            self.calibration_tick(is_stopped)?;
             if is_there {
                 break;
             }
@@ -285,7 +297,10 @@ impl<P: Port> HandDriver<P> {
     }
 
     /// Sends goals, waits, reads, and looks for errors.
-    fn calibration_tick(&mut self) -> Result<(), CalibrationError> {
+    fn calibration_tick(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), CalibrationError> {
+        if is_stopped() {
+            return Err(CalibrationError::Stopped);
+        }
         self.send_goals()?;
         self.wait_for_tick();
         self.tick()?;

@@ -23,9 +23,20 @@ pub enum ArmError {
     /// Verification refuses.
     #[error("the hand is not armed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<Finding>),
+    /// It was stopped on the way.
+    #[error("stopped while the hand was armed; torque is off")]
+    Stopped,
     /// The bus failed.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A servo is where its calibration has no place.
+    #[error("servo {id} is at {ticks} ticks, which is beyond both stops of its calibration; calibrate again")]
+    Lost {
+        /// The servo.
+        id: u8,
+        /// Where it is.
+        ticks: i32,
+    },
     /// A servo does not do what it was told.
     #[error("servo {id}: {register} reads {found} after {expected} was written; it is not armed")]
     NotTaken {
@@ -89,13 +100,21 @@ impl<P: Port> HandDriver<P> {
     /// # Errors
     /// When verification refuses or a servo does not obey; torque is then off.
     pub fn arm(&mut self) -> Result<Vec<Finding>, ArmError> {
+        self.arm_unless(&|| false)
+    }
+
+    /// The same, unless `is_stopped` says otherwise, which is asked before each servo.
+    ///
+    /// # Errors
+    /// Those of [`HandDriver::arm`], and [`ArmError::Stopped`]; torque is then off.
+    pub fn arm_unless(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<Vec<Finding>, ArmError> {
         let findings = self.verify()?;
         if !self.is_verified {
             let is_refusal = |finding: &Finding| finding.severity >= Severity::NeedsCalibration;
             return Err(ArmError::Refused(findings.into_iter().filter(is_refusal).collect()));
         }
         self.expect_torque();
-        let armed = self.prepare_all().and_then(|()| self.patiently(Self::enable_all));
+        let armed = self.prepare_all().and_then(|()| self.patiently(|driver| driver.enable_all(is_stopped)));
         if let Err(error) = armed {
             // The first error is the one that matters.
             drop(self.torque_off());
@@ -170,14 +189,17 @@ impl<P: Port> HandDriver<P> {
     }
 
     /// Goal := present, and what the driver knows with it.
-    pub(in crate::real) fn goal_to_present(&mut self, index: usize) -> Result<(), BusError> {
+    pub(in crate::real) fn goal_to_present(&mut self, index: usize) -> Result<(), ArmError> {
         let id = self.ids[index];
         let raw_ticks = self.bus.read(id, PRESENT_POSITION)?;
         let now = self.bus.now();
         let servo = &mut self.servos[index];
-        servo.find_turns(raw_ticks, now);
+        // With a wrong number of turns the way to the next target would be a whole turn.
+        if !servo.find_turns(raw_ticks, now) {
+            return Err(ArmError::Lost { id, ticks: raw_ticks });
+        }
         servo.goal_ticks = servo.present_ticks;
-        self.bus.write(id, GOAL_POSITION, raw_ticks)
+        Ok(self.bus.write(id, GOAL_POSITION, raw_ticks)?)
     }
 
     /// Watchdog, then torque: there is no moment with torque and without watchdog.
@@ -203,8 +225,11 @@ impl<P: Port> HandDriver<P> {
         self.enable(index)
     }
 
-    fn enable_all(&mut self) -> Result<(), ArmError> {
+    fn enable_all(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), ArmError> {
         for index in 0..self.servos.len() {
+            if is_stopped() {
+                return Err(ArmError::Stopped);
+            }
             self.enable(index)?;
         }
         Ok(())

@@ -160,19 +160,15 @@ impl<P: Port> HandDriver<P> {
         for _ in 0..SETTINGS_A_TICK {
             let recovery = &mut self.servos[index].recovery;
             let Some(&setting) = recovery.settings.get(recovery.n_applied) else {
-                self.goal_to_present(index)?;
-                if self.is_armed {
-                    match self.enable(index) {
-                        Ok(()) => {}
-                        Err(ArmError::Bus(error)) => return Err(error),
-                        // It does not do as it is told: it stays off.
-                        Err(ArmError::NotTaken { .. } | ArmError::Refused(_)) => {
-                            self.servos[index].recovery.phase = Recovery::Idle;
-                            return Ok(());
-                        }
-                    }
-                }
-                self.servos[index].recovery.phase = Recovery::Done;
+                let is_wanted = self.is_armed;
+                let back =
+                    self.goal_to_present(index).and_then(|()| if is_wanted { self.enable(index) } else { Ok(()) });
+                self.servos[index].recovery.phase = match back {
+                    Ok(()) => Recovery::Done,
+                    Err(ArmError::Bus(error)) => return Err(error),
+                    // It does not do as it is told, or nobody knows where it is: it stays off.
+                    Err(_) => Recovery::Idle,
+                };
                 return Ok(());
             };
             recovery.n_applied += 1;

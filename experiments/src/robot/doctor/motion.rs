@@ -4,7 +4,7 @@
 //! before it moves; a positive angle flexes, or moves to the pinky.
 
 use super::{Examination, Verdict};
-use crate::robot::Setup;
+use crate::robot::{Interrupt, Setup};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::port::Port;
 use bridge::real::robot::Robot as _;
@@ -23,10 +23,14 @@ const STILL_BELOW: f32 = 0.25;
 /// Moves every joint there and back, under the governor and at the current of a hold. Torque is off before and after.
 pub(super) fn examine<P: Port>(hand: HandRobot<P>, setup: &Setup, examination: &mut Examination) {
     let spec = setup.body_spec();
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return examination.note("motion", Verdict::Bad, error.to_string(), "nothing was moved"),
+    };
     let mut governor = Governor::new(hand, setup.governor());
     let done = (|| {
         governor.body_mut().reduce_current(true)?;
-        governor.body_mut().torque_on()?;
+        governor.body_mut().torque_on(&|| interrupt.is_asked())?;
         // A limp hand sags: what is held is where it is with torque.
         governor.observe()?;
         governor.hold()?;
@@ -36,7 +40,7 @@ pub(super) fn examine<P: Port>(hand: HandRobot<P>, setup: &Setup, examination: &
                 "moving {}: watch that it is this joint, that it flexes or moves to the pinky, and back",
                 joint.name
             );
-            wrong += u32::from(!moves(&mut governor, idx, spec.servo_hz, &joint.name, examination)?);
+            wrong += u32::from(!moves(&mut governor, idx, spec.servo_hz, &joint.name, &interrupt, examination)?);
         }
         if wrong == 0 {
             let found = format!("each of {} joints follows its servo, and it alone", spec.joints.len());
@@ -57,6 +61,7 @@ fn moves<P: Port>(
     idx: usize,
     servo_hz: u32,
     name: &str,
+    interrupt: &Interrupt,
     examination: &mut Examination,
 ) -> Result<bool, BodyError> {
     let mut wanted_rad = governor.applied_rad().to_vec();
@@ -70,6 +75,9 @@ fn moves<P: Port>(
     for (end, begin) in [(way_rad, 0.0), (0.0, way_rad)] {
         for tick in 1..=n_moving + n_resting {
             let share = (tick as f32 / n_moving as f32).min(1.0);
+            if interrupt.is_asked() {
+                return Err(BodyError::Fault { body: governor.body().spec().name.clone(), reason: "stopped".into() });
+            }
             wanted_rad[idx] = start_rad + begin + (end - begin) * share;
             governor.command(&mut wanted_rad)?;
             governor.body_mut().wait_for_tick();
