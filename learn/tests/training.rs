@@ -200,6 +200,7 @@ fn a_damaged_checkpoint_is_refused() -> TestResult {
 /// learned from them.
 #[test]
 fn non_finite_numbers_are_refused() -> TestResult {
+    type Spoil = fn(&mut Episode);
     let mut bad = demonstrations()?;
     bad[7].rewards[3] = f32::NAN;
     let error = trainer(REVERSE_KL, &bad).err().ok_or("NaN was accepted")?.to_string();
@@ -212,7 +213,7 @@ fn non_finite_numbers_are_refused() -> TestResult {
     let Work::Collect { seeds, .. } = trainer.work() else { return Err("no episodes are due".into()) };
     let episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
     let before = bytes(&trainer)?;
-    let spoil: [(&str, fn(&mut Episode)); 4] = [
+    let spoil: [(&str, Spoil); 4] = [
         ("observations[1] is NaN", |episode| episode.observations[1] = f32::NAN),
         ("total_reward[0] is inf", |episode| episode.label.outcome.total_reward = f64::INFINITY),
         ("an observation has 3 values, expected 2", |episode| episode.label.observation_len = 3),
