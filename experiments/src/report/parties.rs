@@ -49,14 +49,21 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
     blocks.extend(folded);
     if let Some(study) = &results.study {
         let values = comparison::values(study, results);
-        let entries = comparison::entries(study, &values);
-        let measured = comparison::figures(study, &entries);
+        let mut entries = comparison::entries(study, &values);
         let claims = entries.iter().filter(|entry| entry.holds.is_some()).count();
         let n_held = entries.iter().filter(|entry| entry.holds == Some(true)).count();
-        let note = match claims {
+        let mut note = match claims {
             0 => "The study expects nothing in particular.".to_owned(),
             claims => format!("{n_held} of {claims} expectations hold."),
         };
+        let is_run = |name: &str| results.parties.iter().any(|party| party.name == name);
+        let names = study.parties.iter().map(|party| party.name.as_str());
+        let not_run: Vec<&str> = names.filter(|name| !is_run(name)).collect();
+        if !not_run.is_empty() {
+            note += &format!(" Not run yet: {}.", not_run.join(", "));
+        }
+        entries.retain(|entry| is_run(entry.party));
+        let measured = comparison::figures(study, &entries);
         if measured.is_empty() {
             missing.push("what the study measures, which needs finished runs".into());
         } else {

@@ -1,13 +1,17 @@
 //! Who answers: a human at the keyboard, with a gamepad or without, or somebody who stands in where the hand is emulated.
 //!
 //! A human writes a line, or presses a button; both are signs of the same meaning. While an episode runs, an empty line is
-//! the emergency stop; a gamepad's works always, and without this.
+//! the emergency stop; a gamepad's works always. Both reach the loop by themselves, whatever the session does.
 
+use bridge::real::control_loop::EmergencyStop;
 use bridge::real::gamepad::{Gamepad, PadReport, Sign};
 use bridge::real::labels::Button;
 use bridge::real::operator::{Answer, Stage};
-use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
-use std::io::BufRead;
+use bridge::real::urgent::Urgency;
+use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
+use std::io::{self, BufRead, BufReader};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How often whoever waits looks whether it is over.
@@ -37,6 +41,8 @@ pub enum Human {
     AtKeyboard {
         /// The lines.
         lines: Receiver<String>,
+        /// Whether an empty one is the emergency stop.
+        is_episode: Arc<AtomicBool>,
         /// The pad, where there is one.
         pad: Option<Gamepad>,
     },
@@ -51,19 +57,13 @@ pub enum Human {
 
 impl Human {
     /// Whoever writes to standard input, and holds `pad`; the end of the input is a wish to quit.
-    #[must_use]
-    pub fn at_keyboard(pad: Option<Gamepad>) -> Self {
-        let (lines, written) = bounded(16);
-        // It ends with the process: nobody can wait for a line that nobody writes.
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lock().lines() {
-                if line.is_err() || lines.send(line.unwrap_or_default()).is_err() {
-                    return;
-                }
-            }
-            drop(lines.send("q".into()));
-        });
-        Self::AtKeyboard { lines: written, pad }
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn at_keyboard(pad: Option<Gamepad>, e_stop: EmergencyStop) -> io::Result<Self> {
+        let is_episode = Arc::new(AtomicBool::new(false));
+        let lines = read_lines(BufReader::new(io::stdin()), e_stop, Arc::clone(&is_episode))?;
+        Ok(Self::AtKeyboard { lines, is_episode, pad })
     }
 
     /// The gamepad.
@@ -92,7 +92,7 @@ impl Human {
 
     /// What is said next, however long it takes, or until `is_over`; whoever stands in says yes.
     pub fn wait(&mut self, is_over: impl Fn() -> bool) -> Said {
-        let Self::AtKeyboard { lines, pad } = self else { return Said::Answer(Answer::Yes) };
+        let Self::AtKeyboard { lines, pad, .. } = self else { return Said::Answer(Answer::Yes) };
         while !is_over() {
             if let Some(report) = pad.as_ref().and_then(Gamepad::next) {
                 return of_pad(Stage::Connect, report);
@@ -109,7 +109,8 @@ impl Human {
     /// What is said at `now_s` to somebody who waits in `stage`, if anything.
     pub fn hear(&mut self, stage: Stage, now_s: f64) -> Option<Said> {
         match self {
-            Self::AtKeyboard { lines, pad } => {
+            Self::AtKeyboard { lines, is_episode, pad } => {
+                is_episode.store(stage == Stage::Episode, Ordering::SeqCst);
                 let of_pad = pad.as_ref().and_then(Gamepad::next).map(|report| of_pad(stage, report));
                 of_pad.or_else(|| lines.try_recv().ok().map(|line| understand(stage, &line)))
             }
@@ -141,6 +142,31 @@ impl Human {
             }
         }
     }
+}
+
+/// What is written to `input`, line by line. An empty line presses `e_stop` itself while an episode runs: whoever takes the
+/// lines may be writing to a disk, and goes last.
+fn read_lines(
+    input: impl BufRead + Send + 'static,
+    e_stop: EmergencyStop,
+    is_episode: Arc<AtomicBool>,
+) -> io::Result<Receiver<String>> {
+    // Without bound: a full one would keep the next line from being read.
+    let (lines, written) = unbounded();
+    // It ends with the process: nobody can wait for a line that nobody writes.
+    Urgency::Period.spawn("keyboard", move || {
+        for line in input.lines() {
+            let Ok(line) = line else { return };
+            if line.trim().is_empty() && is_episode.load(Ordering::SeqCst) {
+                e_stop.press();
+            }
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+        drop(lines.send("q".into()));
+    })?;
+    Ok(written)
 }
 
 fn understand(stage: Stage, line: &str) -> Said {
@@ -206,6 +232,25 @@ mod tests {
         assert_eq!(understand(Stage::Label, "s"), Said::Answer(Answer::Keep(Some(Button::Success))));
         assert_eq!(understand(Stage::Arm, "y"), Said::Answer(Answer::Yes));
         assert_eq!(understand(Stage::Arm, "yy"), Said::Nonsense);
+    }
+
+    /// Contract: an empty line stops what runs though nobody takes the lines, and does nothing else where nothing runs; the end of
+    /// the input is a wish to quit.
+    #[test]
+    fn the_emergency_stop_waits_for_nobody() {
+        for is_running in [false, true] {
+            let (e_stop, is_episode) = (EmergencyStop::default(), Arc::new(AtomicBool::new(is_running)));
+            let lines = read_lines(&b"s\n\n"[..], e_stop.clone(), is_episode).unwrap();
+            assert_eq!(lines.iter().collect::<Vec<_>>(), ["s", "", "q"]);
+            assert_eq!(e_stop.is_pressed(), is_running);
+        }
+        let crowd = "s\n".repeat(500) + "\n" + &"s\n".repeat(5);
+        let e_stop = EmergencyStop::default();
+        let unheard = read_lines(io::Cursor::new(crowd), e_stop.clone(), Arc::new(AtomicBool::new(true))).unwrap();
+        while !e_stop.is_pressed() {
+            std::thread::yield_now();
+        }
+        drop(unheard);
     }
 
     /// Contract: a press says what the key of the same sign says; what becomes of the pad is told, not taken for an

@@ -67,7 +67,7 @@ impl RobotSession {
         let header = DatasetHeader { environment: environment.clone(), domain: "cut off".into(), seed: 0 };
         let setup = setup.filmed_into(folder.with_file_name("frames"));
         let human = if setup.is_attended() {
-            Human::at_keyboard(Gamepad::open(&setup.robot.gamepad, setup.e_stop())?)
+            Human::at_keyboard(Gamepad::open(&setup.robot.gamepad, setup.e_stop())?, setup.e_stop())?
         } else {
             Human::stand_in(setup.robot.emulated.answer_s.get())
         };
