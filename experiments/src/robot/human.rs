@@ -8,7 +8,7 @@ use bridge::real::gamepad::{Gamepad, PadReport, Sign};
 use bridge::real::labels::Button;
 use bridge::real::operator::{Answer, Stage};
 use bridge::real::urgent::Urgency;
-use crossbeam::channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
 use std::io::{self, BufRead, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// How often whoever waits looks whether it is over.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Lines that wait for somebody to take them.
+const MAX_LINES: usize = 1024;
 
 /// The keys, as they are explained.
 pub const KEYS: &str = "y yes   p pause   q quit   during an episode: + reward   s success   f failure   u unsafe   t take over   \
@@ -151,8 +154,7 @@ fn read_lines(
     e_stop: EmergencyStop,
     is_episode: Arc<AtomicBool>,
 ) -> io::Result<Receiver<String>> {
-    // Without bound: a full one would keep the next line from being read.
-    let (lines, written) = unbounded();
+    let (lines, written) = bounded(MAX_LINES);
     // It ends with the process: nobody can wait for a line that nobody writes.
     Urgency::Period.spawn("keyboard", move || {
         for line in input.lines() {
@@ -160,7 +162,8 @@ fn read_lines(
             if line.trim().is_empty() && is_episode.load(Ordering::SeqCst) {
                 e_stop.press();
             }
-            if lines.send(line).is_err() {
+            // What nobody takes is lost: the next line may be the stop.
+            if let Err(TrySendError::Disconnected(_)) = lines.try_send(line) {
                 return;
             }
         }
@@ -244,7 +247,7 @@ mod tests {
             assert_eq!(lines.iter().collect::<Vec<_>>(), ["s", "", "q"]);
             assert_eq!(e_stop.is_pressed(), is_running);
         }
-        let crowd = "s\n".repeat(500) + "\n" + &"s\n".repeat(5);
+        let crowd = "s\n".repeat(2 * MAX_LINES) + "\n" + &"s\n".repeat(5);
         let e_stop = EmergencyStop::default();
         let unheard = read_lines(io::Cursor::new(crowd), e_stop.clone(), Arc::new(AtomicBool::new(true))).unwrap();
         while !e_stop.is_pressed() {
