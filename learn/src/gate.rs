@@ -1,11 +1,11 @@
 //! The publish gate: which snapshots of the actor act, and which one is deployed.
 //!
 //! A snapshot that does not *look* worse than the deployed policy on the states of the latest episodes, by a critic that was
-//! right about these before it learned from them, becomes its *challenger*: it collects the next episodes. It is dropped if they return less than the deployed policy's episodes did,
-//! all of them together, by more than so many standard errors, and the deployed policy acts again; the learner, which has
-//! now seen where the challenger fails, goes on. Else it is deployed. Ten episodes tell little: with no shortfall allowed,
-//! a policy that was lucky once stays for long; with one standard error, the deployed policy wandered below its best
-//! (reference hand: from 3.6 to 3.0 turns).
+//! right about these before it learned from them, becomes its *challenger*: it collects the next episodes. It is dropped if
+//! they return less than the deployed policy's episodes did, all of them together, by more than so many standard errors, and
+//! the deployed policy acts again; the learner, which has now seen where the challenger fails, goes on. Else it is deployed.
+//! Ten episodes tell little: with no shortfall allowed, a policy that was lucky once stays for long; with one standard error,
+//! the deployed policy wandered below its best (reference hand: from 3.6 to 3.0 turns).
 
 use crate::Gate;
 use serde::{Deserialize, Serialize};
@@ -156,8 +156,8 @@ mod tests {
 
     const GOOD: Evidence = Evidence { nats_per_dim: Some(0.05), calibration_gap: -0.1, value_gain: 0.01 };
 
-    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included, and so does none at all; the open gate never does. A KL
-    /// that cannot be measured keeps none back.
+    /// Contract: each piece of bad evidence alone keeps a snapshot back, NaN included, and so does none at all; the open gate
+    /// never does. A KL that cannot be measured keeps none back.
     #[test]
     fn bad_evidence_keeps_a_snapshot_back() -> Result<(), NumberError> {
         let gate = Gate::KeepBest {

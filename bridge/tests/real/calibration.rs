@@ -4,9 +4,13 @@
 use crate::rig::{BAUD, TestResult, driver_config, emulator, inject, motors, spec, stops_rad};
 use bridge::number::Finite;
 use bridge::real::calibration::{Calibration, CalibrationError, CalibrationStep};
-use bridge::real::emulator::{Fault, Servos};
+use bridge::real::emulator::{Fault, Servos, SharedEmulator};
 use bridge::real::hand_driver::HandDriver;
 use std::cell::Cell;
+
+fn is_limp(emulator: &SharedEmulator) -> bool {
+    (1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0))
+}
 
 #[test]
 fn stops_are_found() -> TestResult {
@@ -25,7 +29,7 @@ fn stops_are_found() -> TestResult {
         }
         assert!((joint.ratio.get() - 1.1).abs() < 0.01, "{}: {}", joint.joint, joint.ratio.get());
     }
-    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    assert!(is_limp(&emulator), "torque is on");
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("hand.ron");
     calibration.save(&path)?;
@@ -42,7 +46,7 @@ fn a_joint_that_does_not_come_to_a_stop_ends_it() -> TestResult {
     let mut driver = HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config)?;
     let failed = driver.calibrate("0042", "2026-02-03", &|| false, &mut |_| {});
     assert!(matches!(failed, Err(CalibrationError::NoStop { is_upper: false, .. })), "{failed:?}");
-    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    assert!(is_limp(&emulator), "torque is on");
     Ok(())
 }
 
@@ -60,7 +64,7 @@ fn a_servo_that_overheats_ends_it() -> TestResult {
         }
     });
     assert!(matches!(failed, Err(CalibrationError::Servo { id: 2, .. })), "{failed:?}");
-    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    assert!(is_limp(&emulator), "torque is on");
     Ok(())
 }
 
@@ -73,7 +77,7 @@ fn it_can_be_stopped() -> TestResult {
     let is_stopped = || n_left.replace(n_left.get().saturating_sub(1)) == 0;
     let stopped = driver.calibrate("0042", "2026-02-03", &is_stopped, &mut |_| {});
     assert!(matches!(stopped, Err(CalibrationError::Stopped)), "{stopped:?}");
-    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    assert!(is_limp(&emulator), "torque is on");
     Ok(())
 }
 
@@ -91,7 +95,7 @@ fn a_servo_out_of_touch_ends_it() -> TestResult {
         }
     });
     assert!(matches!(failed, Err(CalibrationError::OutOfTouch { .. })), "{failed:?}");
-    assert!((1..=17).all(|id| emulator.lock().register(id, 64, 1) == Some(0)), "torque is on");
+    assert!(is_limp(&emulator), "torque is on");
     Ok(())
 }
 

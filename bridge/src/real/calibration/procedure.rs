@@ -306,12 +306,12 @@ impl<P: Port> HandDriver<P> {
         self.tick()?;
         let watchdog_s = self.watchdog_s();
         for (status, servo) in self.status().servos.iter().zip(self.servos()) {
-            let (joint, id, errors) = (servo.motor.joint.clone(), status.id, status.hardware_error);
+            let (joint, id, errors) = (&servo.motor.joint, status.id, status.hardware_error);
             if !errors.is_clear() {
-                return Err(CalibrationError::Servo { joint, id, errors });
+                return Err(CalibrationError::Servo { joint: joint.clone(), id, errors });
             }
             if status.is_watchdog_tripped || status.stale_s > watchdog_s {
-                return Err(CalibrationError::OutOfTouch { joint, id });
+                return Err(CalibrationError::OutOfTouch { joint: joint.clone(), id });
             }
         }
         Ok(())
