@@ -27,6 +27,8 @@ const NEARBY_M: f32 = 0.05;
 const OVERCOME_SHARE: f32 = 0.97;
 /// Faster than this, the scissors are being opened, rad/s.
 const OPENING_RAD_S: f32 = 0.05;
+/// Edges that cross this close before the tape already feel it, m.
+const ABOUT_TO_REACH_M: f32 = 5e-4;
 
 /// The tape.
 pub(crate) struct Tape {
@@ -170,11 +172,14 @@ impl Tape {
             return;
         }
         let crossing_m = shears.crossing_m(opening_rad);
-        let resists = crossing_m > upper_m && rate_rad_s < OPENING_RAD_S;
+        // Blades that are about to reach the tape are held already: in one step of free fall they would come half through it.
+        let soon_m = shears.crossing_m(opening_rad + rate_rad_s.min(0.0) / PHYSICS_HZ as f32) + ABOUT_TO_REACH_M;
+        let resists = soon_m > upper_m && rate_rad_s < OPENING_RAD_S;
         let limit_nm = self.cutting_torque_nm + shears.friction_nm();
         // Blades that are opened are held back too, as slowly as they creep; they cut nothing.
         let is_closing = rate_rad_s < 0.0;
-        let is_overcome = resists && is_closing && shears.pivot_torque_nm(engine) >= OVERCOME_SHARE * limit_nm;
+        let is_overcome =
+            crossing_m > upper_m && is_closing && shears.pivot_torque_nm(engine) >= OVERCOME_SHARE * limit_nm;
         shears.resist(engine, if resists { self.cutting_torque_nm } else { 0.0 });
         if is_overcome && meeting.upper.y.abs() < self.give_m {
             let width_m = 2.0 * self.half_width_m;
