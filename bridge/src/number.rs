@@ -69,6 +69,11 @@ number!(
     "a finite number, 0 or above",
     |x| x.is_finite() && x >= 0.0
 );
+impl NonNegative {
+    /// Zero.
+    pub const ZERO: Self = Self(0.0);
+}
+
 number!(
     /// A number from 0 to 1, both included.
     UnitInterval,

@@ -71,21 +71,25 @@ fn setpoints_stay_in_their_limits() -> TestResult {
     Ok(())
 }
 
-/// Contract: a chunk whose pose is no rotation, or far beyond the workspace, is refused whole.
+/// Contract: a chunk whose pose is no rotation, or far beyond the workspace, is refused whole, and it is said why.
 #[test]
 fn poses_that_are_none_are_refused() -> TestResult {
     let pose = START.values();
-    for (wanted, name) in [
-        ([pose[0], pose[1], pose[2], 0.0, 0.0, 0.0, 0.0], "no rotation"),
-        ([pose[0], pose[1], f32::NAN, 0.0, 0.0, 0.0, 1.0], "no number"),
-        ([pose[0] + 1.0, pose[1], pose[2], 0.0, 0.0, 0.0, 1.0], "far beyond"),
+    for (wanted, why) in [
+        ([pose[0], pose[1], pose[2], 0.0, 0.0, 0.0, 0.0], "quaternion is no rotation"),
+        ([pose[0], pose[1], f32::NAN, 0.0, 0.0, 0.0, 1.0], "value 2 is NaN"),
+        ([pose[0] + 1.0, pose[1], pose[2], 0.0, 0.0, 0.0, 1.0], "value 0 is 1.4"),
     ] {
         let mut bench = Bench::running([pose; 2])?;
         bench.publish([wanted; 2]);
         bench.until(State::Hold, 2.0)?;
-        assert_eq!(bench.causes(), [Cause::BadAction], "{name}");
+        let events: Vec<Event> = bench.events.try_iter().collect();
+        let is_told = |event: &Event| matches!(event, Event::ChunkRefused { reason, .. } if reason.contains(why));
+        assert!(events.iter().any(is_told), "{why}: {events:?}");
+        let is_cause = |event: &Event| matches!(event, Event::State { cause: Some(Cause::BadAction), .. });
+        assert!(events.iter().any(is_cause), "{why}: {events:?}");
         bench.run(20)?;
-        assert!(is_near(&bench.tool()?, &START, 2e-3), "{name}: {:?}", bench.tool()?);
+        assert!(is_near(&bench.tool()?, &START, 2e-3), "{why}: {:?}", bench.tool()?);
     }
     Ok(())
 }
@@ -123,6 +127,24 @@ fn a_link_that_comes_back() -> TestResult {
     assert_eq!(bench.control.state(), State::Hold, "while the arm is silent");
     bench.run(50)?;
     assert_eq!(bench.torques()?, vec![1; 17]);
+    bench.order(Order::Start)?;
+    bench.run(20)?;
+    assert_eq!(bench.control.state(), State::Run, "{:?}", bench.causes());
+    Ok(())
+}
+
+/// Contract: an arm that tells its state but does not hear is held, once it cannot go on by itself any more, and a run begins
+/// again when it hears.
+#[test]
+fn a_deaf_arm() -> TestResult {
+    let mut bench = Bench::running([START.values(), AWAY.values()])?;
+    bench.inject(Fault::ArmDeaf { for_s: 1.0.try_into()? })?;
+    let hold_s = bench.until(State::Hold, 0.4)?;
+    assert!((0.19..=0.23).contains(&hold_s), "{hold_s} s");
+    assert_eq!((bench.causes(), bench.torques()?), (vec![Cause::ArmDeaf], vec![1; 17]));
+    bench.order(Order::Start)?;
+    assert_eq!(bench.control.state(), State::Hold, "while the arm is deaf");
+    bench.run(100)?;
     bench.order(Order::Start)?;
     bench.run(20)?;
     assert_eq!(bench.control.state(), State::Run, "{:?}", bench.causes());

@@ -35,11 +35,11 @@ const TABLE: [(&str, Cause); 32] = [
     ("DFFFFFE", Cause::Overrun),
     ("EEEEEEE", Cause::EStop),
     ("DCFFFFE", Cause::Unverified),
-    ("DCFFFFE", Cause::PortTaken),
     ("DCHHHFE", Cause::SceneLost),
     ("DCHRPFE", Cause::LogDropped),
     ("DCFFFFE", Cause::ArmNotReady),
     ("DCHHHFE", Cause::ArmStale),
+    ("DCHHHFE", Cause::ArmDeaf),
     ("DFFFFFE", Cause::ArmFailed),
     // Row 4 has no cause of its own: an answer that comes too late is discarded where it is read.
     ("DCHRPFE", Cause::BrokenCycle),

@@ -34,7 +34,7 @@ impl World {
             chunk_late_s: None,
             learner_silence_s: 0.02,
             command_age_s: PERIOD_S,
-            arm: ArmFacts { age_s: Some(0.001), is_ready: true, has_failed: false },
+            arm: ArmFacts { age_s: Some(0.001), unheard_s: 0.0, is_ready: true, has_failed: false },
             period_s: PERIOD_S,
             events: Causes::NONE,
         }
@@ -88,7 +88,7 @@ fn changed(change: impl FnOnce(&mut World)) -> World {
 fn limits_of_the_rows() {
     type ChangeBy = fn(&mut World, f64);
     #[rustfmt::skip]
-    let rows: [(ChangeBy, f64, State, f64, State); 18] = [
+    let rows: [(ChangeBy, f64, State, f64, State); 19] = [
         // 2: 5 bad cycles in 50
         (|w, x| w.hand.n_recent_bad_cycles = x as u32, 4.0, State::Run, 5.0, State::Hold),
         // 3: 100 ms and 500 ms
@@ -114,6 +114,7 @@ fn limits_of_the_rows() {
         // the arm
         (|w, x| w.arm.age_s = Some(x), 0.1, State::Run, 0.101, State::Hold),
         (|w, x| w.arm.age_s = Some(x), 0.5, State::Hold, 0.501, State::Fault),
+        (|w, x| w.arm.unheard_s = x, 0.2, State::Run, 0.201, State::Hold),
         (|w, x| w.arm.has_failed = x > 0.0, 0.0, State::Run, 1.0, State::Fault),
         (|w, x| w.arm.is_ready = x > 0.0, 1.0, State::Run, 0.0, State::Fault),
     ];
@@ -302,17 +303,16 @@ fn overruns_fault() {
     assert_eq!(states[9], State::Fault);
 }
 
-/// Contract, rows 13, 16 and 17: a start is without torque; nothing is armed before the hand has told all about itself,
+/// Contract, rows 13 and 16: a start is without torque; nothing is armed before the hand has told all about itself,
 /// nor with a cause that stands against it.
 #[test]
 fn unfit_hands_are_not_armed() {
-    let unfit: [(Change, Cause); 8] = [
+    let unfit: [(Change, Cause); 7] = [
         (|world| world.hand.last_complete_read_s = None, Cause::Unverified),
         (|world| world.hand.servos[0].temperature_c = f64::NAN, Cause::Unverified),
         (|world| world.hand.servos.truncate(usize::from(N_SERVOS) - 1), Cause::Unverified),
         (|world| world.arm.age_s = None, Cause::Unverified),
         (|world| world.arm.is_ready = false, Cause::ArmNotReady),
-        (|world| world.events = Causes::NONE.with(Cause::PortTaken), Cause::PortTaken),
         (|world| world.hand.servos[0].stale_s = 0.2, Cause::JointStale),
         (|world| world.hand.servos[0].temperature_c = 66.0, Cause::Overheated),
     ];

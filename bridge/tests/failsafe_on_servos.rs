@@ -103,6 +103,22 @@ fn a_deaf_servo() -> TestResult {
     Ok(())
 }
 
+/// Contract, rows 1 and 15: servos that miss every other instruction let go all the same, each within moments: it is said until
+/// it was heard.
+#[test]
+fn servos_that_miss_instructions() -> TestResult {
+    let mut bench = Bench::running()?;
+    inject(&bench.emulator, Fault::Deaf { servos: Servos::All, share: 0.5.try_into()?, for_s: 5.0.try_into()? })?;
+    bench.e_stop.press();
+    bench.run(2);
+    assert_eq!(bench.control.state(), State::EStop);
+    let told = bench.torques()?;
+    assert!(told.iter().sum::<u32>() > 0, "the script lets everything through: {told:?}");
+    bench.run(100);
+    assert_eq!(bench.torques()?, vec![0; 17], "after 1 s");
+    Ok(())
+}
+
 /// Contract, row 5: an overload holds the hand; the servo comes back with its goal where it is, and the run may go on.
 #[test]
 fn an_overload() -> TestResult {

@@ -43,7 +43,7 @@ fn running() -> Operator {
         (state(State::Park, State::Run, None), vec![], Stage::Episode),
     ];
     for (heard, expected, stage) in stages {
-        assert_eq!(orders(operator.hear(heard)), expected, "{heard:?}");
+        assert_eq!(orders(operator.hear(heard.clone())), expected, "{heard:?}");
         assert_eq!(operator.position().stage, stage, "{heard:?}");
     }
     operator

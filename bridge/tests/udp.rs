@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bridge::number::{Finite, NonNegative, Positive};
-use bridge::real::arm::{ArmError, ArmLimits, ArmLink, ArmPose, UdpArm, UdpArmConfig};
+use bridge::real::arm::{
+    ArmController, ArmError, ArmLimits, ArmLink, ArmPose, ArmSession, ArmState, UdpArm, UdpArmConfig,
+};
 use bridge::real::clock::{Clock, MachineClock};
 use bridge::real::datagram::{self, DatagramError, Header, Kind, SequenceGate};
 use bridge::real::labels::{Button, LabelSource, UdpButtons};
@@ -316,6 +318,37 @@ fn a_stale_arm_is_not_commanded() {
     let mut empty = config;
     empty.limits.workspace_upper_m[1] = Finite::try_from(-0.3).unwrap();
     assert!(matches!(UdpArm::open(&empty, 1), Err(ArmError::EmptyWorkspace { axis: 1, .. })));
+}
+
+/// Contract: a state is as old as its stamp, whatever the controller's clock says: one that was under way for long is too old
+/// to be limited against when it comes. A controller that starts anew has a new clock.
+#[test]
+fn a_late_state_of_the_arm_is_old() {
+    let (mut session, mut controller) = (ArmSession::new(limits(), 1).unwrap(), ArmController::new(3));
+    let state = ArmState {
+        pose: pose(0.4, 0.0, 0.3, 0.0),
+        force_n: [0.0; 3],
+        torque_nm: [0.0; 3],
+        is_ready: true,
+        has_failed: false,
+        round_trip_s: None,
+    };
+    let mut frame = Vec::new();
+    for n in 0..50 {
+        let sent_s = 0.01 * f64::from(n);
+        controller.tell(&state, 1000.0 + sent_s, &mut frame);
+        session.take(&frame, sent_s + 0.001).unwrap();
+        assert!(session.age_s(sent_s + 0.001).unwrap() < 1e-3);
+    }
+    controller.tell(&state, 1000.5, &mut frame);
+    session.take(&frame, 0.65).unwrap();
+    let age_s = session.age_s(0.65).unwrap();
+    assert!((age_s - 0.149).abs() < 1e-3, "{age_s} s");
+    assert!(matches!(session.setpoint(&state.pose, 0.65), Err(ArmError::Stale { .. })));
+
+    ArmController::new(4).tell(&state, 5.0, &mut frame);
+    session.take(&frame, 0.66).unwrap();
+    assert!(session.age_s(0.66).unwrap() < 1e-3);
 }
 
 struct Python(Child);

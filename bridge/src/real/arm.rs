@@ -13,6 +13,8 @@
 //! | | | 108: u32 | sequence of the newest setpoint that it has; 0 before the first |
 //! | | | 112: u64 | stamp of that setpoint, ns; 0 before the first |
 //!
+//! The last two are how we know that the controller hears us; one that does not tell them counts as deaf.
+//!
 //! A controller holds its present pose when the newest setpoint is not engaged or is older than 100 ms.
 //!
 //! Every setpoint passes [`ArmLimits`] inside of [`ArmLink::send`], in this order: refused when not finite or not a unit
@@ -83,8 +85,11 @@ pub trait ArmLink: Send {
     /// The newest state; none before the first.
     fn state(&self) -> Option<&ArmState>;
 
-    /// Its age, s; none before the first.
+    /// Its age by its stamp, s; none before the first.
     fn age_s(&self, now_s: f64) -> Option<f64>;
+
+    /// For how long its controller has not heard the setpoints that were sent, s.
+    fn unheard_s(&self) -> f64;
 
     /// Limits `wanted` and sends it, engaged; returns what was really sent.
     ///

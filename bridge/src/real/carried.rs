@@ -7,8 +7,7 @@
 //! A quaternion and its negative are one rotation: what the arm measures has the sign that is nearer to what it measured
 //! before, at first to where episodes begin, so that it is the sign that policies have learned with.
 
-use super::arm::{ArmError, ArmLink};
-use super::cause::Causes;
+use super::arm::ArmLink;
 use super::clock::Clock;
 use super::failsafe::ArmFacts;
 use super::robot::Robot;
@@ -27,7 +26,6 @@ pub struct Carried<R, A, C> {
     spec: BodySpec,
     reference: [f32; 4],
     commanded: Option<ToolPose>,
-    last_error: Option<ArmError>,
 }
 
 impl<R: Robot, A: ArmLink, C: Clock> Carried<R, A, C> {
@@ -56,7 +54,7 @@ impl<R: Robot, A: ArmLink, C: Clock> Carried<R, A, C> {
             arm.poll(clock.now_s());
         }
         let reference = start.orientation;
-        Ok(Self { robot, arm, clock, spec, reference, commanded: None, last_error: None })
+        Ok(Self { robot, arm, clock, spec, reference, commanded: None })
     }
 
     /// The robot without the arm, to look at.
@@ -67,11 +65,6 @@ impl<R: Robot, A: ArmLink, C: Clock> Carried<R, A, C> {
     /// The arm, to look at.
     pub const fn arm_link(&self) -> &A {
         &self.arm
-    }
-
-    /// Why the last setpoint that was not sent was not.
-    pub const fn last_error(&self) -> Option<&ArmError> {
-        self.last_error.as_ref()
     }
 }
 
@@ -116,14 +109,12 @@ impl<R: Robot, A: ArmLink, C: Clock> Body for Carried<R, A, C> {
             let found = std::array::from_fn(|i| targets_rad[3 + i]);
             BodyError::NoRotation { body: self.spec.name.clone(), quantity: "targets_rad", found }
         })?;
-        match self.arm.send(&wanted.into(), self.clock.now_s()) {
-            Ok(sent) => {
-                let sent = ToolPose::from(sent);
-                let dot: f32 = sent.orientation.iter().zip(&wanted.orientation).map(|(a, b)| a * b).sum();
-                let orientation = sent.orientation.map(|x| if dot < 0.0 { -x } else { x });
-                self.commanded = Some(ToolPose { orientation, ..sent });
-            }
-            Err(error) => self.last_error = Some(error),
+        // A setpoint that could not be sent is one that the arm does not hear, and is seen as that.
+        if let Ok(sent) = self.arm.send(&wanted.into(), self.clock.now_s()) {
+            let sent = ToolPose::from(sent);
+            let dot: f32 = sent.orientation.iter().zip(&wanted.orientation).map(|(a, b)| a * b).sum();
+            let orientation = sent.orientation.map(|x| if dot < 0.0 { -x } else { x });
+            self.commanded = Some(ToolPose { orientation, ..sent });
         }
         self.robot.command(joints_rad)
     }
@@ -138,13 +129,10 @@ impl<R: Robot, A: ArmLink, C: Clock> Robot for Carried<R, A, C> {
         let state = self.arm.state();
         Some(ArmFacts {
             age_s: self.arm.age_s(self.clock.now_s()),
+            unheard_s: self.arm.unheard_s(),
             is_ready: state.is_some_and(|state| state.is_ready),
             has_failed: state.is_some_and(|state| state.has_failed),
         })
-    }
-
-    fn objections(&self) -> Causes {
-        self.robot.objections()
     }
 
     fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
@@ -153,10 +141,8 @@ impl<R: Robot, A: ArmLink, C: Clock> Robot for Carried<R, A, C> {
 
     fn torque_off(&mut self) -> Result<(), BodyError> {
         self.commanded = None;
-        if let Err(error) = self.arm.release(self.clock.now_s()) {
-            // Without setpoints it stops by itself.
-            self.last_error = Some(error);
-        }
+        // Where that cannot be said, it stops by itself for want of setpoints.
+        drop(self.arm.release(self.clock.now_s()));
         self.robot.torque_off()
     }
 

@@ -18,11 +18,11 @@
 //! | 14 | overrun of the loop | `Overrun` |
 //! | 15 | emergency stop | `EStop` |
 //! | 16 | wrong device, no calibration, not all facts known yet | `Unverified` |
-//! | 17 | the port is taken | `PortTaken` |
+//! | 17 | the port is taken | none: it is not opened |
 //! | 18 | object dropped, reset interrupted, something unsafe seen | `SceneLost` |
 //! | 19 | the log or the disk is slow or full | `LogDropped` |
 //!
-//! An arm adds `ArmStale` and `ArmFailed`, with the answers of rows 3 and 1, and `ArmNotReady`, with that of row 16.
+//! An arm adds `ArmStale`, `ArmDeaf` and `ArmFailed`, with the answers of rows 3, 3 and 1, and `ArmNotReady`, with that of row 16.
 
 use std::fmt;
 
@@ -156,8 +156,6 @@ causes! {
     EStop: 15, EStop, Always, [is_spoiling, is_asking], "emergency stop";
     /// The hand is not the one that it should be, is not calibrated, or has not told all about itself yet.
     Unverified: 16, RefuseToArm, Always, [is_spoiling], "the hand is not verified";
-    /// Another process has the port.
-    PortTaken: 17, RefuseToArm, Always, [is_spoiling, is_asking], "another process has the port";
     /// The object is not where it belongs, or something unsafe was seen. It lasts until a human says that all is ready.
     SceneLost: 18, Hold, Always, [is_spoiling, is_asking], "the scene needs a human";
     /// An episode or a line of the log found no place in its queue.
@@ -166,6 +164,8 @@ causes! {
     ArmNotReady: 0, RefuseToArm, Always, [is_spoiling, is_asking], "the arm is not ready";
     /// The arm's state is too old.
     ArmStale: 0, Hold, Always, [is_spoiling], "the arm's state is too old";
+    /// The arm's controller has not taken in a setpoint for too long.
+    ArmDeaf: 0, Hold, Always, [is_spoiling], "the arm does not hear its setpoints";
     /// The arm is silent, or reports a fault.
     ArmFailed: 0, Fault, Always, [is_spoiling, is_asking], "the arm is silent or has failed";
 }

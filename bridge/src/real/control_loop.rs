@@ -28,7 +28,7 @@ use super::labels::LabelSource;
 use super::machine::{Action, Decision, Order, State};
 use super::newest::Subscriber;
 use super::pace::Pace;
-use super::planner::{ActionRange, Planner, PlannerWorker, Plans, Snapshot};
+use super::planner::{ActionRange, PlanError, Planner, PlannerWorker, Plans, Snapshot};
 use super::recorder::Recorder;
 use super::robot::Robot;
 use crate::{BodyError, BodySpec, EnvironmentSpec, Governor, Percept, Task};
@@ -212,11 +212,13 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         let period_s = self.pace.begin(now_s);
         self.take_in_labels(now_s);
         let order = self.take_in_requests(now_s);
-        let collected = self.plans.collect();
+        let refusal = self.plans.collect();
         let mut events = std::mem::take(&mut self.events)
-            .union(self.governor.body().objections())
             .with_if(self.inbox.e_stop.is_pressed(), Cause::EStop)
-            .with_if(collected.is_refused && self.acting.is_some(), Cause::BadAction);
+            .with_if(refusal.is_some() && self.acting.is_some(), Cause::BadAction);
+        if let Some(PlanError { reason }) = refusal {
+            self.emit(Event::ChunkRefused { reason, at_s: now_s });
+        }
         if self.recorder.n_dropped > self.n_records_dropped {
             self.n_records_dropped = self.recorder.n_dropped;
             events = events.with(Cause::LogDropped);

@@ -205,6 +205,12 @@ impl Emulator {
         self.faults.is_arm_silent()
     }
 
+    /// Whether that controller hears no setpoints, by script.
+    #[must_use]
+    pub fn is_arm_deaf(&self) -> bool {
+        self.faults.is_arm_deaf()
+    }
+
     /// Whether that controller reports a fault, by script.
     #[must_use]
     pub fn has_arm_failed(&self) -> bool {
@@ -298,7 +304,8 @@ impl Emulator {
                 self.pending.clear();
             }
             // These last for a while: they are asked for when they matter.
-            Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } | Fault::Silent { .. } => {}
+            Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } => {}
+            Fault::Silent { .. } | Fault::Deaf { .. } | Fault::ArmDeaf { .. } => {}
             Fault::Voltage { .. } | Fault::TrackerSilent { .. } | Fault::LearnerSilent { .. } => {}
             Fault::ArmSilent { .. } | Fault::ArmFailed { .. } => {}
         }

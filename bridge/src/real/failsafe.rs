@@ -60,6 +60,8 @@ pub struct FailsafeConfig {
     pub overruns: u32,
     /// Age of the arm's state that ends a run, s.
     pub arm_stale_s: Positive,
+    /// For how long the arm may not hear its setpoints before a run ends, s: longer than it goes on by itself.
+    pub arm_deaf_s: Positive,
     /// Age of the arm's state that switches torque off, s.
     pub arm_lost_s: Positive,
 }
@@ -95,6 +97,7 @@ impl FailsafeConfig {
             overrun_factor: 10.0.try_into()?,
             overruns: 5,
             arm_stale_s: 0.1.try_into()?,
+            arm_deaf_s: 0.2.try_into()?,
             arm_lost_s: 0.5.try_into()?,
         })
     }
@@ -126,6 +129,8 @@ pub struct Facts<'a> {
 pub struct ArmFacts {
     /// Age of its newest state, s; none before the first.
     pub age_s: Option<f64>,
+    /// For how long its controller has not heard the setpoints that were sent, s.
+    pub unheard_s: f64,
     /// Its controller follows setpoints.
     pub is_ready: bool,
     /// Its controller reports a fault.

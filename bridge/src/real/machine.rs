@@ -187,7 +187,7 @@ impl Machine {
             })
         };
         match self.state {
-            State::Disconnected if input.is_connected && !causes.has(Cause::PortTaken) => State::Connected,
+            State::Disconnected if input.is_connected => State::Connected,
             State::Hold
                 if self.is_parking
                     && self.is_torque_on

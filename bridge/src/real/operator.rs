@@ -109,7 +109,7 @@ pub enum Answer {
 }
 
 /// What the operator hears.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     /// The robot is connected.
     Connected,

@@ -66,10 +66,18 @@ impl ActionRange {
         Self { bounds: axes.chain(quaternion).chain(joints).collect(), has_tool: body.tool.is_some() }
     }
 
-    fn contains(&self, action: &[f32]) -> bool {
-        // What is not finite is in no range.
-        let is_within = action.iter().zip(&self.bounds).all(|(&x, &(lower, upper))| (lower..=upper).contains(&x));
-        is_within && (!self.has_tool || action.first_chunk().and_then(ToolPose::from_values).is_some())
+    fn check(&self, step: usize, action: &[f32]) -> Result<(), PlanError> {
+        for (index, (&x, &(lower, upper))) in action.iter().zip(&self.bounds).enumerate() {
+            // What is not finite is in no range.
+            if !(lower..=upper).contains(&x) {
+                let reason = format!("action {step} of it: value {index} is {x}, expected {lower} to {upper}");
+                return Err(PlanError { reason });
+            }
+        }
+        if self.has_tool && action.first_chunk().and_then(ToolPose::from_values).is_none() {
+            return Err(PlanError { reason: format!("action {step} of it: the tool's quaternion is no rotation") });
+        }
+        Ok(())
     }
 }
 
@@ -168,15 +176,6 @@ impl<P: Planner> PlannerWorker<P> {
     }
 }
 
-/// What came of looking for planned chunks.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Collected {
-    /// A chunk was refused, or could not be planned.
-    pub is_refused: bool,
-    /// A chunk came.
-    pub is_new: bool,
-}
-
 /// The loop's side: asks for chunks, checks them, and knows which action is due.
 #[derive(Debug)]
 pub struct Plans {
@@ -190,7 +189,6 @@ pub struct Plans {
     current: Option<PlanJob>,
     next: Option<PlanJob>,
     first_step: u32,
-    last_error: Option<PlanError>,
 }
 
 impl Plans {
@@ -231,7 +229,6 @@ impl Plans {
             current: None,
             next: None,
             first_step: 0,
-            last_error: None,
         };
         let worker = PlannerWorker { planner, policies, jobs: to_plan, done, version: 0, published_s: 0.0 };
         Ok((plans, worker))
@@ -245,28 +242,25 @@ impl Plans {
         self.idle.extend(self.next.take());
     }
 
-    /// Takes in what was planned.
-    pub fn collect(&mut self) -> Collected {
-        let mut collected = Collected::default();
-        while let Ok(job) = self.done.try_recv() {
+    /// Takes in what was planned; why the last chunk that was refused or could not be planned was.
+    pub fn collect(&mut self) -> Option<PlanError> {
+        let mut refusal = None;
+        while let Ok(mut job) = self.done.try_recv() {
             if job.epoch != self.epoch {
                 self.idle.push(job);
                 continue;
             }
             self.is_planning = false;
-            match &job.result {
-                Ok(()) if self.is_sound(&job.chunk_rad) => {
-                    collected.is_new = true;
-                    self.idle.extend(self.next.replace(job));
-                }
-                result => {
-                    collected.is_refused = true;
-                    self.last_error = result.clone().err();
+            let result = std::mem::replace(&mut job.result, Ok(()));
+            match result.and_then(|()| self.check(&job.chunk_rad)) {
+                Ok(()) => self.idle.extend(self.next.replace(job)),
+                Err(error) => {
+                    refusal = Some(error);
                     self.idle.push(job);
                 }
             }
         }
-        collected
+        refusal
     }
 
     /// Asks for a chunk at `step` if one is due; `held_rad` is what is carried out where no action is planned. Returns
@@ -345,16 +339,14 @@ impl Plans {
         self.next.as_ref().map_or(0, |job| job.version)
     }
 
-    /// Why the last chunk could not be planned, if that was the planner's word.
-    #[must_use]
-    pub const fn last_error(&self) -> Option<&PlanError> {
-        self.last_error.as_ref()
-    }
-
-    fn is_sound(&self, chunk_rad: &[f32]) -> bool {
+    fn check(&self, chunk_rad: &[f32]) -> Result<(), PlanError> {
         let len = self.range.bounds.len();
-        chunk_rad.len() == self.config.horizon * len
-            && chunk_rad.chunks_exact(len.max(1)).all(|action| self.range.contains(action))
+        let (found, expected) = (chunk_rad.len(), self.config.horizon * len);
+        if found != expected {
+            return Err(PlanError { reason: format!("it has {found} values, expected {expected}") });
+        }
+        let mut actions = chunk_rad.chunks_exact(len.max(1)).enumerate();
+        actions.try_for_each(|(step, action)| self.range.check(step, action))
     }
 }
 

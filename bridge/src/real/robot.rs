@@ -1,6 +1,5 @@
 //! What the control loop asks of a body that moves for real, besides reading and commanding it.
 
-use super::cause::Causes;
 use super::failsafe::ArmFacts;
 use super::status::{HandStatus, Recovery, ServoStatus};
 use crate::{Body, BodyError, BodySpec, ObjectPose, Percept};
@@ -14,11 +13,6 @@ pub trait Robot: Body {
     /// What is known of the arm that carries the hand; none without one.
     fn arm(&self) -> Option<ArmFacts> {
         None
-    }
-
-    /// What else stands against moving, as a missing calibration ([`Cause::Unverified`](super::cause::Cause::Unverified)).
-    fn objections(&self) -> Causes {
-        Causes::NONE
     }
 
     /// What a human says of the body's signals, all of them ([`BodySpec::signals`]); nothing where there are none.
@@ -146,10 +140,6 @@ impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
 
     fn arm(&self) -> Option<ArmFacts> {
         self.robot.arm()
-    }
-
-    fn objections(&self) -> Causes {
-        self.robot.objections()
     }
 
     fn say_signals(&mut self, are_true: bool) {

@@ -69,6 +69,7 @@ impl Watch {
                 .with_if(arm.age_s.is_none(), Cause::Unverified)
                 .with_if(arm.age_s.is_some() && !arm.is_ready, Cause::ArmNotReady)
                 .with_if(is_over(arm.age_s, config.arm_stale_s.get()), Cause::ArmStale)
+                .with_if(exceeds(arm.unheard_s, config.arm_deaf_s.get()), Cause::ArmDeaf)
                 .with_if(arm.has_failed || is_over(arm.age_s, config.arm_lost_s.get()), Cause::ArmFailed);
         }
         match facts.hand {

@@ -47,6 +47,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("{at_s:9.3}  episode {seed} is cut off after {n_steps} steps: {cause}")
         }
         Event::Pressed { button, at_s } => format!("{at_s:9.3}  {button:?} was pressed, and no episode runs"),
+        Event::ChunkRefused { reason, at_s } => format!("{at_s:9.3}  chunk refused: {reason}"),
         Event::Chunk { step, version, policy_age_s } => {
             format!("           step {step}: a chunk of policy {version}, {policy_age_s:.1} s old")
         }

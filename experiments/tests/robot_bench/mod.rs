@@ -49,6 +49,7 @@ pub fn patient_robot() -> Result<RobotConfig, Box<dyn Error>> {
         &mut failsafe.command_stale_s,
         &mut failsafe.overrun_factor,
         &mut failsafe.arm_stale_s,
+        &mut failsafe.arm_deaf_s,
         &mut failsafe.arm_lost_s,
     ] {
         *deadline = far;

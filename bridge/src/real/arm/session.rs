@@ -1,10 +1,15 @@
 //! Our side of the arm link without the socket, so that time and bytes can be given by hand.
 
+use super::super::clock_offset::ClockOffset;
 use super::super::datagram::{DatagramError, Header, Kind, SequenceGate, decode, encode};
 use super::wire::{STATE_BYTES, decode_state, encode_setpoint};
 use super::{ArmError, ArmLimits, ArmPose, ArmState};
+use crate::number::NonNegative;
 
 /// What was said and heard so far.
+///
+/// The age of a state is that of its stamp, on a clock whose offset from ours is estimated ([`ClockOffset`]): a state that was
+/// under way for long is old when it comes.
 #[derive(Clone, Debug)]
 pub struct ArmSession {
     limits: ArmLimits,
@@ -12,8 +17,22 @@ pub struct ArmSession {
     sequence: u32,
     frame: Vec<u8>,
     gate: SequenceGate,
-    newest: Option<(ArmState, f64)>,
+    offset: ClockOffset,
+    newest: Option<Told>,
+    /// Since when setpoints have followed one another without a gap, and when the newest was sent, s; none since the release.
+    engaged_s: Option<(f64, f64)>,
+    /// When the newest of our setpoints that the controller has was sent, s.
+    heard_s: f64,
     heard_sequence: u32,
+}
+
+/// A state, and its two times, s: on the controller's clock, and when it came on ours.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    state: ArmState,
+    session: u32,
+    stamp_s: f64,
+    received_s: f64,
 }
 
 impl ArmSession {
@@ -29,7 +48,10 @@ impl ArmSession {
             sequence: 0,
             frame: Vec::with_capacity(super::super::datagram::MAX_BYTES),
             gate: SequenceGate::default(),
+            offset: ClockOffset::new(NonNegative::ZERO),
             newest: None,
+            engaged_s: None,
+            heard_s: f64::NEG_INFINITY,
             heard_sequence: 0,
         })
     }
@@ -42,28 +64,46 @@ impl ArmSession {
         let (header, payload) = decode(frame, Kind::ArmState, STATE_BYTES)?;
         let (state, heard) = decode_state(payload)?;
         self.gate.pass(&header)?;
-        let former = self.newest.as_ref().and_then(|(state, _)| state.round_trip_s);
-        let round_trip_s = match heard {
-            Some((sequence, sent_s)) if sequence != self.heard_sequence => {
-                self.heard_sequence = sequence;
-                Some(now_s - sent_s)
-            }
-            _ => former,
-        };
-        self.newest = Some((ArmState { round_trip_s, ..state }, now_s));
+        let Header { session, .. } = header;
+        let mut round_trip_s = self.newest.as_ref().and_then(|told| told.state.round_trip_s);
+        if self.newest.as_ref().is_none_or(|told| told.session != session) {
+            // A controller that has started anew has a new clock.
+            self.offset.clear();
+        }
+        // What a former process asked for is still what the controller has until it hears from this one.
+        let is_ours = |sequence: u32| self.sequence.wrapping_sub(sequence) < u32::MAX / 2;
+        if let Some((sequence, sent_s)) = heard
+            && sequence != self.heard_sequence
+            && is_ours(sequence)
+        {
+            (self.heard_sequence, self.heard_s) = (sequence, sent_s);
+            round_trip_s = Some(now_s - sent_s);
+        }
+        let stamp_s = header.stamp_s();
+        self.offset.note(stamp_s, now_s);
+        self.newest = Some(Told { state: ArmState { round_trip_s, ..state }, session, stamp_s, received_s: now_s });
         Ok(())
     }
 
     /// The newest state; none before the first.
     #[must_use]
     pub fn state(&self) -> Option<&ArmState> {
-        self.newest.as_ref().map(|(state, _)| state)
+        self.newest.as_ref().map(|told| &told.state)
     }
 
     /// Its age, s; none before the first.
     #[must_use]
     pub fn age_s(&self, now_s: f64) -> Option<f64> {
-        self.newest.as_ref().map(|(_, received_s)| now_s - received_s)
+        let told = self.newest.as_ref()?;
+        // It is no younger than its datagram, whatever the sender's clock has done since.
+        Some(self.offset.age_s(told.stamp_s, now_s)?.max(now_s - told.received_s))
+    }
+
+    /// For how long the controller has not taken in what it is asked for, s: from the newest setpoint that it has, or from the
+    /// first one since the arm was engaged, to the newest one that was sent.
+    #[must_use]
+    pub fn unheard_s(&self) -> f64 {
+        self.engaged_s.map_or(0.0, |(since_s, said_s)| said_s - self.heard_s.max(since_s))
     }
 
     /// Datagrams that never came.
@@ -83,6 +123,9 @@ impl ArmSession {
             _ => return Err(ArmError::Stale { age_s, limit_s }),
         };
         let applied = self.limits.apply(wanted, &measured)?;
+        let since_s =
+            self.engaged_s.filter(|(_, said_s)| now_s - said_s <= limit_s).map_or(now_s, |(since_s, _)| since_s);
+        self.engaged_s = Some((since_s, now_s));
         Ok((applied, self.write(&applied, true, now_s)))
     }
 
@@ -90,6 +133,7 @@ impl ArmSession {
     pub fn release(&mut self, now_s: f64) -> &[u8] {
         let rest = ArmPose { position_m: [0.0; 3], orientation: [0.0, 0.0, 0.0, 1.0] };
         let pose = self.state().map_or(rest, |state| state.pose);
+        self.engaged_s = None;
         self.write(&pose, false, now_s)
     }
 

@@ -78,6 +78,10 @@ impl ArmLink for UdpArm {
         self.session.age_s(now_s)
     }
 
+    fn unheard_s(&self) -> f64 {
+        self.session.unheard_s()
+    }
+
     fn send(&mut self, wanted: &ArmPose, now_s: f64) -> Result<ArmPose, ArmError> {
         let (applied, frame) = self.session.setpoint(wanted, now_s)?;
         send(&self.socket, frame, self.controller)?;

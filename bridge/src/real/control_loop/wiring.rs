@@ -177,7 +177,7 @@ impl Outbox {
 }
 
 /// What happened, for the log. All times on the loop's clock, s.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The state changed.
     State {
@@ -249,6 +249,13 @@ pub enum Event {
     Pressed {
         /// Which one; never the emergency stop.
         button: Button,
+        /// When.
+        at_s: f64,
+    },
+    /// A chunk was refused, or could not be planned.
+    ChunkRefused {
+        /// Why.
+        reason: String,
         /// When.
         at_s: f64,
     },

@@ -34,11 +34,6 @@ pub enum Instruction<'a> {
         /// Whom.
         id: u8,
     },
-    /// Clears the turns that a servo has counted, so that its position is within one turn.
-    ClearTurns {
-        /// Whom.
-        id: u8,
-    },
     /// Never encoded: it erases id, baud and limits, and two servos of factory id 1 cannot be told apart.
     FactoryReset {
         /// Whom.
@@ -142,9 +137,6 @@ impl Instruction<'_> {
                 Frame::begin(packet, single(id)?, 0x03).word(address).bytes(data).end()
             }
             Self::Reboot { id } => Frame::begin(packet, single(id)?, 0x08).end(),
-            Self::ClearTurns { id } => {
-                Frame::begin(packet, single(id)?, 0x10).bytes(&[0x01, 0x44, 0x58, 0x4C, 0x22]).end()
-            }
             Self::FactoryReset { id } => Err(EncodeError::FactoryReset { id }),
             Self::SyncRead { ids, address, length } => sync_read(packet, 0x82, ids, address, length),
             Self::FastSyncRead { ids, address, length } => sync_read(packet, 0x8A, ids, address, length),

@@ -102,7 +102,11 @@ impl ArmCable {
 
     /// Carries a datagram to the arm.
     pub fn hear(&self, frame: &[u8]) {
-        if !self.emulator.lock().is_arm_silent() {
+        let does_hear = {
+            let emulator = self.emulator.lock();
+            !emulator.is_arm_silent() && !emulator.is_arm_deaf()
+        };
+        if does_hear {
             self.arm.hear(frame);
         }
     }
@@ -148,6 +152,10 @@ impl ArmLink for MemoryArm {
 
     fn age_s(&self, now_s: f64) -> Option<f64> {
         self.session.age_s(now_s)
+    }
+
+    fn unheard_s(&self) -> f64 {
+        self.session.unheard_s()
     }
 
     fn send(&mut self, wanted: &ArmPose, now_s: f64) -> Result<ArmPose, ArmError> {

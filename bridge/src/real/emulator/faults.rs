@@ -112,6 +112,15 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// A share of the instructions is not heard: nothing comes of them, and no answer.
+    Deaf {
+        /// By whom.
+        servos: Servos,
+        /// Chance of each, 0..1.
+        share: UnitInterval,
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// Random bytes on the line, once.
     Noise {
         /// How many.
@@ -150,6 +159,11 @@ pub enum Fault {
     },
     /// The controller of the arm neither hears nor tells: a cable to it is pulled.
     ArmSilent {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
+    /// The controller of the arm tells its state and hears no setpoint: a port that is blocked one way.
+    ArmDeaf {
         /// For how long, s.
         for_s: NonNegative,
     },
@@ -225,12 +239,21 @@ impl ActiveFaults {
         self.lasting().any(|fault| matches!(fault, Fault::ArmSilent { .. }))
     }
 
+    pub(super) fn is_arm_deaf(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::ArmDeaf { .. }))
+    }
+
     pub(super) fn has_arm_failed(&self) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::ArmFailed { .. }))
     }
 
-    pub(super) fn is_silent(&self, id: u8) -> bool {
-        self.lasting().any(|fault| matches!(fault, Fault::Silent { servos, .. } if servos.contain(id)))
+    /// Whether an instruction is not heard by `id`.
+    pub(super) fn is_missed(&self, id: u8, rng: &mut Rng) -> bool {
+        self.lasting().any(|fault| match fault {
+            Fault::Silent { servos, .. } => servos.contain(id),
+            Fault::Deaf { servos, share, .. } if servos.contain(id) => rng.random_bool(share.get()),
+            _ => false,
+        })
     }
 
     pub(super) fn is_dropped(&self, id: u8, rng: &mut Rng) -> bool {
@@ -284,7 +307,9 @@ impl Fault {
             | Self::Silent { for_s, .. }
             | Self::TrackerSilent { for_s }
             | Self::LearnerSilent { for_s }
+            | Self::Deaf { for_s, .. }
             | Self::ArmSilent { for_s }
+            | Self::ArmDeaf { for_s }
             | Self::ArmFailed { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
             Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,

@@ -14,7 +14,7 @@ impl Emulator {
         let listeners: Vec<usize> = (0..self.servos.len())
             .filter(|&index| {
                 let servo = &self.servos[index];
-                servo.is_awake() && servo.baud() == baud && !self.faults.is_silent(servo.id())
+                servo.is_awake() && servo.baud() == baud && !self.faults.is_missed(servo.id(), &mut self.rng)
             })
             .collect();
         for &index in &listeners {

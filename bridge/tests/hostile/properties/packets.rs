@@ -63,15 +63,14 @@ pub fn instruction(input: &[u8]) {
     let (address, length) = (u16::from_le_bytes([low, high]), u16::from(length));
     let (ids, blocks) = data.split_at(usize::from(n_ids).min(data.len()));
     let words = [low, high, length.to_le_bytes()[0], length.to_le_bytes()[1]];
-    let (instruction, code, params) = match kind % 9 {
+    let (instruction, code, params) = match kind % 8 {
         0 => (Instruction::Ping { id }, 1, Vec::new()),
         1 => (Instruction::Read { id, address, length }, 2, words.to_vec()),
         2 => (Instruction::Write { id, address, data }, 3, [&[low, high], data].concat()),
         3 => (Instruction::Reboot { id }, 8, Vec::new()),
-        4 => (Instruction::ClearTurns { id }, 0x10, vec![1, 0x44, 0x58, 0x4C, 0x22]),
-        5 => (Instruction::FactoryReset { id }, 6, Vec::new()),
-        6 => (Instruction::SyncRead { ids, address, length }, 0x82, [&words, ids].concat()),
-        7 => (Instruction::FastSyncRead { ids, address, length }, 0x8A, [&words, ids].concat()),
+        4 => (Instruction::FactoryReset { id }, 6, Vec::new()),
+        5 => (Instruction::SyncRead { ids, address, length }, 0x82, [&words, ids].concat()),
+        6 => (Instruction::FastSyncRead { ids, address, length }, 0x8A, [&words, ids].concat()),
         _ => {
             let mut params = words.to_vec();
             for (id, block) in ids.iter().zip(blocks.chunks(usize::from(length).max(1))) {
@@ -81,13 +80,13 @@ pub fn instruction(input: &[u8]) {
             (Instruction::SyncWrite { ids, address, length, data: blocks }, 0x83, params)
         }
     };
-    let is_single = kind % 9 < 6;
+    let is_single = kind % 8 < 5;
     let mut packet = vec![1, 2, 3];
     if let Err(error) = instruction.encode(&mut packet) {
         assert!(packet.is_empty() && !error.to_string().is_empty(), "{instruction:?}: {error}");
         return;
     }
-    assert!(packet.len() <= MAX_PACKET_BYTES && kind % 9 != 5, "{instruction:?}");
+    assert!(packet.len() <= MAX_PACKET_BYTES && kind % 8 != 4, "{instruction:?}");
     // The checksum may be anything.
     assert!(!packet[4..packet.len() - 2].windows(4).any(|window| window == [0xFF, 0xFF, 0xFD, 0x00]), "{packet:02x?}");
     let mut decoder = Decoder::new();
