@@ -5,7 +5,7 @@ use super::{Block, Section, number, over_seeds};
 use crate::Cost;
 use crate::evaluation::{Column, EvaluationRecord, Statistic};
 use crate::figure::{Curve, Figure, Level, Marker, N_COLORS, Plot, Point, Series};
-use crate::results::{Party, Results};
+use crate::results::{Party, Results, Run};
 use crate::statistics::{Estimate, wilson};
 use crate::table::Table;
 use color_eyre::eyre::Result;
@@ -44,6 +44,8 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Result<Option<Se
     if let Some(last) = last {
         blocks.push(seeds(results, last));
     }
+    blocks.extend(runs(results));
+    blocks.extend(curves(results));
     Ok((!blocks.is_empty()).then(|| Section { title: "What came of it".into(), blocks }))
 }
 
@@ -277,7 +279,7 @@ fn stages(results: &Results) -> Table {
     header.extend(["runs", "episodes"].map(str::to_owned));
     let mut table = Table::new(header);
     for party in &results.parties {
-        for (policy, domain, records) in rows(party) {
+        for (policy, domain, records) in rows(party, &party.runs) {
             let mut row = if with_party { vec![party.name.clone()] } else { Vec::new() };
             let n_episodes: usize = records.iter().map(|record| record.outcomes.len()).sum();
             row.extend([policy, domain]);
@@ -289,10 +291,10 @@ fn stages(results: &Results) -> Table {
     table
 }
 
-/// The last evaluation of every policy in every domain, of all runs.
-fn rows(party: &Party) -> Vec<(String, String, Vec<&EvaluationRecord>)> {
+/// The last evaluation of every policy in every domain, of `runs`.
+fn rows<'a>(party: &'a Party, runs: &'a [Run]) -> Vec<(String, String, Vec<&'a EvaluationRecord>)> {
     let mut domains: Vec<&str> = Vec::new();
-    for record in party.runs.iter().flat_map(|run| &run.evaluations) {
+    for record in runs.iter().flat_map(|run| &run.evaluations) {
         if !domains.contains(&record.domain.as_str()) {
             domains.push(&record.domain);
         }
@@ -303,11 +305,11 @@ fn rows(party: &Party) -> Vec<(String, String, Vec<&EvaluationRecord>)> {
     for domain in domains {
         let of_demonstrator = |record: &&EvaluationRecord| record.policy == "demonstrator" && record.domain == domain;
         // The demonstrator learns nothing: it is the same in all runs.
-        let all = party.runs.iter().flat_map(|run| &run.evaluations);
+        let all = runs.iter().flat_map(|run| &run.evaluations);
         let demonstrator = all.filter(of_demonstrator).take(1).collect();
         rows.push(("demonstrator".to_owned(), domain.to_owned(), demonstrator));
         for stage in Stage::ALL {
-            let records = party.runs.iter().filter_map(|run| party.at_end_in(run, stage, domain)).collect();
+            let records = runs.iter().filter_map(|run| party.at_end_in(run, stage, domain)).collect();
             rows.push((stage.name().to_owned(), domain.to_owned(), records));
         }
     }
@@ -350,4 +352,51 @@ fn seeds(results: &Results, last: Stage) -> Block {
     let note = "Wilson's interval over pooled rollouts is rollout noise: it does not hold what varies between seeds.";
     let table = Block::Table { title: "Every seed".into(), note: note.into(), table };
     Block::Folded { title: "Every seed, and rollouts pooled".into(), blocks: vec![table] }
+}
+
+/// Every stage of every run, where one party has several.
+fn runs(results: &Results) -> Option<Block> {
+    let [party] = &results.parties[..] else { return None };
+    if party.runs.len() < 2 {
+        return None;
+    }
+    let columns = results.experiment().task.columns();
+    let header = ["seed", "policy", "domain"].map(str::to_owned).into_iter().chain(columns.iter().map(Column::title));
+    let mut table = Table::new(header);
+    for run in &party.runs {
+        for (policy, domain, records) in rows(party, std::slice::from_ref(run)) {
+            let cells = columns.iter().map(|column| cell(column, &records));
+            table.push([run.seed.to_string(), policy, domain].into_iter().chain(cells));
+        }
+    }
+    let note = "Intervals are over the episodes of one run: rollout noise alone.".into();
+    let table = Block::Table { title: "Every stage of every seed".into(), note, table };
+    Some(Block::Folded { title: "Every stage of every seed".into(), blocks: vec![table] })
+}
+
+/// The headline of every run over its own episodes.
+fn curves(results: &Results) -> Option<Block> {
+    let headline = results.headline();
+    let runs = || results.parties.iter().flat_map(|party| (0..party.runs.len()).map(move |run_idx| (party, run_idx)));
+    let curve_of = |(party, run_idx): (&Party, usize)| curve(party, run_idx, &headline.column.statistic);
+    let mut own_episodes: Vec<f64> = runs().flat_map(curve_of).map(|point| point.0).filter(|&x| x > 0.0).collect();
+    own_episodes.sort_by(f64::total_cmp);
+    own_episodes.dedup();
+    if own_episodes.is_empty() {
+        return None;
+    }
+    own_episodes.insert(0, 0.0);
+    let header = ["party", "seed"].map(str::to_owned).into_iter().chain(own_episodes.iter().map(f64::to_string));
+    let mut table = Table::new(header);
+    for (party, run_idx) in runs() {
+        let curve = curve_of((party, run_idx));
+        let at = |x: &f64| curve.iter().find(|point| point.0 == *x).map(|point| point.1);
+        let cells = own_episodes.iter().map(|x| at(x).map(|y| format!("{y:.*}", headline.column.digits)));
+        let name = [party.name.clone(), party.runs[run_idx].seed.to_string()];
+        table.push(name.into_iter().chain(cells.map(Option::unwrap_or_default)));
+    }
+    let title = format!("{} after so many own episodes", headline.column.header);
+    let note = "A snapshot's number is that of its longest evaluation: the same as long as none is deployed.".into();
+    let table = Block::Table { title: title.clone(), note, table };
+    Some(Block::Folded { title, blocks: vec![table] })
 }

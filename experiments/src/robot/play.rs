@@ -129,7 +129,7 @@ impl RobotSession {
             for event in &events {
                 self.film(event);
                 progress.note(event);
-                replies.push(operator.hear(Heard::Loop(*event)));
+                replies.push(operator.hear(Heard::Loop(event.clone())));
                 if operator.position().stage == Stage::Label && waiting.is_empty() {
                     self.say("nothing of this episode could be stored")?;
                     replies.push(operator.hear(Heard::Human(Answer::Discard)));

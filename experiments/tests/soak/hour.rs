@@ -179,6 +179,7 @@ fn due(fault: &Fault) -> Option<(Cause, f64)> {
         Fault::Silent { for_s, .. } if for_s.get() > 0.15 => (Cause::JointStale, 0.15),
         Fault::TrackerSilent { for_s } if for_s.get() > 0.2 => (Cause::ObservationLost, 0.2),
         Fault::ArmSilent { for_s } if for_s.get() > 0.15 => (Cause::ArmStale, 0.15),
+        Fault::ArmDeaf { for_s } if for_s.get() > 0.25 => (Cause::ArmDeaf, 0.25),
         Fault::LearnerSilent { for_s } if for_s.get() > 0.2 => (Cause::LearnerLost, 0.2),
         Fault::Drop { share, for_s, .. } | Fault::Corrupt { share, for_s, .. }
             if share.get() > 0.2 && for_s.get() > 0.1 =>
@@ -196,6 +197,8 @@ const fn kind(fault: &Fault) -> &'static str {
         Fault::Corrupt { .. } => "answers damaged",
         Fault::Delay { .. } => "answers late",
         Fault::Silent { .. } => "servo silent",
+        Fault::Deaf { .. } => "instructions lost",
+        Fault::ArmDeaf { .. } => "arm deaf",
         Fault::Noise { .. } => "noise",
         Fault::Overload { .. } => "overload",
         Fault::Temperature { .. } => "heat, cooling",

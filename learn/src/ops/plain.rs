@@ -3,9 +3,10 @@
 
 use super::{Activation, AttentionShape, Columns, Rotary};
 use candle_core::{D, Result, Tensor};
+use candle_nn::ops::{layer_norm_slow, log_softmax, rms_norm_slow};
 
-const LAYER_NORM_EPSILON: f64 = 1e-5;
-const RMS_NORM_EPSILON: f64 = 1e-6;
+const LAYER_NORM_EPSILON: f32 = 1e-5;
+const RMS_NORM_EPSILON: f32 = 1e-6;
 /// Logit of a key that is not seen: its share is zero in single precision.
 const HIDDEN: f32 = -1e30;
 
@@ -76,10 +77,7 @@ pub fn act_norm_inverse(x: &Tensor, shift: &Tensor, log_scale: &Tensor) -> Resul
 /// # Errors
 /// Those of candle.
 pub fn layer_norm_silu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    let centered = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-    let variance = centered.sqr()?.mean_keepdim(D::Minus1)?;
-    let x_hat = centered.broadcast_div(&(variance + LAYER_NORM_EPSILON)?.sqrt()?)?;
-    x_hat.broadcast_mul(weight)?.broadcast_add(bias)?.silu()
+    layer_norm_slow(x, weight, bias, LAYER_NORM_EPSILON)?.silu()
 }
 
 /// See [`super::rms_norm`].
@@ -87,8 +85,7 @@ pub fn layer_norm_silu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Ten
 /// # Errors
 /// Those of candle.
 pub fn rms_norm(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let mean_square = x.sqr()?.mean_keepdim(D::Minus1)?;
-    x.broadcast_div(&(mean_square + RMS_NORM_EPSILON)?.sqrt()?)?.broadcast_mul(weight)
+    rms_norm_slow(x, weight, RMS_NORM_EPSILON)
 }
 
 /// See [`super::attention`].
@@ -113,7 +110,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, shape: &AttentionShape) -> 
         hidden.extend(counts.iter().flat_map(of_query));
     }
     let hidden = Tensor::from_vec(hidden, (r, 1, n_queries, n_keys), q.device())?;
-    let probabilities = log_softmax(&logits.broadcast_add(&hidden)?)?.exp()?;
+    let probabilities = log_softmax(&logits.broadcast_add(&hidden)?, D::Minus1)?.exp()?;
     probabilities.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((rows, width))
 }
 
@@ -134,19 +131,12 @@ pub fn rotate(x: &Tensor, rotary: &Rotary) -> Result<Tensor> {
     Tensor::stack(&turned, 4)?.reshape(x.shape())
 }
 
-/// `ln softmax(logits)` along the columns; the maximum is a constant of the derivative.
-fn log_softmax(logits: &Tensor) -> Result<Tensor> {
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
-    let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    shifted.broadcast_sub(&log_sum)
-}
-
 /// See [`super::cross_entropy`].
 ///
 /// # Errors
 /// Those of candle.
 pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
-    (log_softmax(logits)? * target)?.sum(1)?.neg()
+    (log_softmax(logits, D::Minus1)? * target)?.sum(1)?.neg()
 }
 
 /// See [`super::softmax_expectation`].
@@ -154,7 +144,7 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of candle.
 pub fn softmax_expectation(logits: &Tensor, centers: &Tensor) -> Result<Tensor> {
-    log_softmax(logits)?.exp()?.broadcast_mul(centers)?.sum(1)
+    log_softmax(logits, D::Minus1)?.exp()?.broadcast_mul(centers)?.sum(1)
 }
 
 /// See [`super::squared_norm`].

@@ -50,7 +50,7 @@ impl FaultScript {
 fn recoverable(rng: &mut Rng, n_servos: u8, has_arm: bool) -> Result<Fault, NumberError> {
     let servos = Servos::Ids(vec![rng.random_range(1..=n_servos)]);
     let (share, for_s) = (rng.random_range(0.05..0.5).try_into()?, rng.random_range(0.02..0.4).try_into()?);
-    Ok(match rng.random_range(0..if has_arm { 10 } else { 9 }) {
+    Ok(match rng.random_range(0..if has_arm { 12 } else { 10 }) {
         0 => Fault::Drop { servos: Servos::All, share, for_s },
         1 => Fault::Corrupt { servos: Servos::All, share, for_s },
         2 => Fault::Delay { servos, by_s: rng.random_range(0.001..0.02).try_into()?, for_s },
@@ -60,7 +60,9 @@ fn recoverable(rng: &mut Rng, n_servos: u8, has_arm: bool) -> Result<Fault, Numb
         6 => Fault::TrackerSilent { for_s },
         7 => Fault::LearnerSilent { for_s },
         8 => Fault::Temperature { servos, celsius: rng.random_range(50.0..69.0).try_into()? },
-        _ => Fault::ArmSilent { for_s },
+        9 => Fault::Deaf { servos: Servos::All, share, for_s },
+        10 => Fault::ArmSilent { for_s },
+        _ => Fault::ArmDeaf { for_s },
     })
 }
 
