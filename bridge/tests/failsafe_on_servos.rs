@@ -103,7 +103,7 @@ fn a_deaf_servo() -> TestResult {
     Ok(())
 }
 
-/// Contract, rows 1 and 15: servos that miss every other instruction let go all the same, each within moments: it is said until
+/// Contract, row 15: servos that miss every other instruction let go all the same, each within moments: it is said until
 /// it was heard.
 #[test]
 fn servos_that_miss_instructions() -> TestResult {
