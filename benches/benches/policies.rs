@@ -46,7 +46,7 @@ fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one_chunk");
     for (name, text) in NETWORKS {
         let policy: PolicyConfig = config::parse(name, text).expect("a policy network");
-        let net = policy.build(OBS, CHUNK, 1).expect("allowed sizes");
+        let net = policy.build(OBS, CHUNK, 1, &Device::Cpu).expect("allowed sizes");
         let mut values = vec![0.0; net.params().n_elements()];
         noise::fill_normal(&mut random::stream(3, "weights", 0), &mut values);
         values.iter_mut().for_each(|value| *value *= 0.03);

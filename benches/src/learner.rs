@@ -171,7 +171,7 @@ impl Learner {
         };
         let actor = Flow::new(flow_config, observation, chunk, 1, &Device::Cpu)?;
         let critic = ChunkCritic::new(critic_config, observation, chunk, 2, &Device::Cpu)?;
-        let (reference, target_critic) = (actor.deep_clone()?, critic.deep_clone()?);
+        let (reference, target_critic) = (actor.clone_on(&Device::Cpu)?, critic.deep_clone()?);
         disturb(actor.params(), "actor", 0)?;
         disturb(reference.params(), "reference", 0)?;
         for (member, (critic, target)) in (0..).zip(critic.members().iter().zip(target_critic.members())) {
@@ -181,7 +181,7 @@ impl Learner {
         Ok(Self {
             actor_optimizer: AdamW::new(optimizer, actor.params()),
             critic_optimizers: critic.members().iter().map(|critic| AdamW::new(optimizer, critic.params())).collect(),
-            average: actor.deep_clone()?,
+            average: actor.clone_on(&Device::Cpu)?,
             actor,
             reference,
             critic,

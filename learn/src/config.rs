@@ -1,8 +1,9 @@
-//! Everything about learning that can be chosen. There are no defaults here: they stand in the experiments' RON files,
+//! Everything about learning that can be chosen. Only the device has a default; the others stand in the experiments' RON files,
 //! where a difference shows.
 
 use bridge::EnvironmentSpec;
 use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -15,6 +16,9 @@ use crate::policy_net::PolicyConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LearnConfig {
+    /// Where gradient steps are computed; the CPU unless it is said.
+    #[serde(default)]
+    pub device: Compute,
     /// H: actions in a chunk. The policy emits them at once and the critic scores them at once.
     pub chunk_len: usize,
     /// Steps between an observation and the first action that is planned from it. The networks see the actions that are
@@ -106,7 +110,45 @@ impl LearnConfig {
             let reason = format!("{objective} needs a density, and the policy {policy} has none");
             return Err(LearnError::Config { field: "learn.objective", reason });
         }
+        self.device.check()?;
         self.policy.check()
+    }
+}
+
+/// Where a trainer computes. Policies act on the CPU wherever they were learned, and the optimiser's state stays there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compute {
+    /// The same seed gives the same bits.
+    #[default]
+    Cpu,
+    /// A GPU by its number, from 0, in builds with the feature `cuda`. Sums may be rounded otherwise in every run.
+    Cuda(usize),
+}
+
+impl Compute {
+    fn check(self) -> Result<(), LearnError> {
+        match self {
+            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(self.refused("this build knows no GPU")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The device, ready to compute.
+    ///
+    /// # Errors
+    /// When this build or this machine has none of that number.
+    pub fn open(self) -> Result<Device, LearnError> {
+        self.check()?;
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => Device::new_cuda(index).map_err(|error| self.refused(&error.to_string())),
+        }
+    }
+
+    fn refused(self, why: &str) -> LearnError {
+        let reason =
+            format!("found {self:?}: {why}; choose Cpu, or a GPU of this machine in a build with --features cuda");
+        LearnError::Config { field: "learn.device", reason }
     }
 }
 

@@ -108,14 +108,14 @@ impl Critic {
     fn new(config: &CriticConfig, shape: Shape, seed: u64, device: &Device) -> Result<Self, ParamsError> {
         let mut params = ParamsBuilder::new(seed, device);
         Net::build(&mut params, config.net.size(), shape, config.head.n_outputs(&config.support))?;
-        Self::assemble(config, shape, params.build(), device)
+        Self::assemble(config, shape, params.build())
     }
 
-    fn assemble(config: &CriticConfig, shape: Shape, params: Params, device: &Device) -> Result<Self, ParamsError> {
+    fn assemble(config: &CriticConfig, shape: Shape, params: Params) -> Result<Self, ParamsError> {
         Ok(Self {
             head: config.head,
             support: config.support,
-            centers: Tensor::new(config.support.centers(), device)?,
+            centers: Tensor::new(config.support.centers(), params.device())?,
             net: Net::new(&params, config.net.size(), shape)?,
             params,
         })
@@ -159,15 +159,22 @@ impl ChunkCritic {
         Ok(Self { config, shape, device: device.clone(), members })
     }
 
-    /// An ensemble of its own with the same weights.
+    /// An ensemble of its own with the same weights, on any device.
+    ///
+    /// # Errors
+    /// When the device refuses a tensor.
+    pub fn clone_on(&self, device: &Device) -> Result<Self, CriticError> {
+        let clone = |critic: &Critic| Critic::assemble(&self.config, self.shape, critic.params.clone_on(device)?);
+        let members = self.members.iter().map(clone).collect::<Result<_, _>>()?;
+        Ok(Self { config: self.config, shape: self.shape, device: device.clone(), members })
+    }
+
+    /// An ensemble of its own with the same weights, where this one is.
     ///
     /// # Errors
     /// When the device refuses a tensor.
     pub fn deep_clone(&self) -> Result<Self, CriticError> {
-        let clone =
-            |critic: &Critic| Critic::assemble(&self.config, self.shape, critic.params.deep_clone()?, &self.device);
-        let members = self.members.iter().map(clone).collect::<Result<_, _>>()?;
-        Ok(Self { config: self.config, shape: self.shape, device: self.device.clone(), members })
+        self.clone_on(&self.device)
     }
 
     /// The size it was made with.

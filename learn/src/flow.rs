@@ -99,12 +99,12 @@ impl Flow {
         Ok(flow)
     }
 
-    /// A flow of its own with the same weights.
+    /// A flow of its own with the same weights, on any device.
     ///
     /// # Errors
     /// When the device refuses a tensor.
-    pub fn deep_clone(&self) -> Result<Self, FlowError> {
-        Self::assemble(self.config, self.obs_dim, self.chunk, self.params.deep_clone()?)
+    pub fn clone_on(&self, device: &Device) -> Result<Self, FlowError> {
+        Self::assemble(self.config, self.obs_dim, self.chunk, self.params.clone_on(device)?)
     }
 
     /// The size it was made with.

@@ -47,7 +47,9 @@ pub mod shards;
 pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
-pub use config::{Acting, ActionRange, Choice, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference};
+pub use config::{
+    Acting, ActionRange, Choice, Compute, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference,
+};
 pub use deliberation::Deliberation;
 pub use error::LearnError;
 pub use kernels::configure_process;

@@ -102,7 +102,7 @@ impl ParamsBuilder {
     /// All tensors that were made.
     #[must_use]
     pub fn build(self) -> Params {
-        Params { vars: self.vars, fixed: self.fixed }
+        Params { device: self.device, vars: self.vars, fixed: self.fixed }
     }
 
     fn insert(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<(), ParamsError> {
@@ -123,11 +123,18 @@ impl ParamsBuilder {
 /// The parameters of a network.
 #[derive(Debug)]
 pub struct Params {
+    device: Device,
     vars: BTreeMap<String, Var>,
     fixed: BTreeMap<String, Vec<u32>>,
 }
 
 impl Params {
+    /// Where the tensors are.
+    #[must_use]
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The tensor of this name.
     ///
     /// # Errors
@@ -202,15 +209,16 @@ impl Params {
         self.update(|range, values| values.copy_from_slice(&flat[range]))
     }
 
-    /// Parameters of their own with the same values.
+    /// Parameters of their own with the same values, on any device.
     ///
     /// # Errors
     /// When the device refuses a tensor.
-    pub fn deep_clone(&self) -> Result<Self, ParamsError> {
-        let copy =
-            |(name, var): (&String, &Var)| Ok((name.clone(), Var::from_tensor(&var.as_detached_tensor().copy()?)?));
+    pub fn clone_on(&self, device: &Device) -> Result<Self, ParamsError> {
+        let copy = |(name, var): (&String, &Var)| {
+            Ok((name.clone(), Var::from_tensor(&var.as_detached_tensor().to_device(device)?)?))
+        };
         let vars = self.vars.iter().map(copy).collect::<Result<_, candle_core::Error>>()?;
-        Ok(Self { vars, fixed: self.fixed.clone() })
+        Ok(Self { device: device.clone(), vars, fixed: self.fixed.clone() })
     }
 
     /// Takes all values from `other`.

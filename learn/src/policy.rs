@@ -161,7 +161,10 @@ impl Policy {
         let (observation_len, chunk) = (header.state_len(), header.chunk_shape());
         let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
-            header.policy.read(observation_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
+            header
+                .policy
+                .read(observation_len, chunk, &bytes, &Device::Cpu)
+                .map_err(|error| unusable(format!("{name}: {error}")))
         };
         let frozen = (header.n_frozen > 0).then(|| net(FROZEN_FILE)).transpose()?;
         let net = net(NET_FILE)?;

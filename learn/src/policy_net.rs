@@ -146,11 +146,19 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// All trainable tensors.
     fn params(&self) -> &Params;
 
-    /// A network of its own with the same weights.
+    /// A network of its own with the same weights, on any device.
     ///
     /// # Errors
     /// When the device refuses a tensor.
-    fn deep_clone(&self) -> Result<Box<dyn PolicyNet>, LearnError>;
+    fn clone_on(&self, device: &Device) -> Result<Box<dyn PolicyNet>, LearnError>;
+
+    /// A network of its own with the same weights, where this one is.
+    ///
+    /// # Errors
+    /// When the device refuses a tensor.
+    fn deep_clone(&self) -> Result<Box<dyn PolicyNet>, LearnError> {
+        self.clone_on(self.params().device())
+    }
 
     /// Starts at the statistics of the data `u [r, D]`: mean and standard deviation of every dimension.
     ///
@@ -276,8 +284,9 @@ impl PolicyConfig {
         observation_len: usize,
         chunk: impl Into<ChunkShape>,
         seed: u64,
+        device: &Device,
     ) -> Result<Box<dyn PolicyNet>, LearnError> {
-        self.make(observation_len, chunk.into(), Source::Seed(seed))
+        self.make(observation_len, chunk.into(), Source::Seed(seed), device)
     }
 
     /// The network that was saved by [`Params::to_bytes`].
@@ -289,37 +298,48 @@ impl PolicyConfig {
         observation_len: usize,
         chunk: impl Into<ChunkShape>,
         bytes: &[u8],
+        device: &Device,
     ) -> Result<Box<dyn PolicyNet>, LearnError> {
-        self.make(observation_len, chunk.into(), Source::Bytes(bytes))
+        self.make(observation_len, chunk.into(), Source::Bytes(bytes), device)
     }
 
-    fn make(&self, observation: usize, chunk: ChunkShape, from: Source<'_>) -> Result<Box<dyn PolicyNet>, LearnError> {
+    fn make(
+        &self,
+        observation: usize,
+        chunk: ChunkShape,
+        from: Source<'_>,
+        device: &Device,
+    ) -> Result<Box<dyn PolicyNet>, LearnError> {
         self.check()?;
         let widths = Widths { observation, chunk: chunk.dim() };
         Ok(match *self {
             Self::Flow { n_blocks, couplings, partition, s_max } => {
                 let config = FlowConfig { n_blocks, couplings, partition, s_max };
                 Box::new(match from {
-                    Source::Seed(seed) => Flow::new(config, observation, chunk, seed, &Device::Cpu)?,
-                    Source::Bytes(bytes) => Flow::from_bytes(config, observation, chunk, bytes, &Device::Cpu)?,
+                    Source::Seed(seed) => Flow::new(config, observation, chunk, seed, device)?,
+                    Source::Bytes(bytes) => Flow::from_bytes(config, observation, chunk, bytes, device)?,
                 })
             }
-            Self::Gaussian { hidden, n_layers } => from.make::<Gaussian>(MlpSize { hidden, n_layers }, widths)?,
-            Self::Mixture { n_components, hidden, n_layers } => {
-                from.make::<Mixture>(MixtureConfig { n_components, size: MlpSize { hidden, n_layers } }, widths)?
+            Self::Gaussian { hidden, n_layers } => {
+                from.make::<Gaussian>(MlpSize { hidden, n_layers }, widths, device)?
             }
+            Self::Mixture { n_components, hidden, n_layers } => from.make::<Mixture>(
+                MixtureConfig { n_components, size: MlpSize { hidden, n_layers } },
+                widths,
+                device,
+            )?,
             Self::FlowMatching { n_steps, one_step, hidden, n_layers } => {
                 let size = MlpSize { hidden, n_layers };
-                from.make::<FlowMatching>(FlowMatchingConfig { n_steps, one_step, size }, widths)?
+                from.make::<FlowMatching>(FlowMatchingConfig { n_steps, one_step, size }, widths, device)?
             }
             Self::Diffusion { n_steps, n_sampling_steps, sampler, schedule, clip, hidden, n_layers } => {
                 let (size, clip) = (MlpSize { hidden, n_layers }, clip.f32());
                 let config = DiffusionConfig { n_steps, n_sampling_steps, sampler, schedule, clip, size };
-                from.make::<Diffusion>(config, widths)?
+                from.make::<Diffusion>(config, widths, device)?
             }
             Self::Deterministic { noise, hidden, n_layers } => {
                 let size = MlpSize { hidden, n_layers };
-                from.make::<Deterministic>(DeterministicConfig { noise: noise.get(), size }, widths)?
+                from.make::<Deterministic>(DeterministicConfig { noise: noise.get(), size }, widths, device)?
             }
         })
     }
@@ -333,10 +353,15 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn make<L: Law>(self, config: L::Config, widths: Widths) -> Result<Box<dyn PolicyNet>, ParamsError> {
+    fn make<L: Law>(
+        self,
+        config: L::Config,
+        widths: Widths,
+        device: &Device,
+    ) -> Result<Box<dyn PolicyNet>, ParamsError> {
         Ok(Box::new(match self {
-            Source::Seed(seed) => Standardized::<L>::new(config, widths, seed)?,
-            Source::Bytes(bytes) => Standardized::<L>::from_bytes(config, widths, bytes)?,
+            Source::Seed(seed) => Standardized::<L>::new(config, widths, seed, device)?,
+            Source::Bytes(bytes) => Standardized::<L>::from_bytes(config, widths, bytes, device)?,
         }))
     }
 }

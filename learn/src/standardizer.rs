@@ -5,7 +5,7 @@
 
 use crate::ops::{self, read};
 use crate::params::{Params, ParamsBuilder, ParamsError};
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 /// Added to the standard deviations of the data: a constant dimension must not be blown up.
 const STD_FLOOR: f64 = 0.02;
@@ -59,9 +59,9 @@ impl Standardizer {
         };
         let log_scale = numbers(log_scale)?;
         Ok(Self {
-            shift: Tensor::new(numbers(shift)?, &Device::Cpu)?,
+            shift: Tensor::new(numbers(shift)?, params.device())?,
             sum_log_scale: log_scale.iter().map(|&x| f64::from(x)).sum(),
-            log_scale: Tensor::new(log_scale, &Device::Cpu)?,
+            log_scale: Tensor::new(log_scale, params.device())?,
         })
     }
 

@@ -92,6 +92,7 @@ pub enum Boundary {
 #[derive(Debug)]
 pub struct Trainer {
     config: LearnConfig,
+    device: Device,
     seed: u64,
     environment: EnvironmentSpec,
     normalizer: Normalizer,
@@ -145,6 +146,7 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self, LearnError> {
         config.check()?;
+        let device = config.device.open()?;
         let imitation_acting = imitation_acting.into();
         Choice::Likelihood.check(imitation_acting.n_candidates, &config.policy)?;
         check_episodes(demonstrations, &environment)?;
@@ -166,9 +168,9 @@ impl Trainer {
         let state_len = config.state_len(&environment);
         let chunk = ChunkShape { n_steps: chunk_len, action_len: environment.action_len };
         let read_by_critic = ChunkShape { n_steps: backup.n_actions(chunk_len), ..chunk };
-        let mut actor = config.policy.build(state_len, chunk, seed)?;
+        let mut actor = config.policy.build(state_len, chunk, seed, &device)?;
         actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
-        let critic = ChunkCritic::new(config.critic, state_len, read_by_critic, seed, &Device::Cpu)?;
+        let critic = ChunkCritic::new(config.critic, state_len, read_by_critic, seed, &device)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
@@ -201,6 +203,7 @@ impl Trainer {
             batch: ChunkBatch::default(),
             starts: Vec::new(),
             config,
+            device,
         })
     }
 
@@ -296,8 +299,8 @@ impl Trainer {
         self.offline.gather(&self.offline.first_starts(N_START_VALUES), &mut batch);
         let n = batch.n_rows;
         let mut rng = stream(self.seed, "start value", 0);
-        let z = rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
-        let observations = rows(&batch.observations, n, 0..n)?;
+        let z = self.rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
+        let observations = self.rows(&batch.observations, n, 0..n)?;
         let own = self.actor.sample(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
         Ok(mean(&self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)?)
     }
@@ -327,8 +330,10 @@ impl Trainer {
             n_frozen,
             choice,
         };
-        let frozen = (n_frozen > 0).then(|| self.reference.deep_clone()).transpose()?;
-        Ok(Policy::new(header, net.deep_clone()?, frozen, self.target_critic.deep_clone()?))
+        // Wherever it was learned, a policy acts on the CPU: for one state at a time that is the faster place.
+        let frozen = (n_frozen > 0).then(|| self.reference.clone_on(&Device::Cpu)).transpose()?;
+        let (net, critic) = (net.clone_on(&Device::Cpu)?, self.target_critic.clone_on(&Device::Cpu)?);
+        Ok(Policy::new(header, net, frozen, critic))
     }
 
     /// What ended, if anything, now that the position has moved on.
@@ -382,6 +387,11 @@ impl Trainer {
     const fn chunk_dim(&self) -> usize {
         self.chunk_shape().dim()
     }
+
+    /// Rows `range` of the matrix `values` with `n_rows` rows, as a tensor where the networks are.
+    fn rows(&self, values: &[f32], n_rows: usize, range: Range<usize>) -> candle_core::Result<Tensor> {
+        shards::rows(values, n_rows, range, &self.device)
+    }
 }
 
 /// Looks at all episodes before any is learned from: each has to be one, of this environment.
@@ -405,11 +415,6 @@ fn check_episodes(episodes: &[Episode], environment: &EnvironmentSpec) -> Result
 #[must_use]
 pub fn episode_seed(seed: u64, index: u64) -> u64 {
     stream(seed, "collect", index).next_u64() | (1 << 63)
-}
-
-/// Rows `range` of the matrix `values` with `n_rows` rows, as a tensor.
-fn rows(values: &[f32], n_rows: usize, range: Range<usize>) -> candle_core::Result<Tensor> {
-    shards::rows(values, n_rows, range, &Device::Cpu)
 }
 
 /// Mean of `[r]`.

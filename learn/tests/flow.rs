@@ -283,7 +283,7 @@ fn a_saved_flow_comes_back() -> Result<()> {
     let bytes = flow.params().to_bytes().unwrap();
     let back = Flow::from_bytes(config(4), OBS, 6, &bytes, &Device::Cpu).unwrap();
     assert_eq!(back.params().to_bytes().unwrap(), bytes);
-    let clone = flow.deep_clone().unwrap();
+    let clone = flow.clone_on(&Device::Cpu).unwrap();
     let density = |flow: &Flow| {
         let embedding = flow.embed(&normal(13, "obs", (4, OBS), 1.0), Track::Frozen).unwrap();
         vec1(&flow.log_prob(&embedding, &normal(13, "u", (4, 6), 1.0), Track::Frozen).unwrap())

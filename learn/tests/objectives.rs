@@ -23,7 +23,7 @@ fn golden_numbers() -> Result<()> {
     let (partition, s_max) = (Partition::Complementary, 1.0.try_into().unwrap());
     let size = FlowConfig { n_blocks: 4, couplings, partition, s_max };
     let flow = Flow::from_bytes(size, 5, 6, oracle::FLOW_FILE, &Device::Cpu).unwrap();
-    let reference = flow.deep_clone().unwrap();
+    let reference = flow.clone_on(&Device::Cpu).unwrap();
     reference.params().copy_from_flat(&golden.values("reference")).unwrap();
     let critic = golden_critic(&golden);
 

@@ -131,7 +131,7 @@ fn parameters_are_named() {
 #[test]
 fn parameters_are_combined() {
     let (a, b) = (params(5), params(6));
-    let clone = a.deep_clone().unwrap();
+    let clone = a.clone_on(a.device()).unwrap();
     clone.polyak_from(&b, 0.25).unwrap();
     for ((clone, a), b) in flat(&clone).iter().zip(flat(&a)).zip(flat(&b)) {
         assert!((clone - (0.75 * a + 0.25 * b)).abs() < 1e-7);

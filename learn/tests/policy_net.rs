@@ -55,7 +55,7 @@ fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
 
 /// A network as if trained: statistics of some data, and its start values moved at random.
 fn random_net(text: &str, chunk_dim: usize) -> Box<dyn PolicyNet> {
-    let mut net = config(text).build(OBS, shape(chunk_dim), 1).unwrap();
+    let mut net = config(text).build(OBS, shape(chunk_dim), 1, &Device::Cpu).unwrap();
     net.initialise(&(normal(1, "data", (500, chunk_dim), 0.4) + 0.3).unwrap()).unwrap();
     let mut values = vec![0.0; net.params().n_elements()];
     let mut moves = values.clone();
@@ -129,7 +129,7 @@ fn samples_and_densities_agree() -> Result<()> {
 /// scales the latter; checked where it is exact, in an untrained network on standardised data.
 #[test]
 fn temperature_scales_the_gaussian() -> Result<()> {
-    let mut net = config(GAUSSIAN).build(OBS, 2, 1).unwrap();
+    let mut net = config(GAUSSIAN).build(OBS, 2, 1, &Device::Cpu).unwrap();
     let data = (normal(6, "data", (4000, 2), 0.5) + 2.0)?;
     net.initialise(&data).unwrap();
     let embedding = net.embed(&normal(6, "obs", (1, OBS), 1.0), Track::Frozen)?;
@@ -144,7 +144,7 @@ fn temperature_scales_the_gaussian() -> Result<()> {
 /// Contract: the mixture picks its components by their weights, and no temperature changes how often.
 #[test]
 fn components_come_as_often_as_they_weigh() -> Result<()> {
-    let net = config("Mixture(n_components: 2, hidden: 4, n_layers: 1)").build(OBS, 1, 1).unwrap();
+    let net = config("Mixture(n_components: 2, hidden: 4, n_layers: 1)").build(OBS, 1, 1, &Device::Cpu).unwrap();
     // Weights e^1 : e^0 = 0.731 : 0.269, centres at 3 and -3, log-std 0.
     for (name, var) in net.params().iter() {
         let mut values = vec![0.0f32; var.elem_count()];
@@ -200,7 +200,8 @@ fn networks_are_copied() -> Result<()> {
     for text in ALL {
         let net = random_net(text, 6);
         let bytes = net.params().to_bytes().unwrap();
-        let (back, clone) = (config(text).read(OBS, shape(6), &bytes).unwrap(), net.deep_clone().unwrap());
+        let (back, clone) =
+            (config(text).read(OBS, shape(6), &bytes, &Device::Cpu).unwrap(), net.deep_clone().unwrap());
         assert!(back.params().to_bytes().unwrap() == bytes, "{text}");
         let noise = base_noise(net.as_ref(), 8, 1.0);
         let one = normal(9, "obs", (1, OBS), 1.0);
@@ -227,7 +228,7 @@ fn untrained_samplers_by_hand() -> Result<()> {
     let data = (normal(10, "data", (2000, 2), 0.5) + 1.0)?;
     let obs = normal(10, "obs", (1, OBS), 1.0);
     let standardised = |text: &str| -> Result<[Vec<f32>; 2]> {
-        let mut net = config(text).build(OBS, 2, 1).unwrap();
+        let mut net = config(text).build(OBS, 2, 1, &Device::Cpu).unwrap();
         net.initialise(&data).unwrap();
         let noise = base_noise(net.as_ref(), 500, 1.0);
         let u = net.sample(&net.embed(&obs, Track::Frozen)?, &noise, Track::Frozen)?.u;
@@ -250,7 +251,7 @@ fn assert_golden(name: &str, text: &str, tolerance: f32) -> Result<()> {
     let golden = oracle::policy_net();
     let named = |part: &str| format!("{name}/{part}");
     let of = |part: &str| golden.tensor(&named(part));
-    let mut net = config(text).build(OBS, 4, 1).unwrap();
+    let mut net = config(text).build(OBS, 4, 1, &Device::Cpu).unwrap();
     golden.fill(&named("param/"), net.params());
     net.initialise(golden.tensor("data")).unwrap();
     let (embedding, u) = (net.embed(golden.tensor("obs"), Track::Weights)?, golden.tensor("u"));
@@ -331,7 +332,7 @@ fn shares_of_modes(text: &str, n_steps: u64, learning_rate: f64) -> Result<[f64;
         )?;
         modes + noise::normal(&mut rng, (n, chunk_dim), 0.1, &Device::Cpu)?
     };
-    let mut net = config(text).build(OBS, shape(chunk_dim), 1).unwrap();
+    let mut net = config(text).build(OBS, shape(chunk_dim), 1, &Device::Cpu).unwrap();
     net.initialise(&batch()?).unwrap();
     let optimiser = AdamWConfig { weight_decay: 1e-4.try_into().unwrap(), max_gradient_norm: 1.0.try_into().unwrap() };
     let mut optimiser = AdamW::new(optimiser, net.params());
@@ -401,7 +402,7 @@ fn impossible_sizes_are_refused() {
             "n_observation_tokens is 4",
         ),
     ] {
-        let refused: std::result::Result<_, LearnError> = config(text).build(OBS, 6, 1);
+        let refused: std::result::Result<_, LearnError> = config(text).build(OBS, 6, 1, &Device::Cpu);
         let error = refused.err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }

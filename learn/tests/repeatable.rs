@@ -6,8 +6,8 @@ mod line;
 use bridge::Episode;
 use learn::{Checkpoint, LearnConfig, Trainer, TrainerState, Work};
 use line::{
-    CRITIC, FLOW, Line, REVERSE_KL, TestResult, assert_same, config, config_of, demonstrations, run, short,
-    temperature, trainer,
+    CRITIC, FLOW, Line, OBJECTIVES, POLICIES, REVERSE_KL, TRANSFORMER, TestResult, assert_same, config, config_of,
+    demonstrations, run, short, temperature, trainer,
 };
 use std::error::Error;
 
@@ -60,46 +60,6 @@ fn threads_do_not_change_a_bit() -> TestResult {
     }
     Ok(())
 }
-
-/// The policies that have a density, then those that have none.
-const POLICIES: [&[&str]; 2] = [
-    &[
-        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 2.0)",
-        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2),
-              partition: Complementary, s_max: 2.0)",
-        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 2, hidden: 8, n_observation_tokens: 1),
-              partition: RandomSteps, s_max: 2.0)",
-        "Gaussian(hidden: 8, n_layers: 1)",
-        "Mixture(n_components: 3, hidden: 8, n_layers: 2)",
-        "Mixture(n_components: 1, hidden: 8, n_layers: 1)",
-    ],
-    &[
-        "FlowMatching(n_steps: 3, one_step: false, hidden: 8, n_layers: 2)",
-        "FlowMatching(n_steps: 3, one_step: true, hidden: 8, n_layers: 1)",
-        "Diffusion(n_steps: 4, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
-        "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)",
-    ],
-];
-
-/// A transformer critic.
-const TRANSFORMER: &str = "Transformer(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2)";
-
-/// The objectives that need a density, then those that need none.
-const OBJECTIVES: [&[&str]; 2] = [
-    &[
-        REVERSE_KL,
-        "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.0,
-                   reference: Average(decay: 0.5, max_nats_per_dim: 5.0))",
-        "MaxEntropy(lambda: 0.03, entropy: 0.001)",
-    ],
-    &[
-        "DemoLikelihood(lambda: 0.03)",
-        "NormalizedDemoLikelihood(lambda: 1.0)",
-        "AdvantageWeighted(n: 2, scale: 0.05, max_weight: 20.0)",
-        "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
-        "Imitation",
-    ],
-];
 
 /// Contract of a configuration: one thread without a stop ends in the same bits as two with stops in every stage.
 fn assert_repeatable(config: &LearnConfig, demonstrations: &[Episode]) -> TestResult {

@@ -5,15 +5,15 @@ use crate::LearnError;
 use crate::flow::Flow;
 use crate::layers::Track;
 use crate::params::Params;
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 impl PolicyNet for Flow {
     fn params(&self) -> &Params {
         self.params()
     }
 
-    fn deep_clone(&self) -> std::result::Result<Box<dyn PolicyNet>, LearnError> {
-        Ok(Box::new(self.deep_clone()?))
+    fn clone_on(&self, device: &Device) -> std::result::Result<Box<dyn PolicyNet>, LearnError> {
+        Ok(Box::new(self.clone_on(device)?))
     }
 
     fn initialise(&mut self, u: &Tensor) -> std::result::Result<(), LearnError> {

@@ -64,16 +64,22 @@ pub(super) struct Standardized<L: Law> {
 }
 
 impl<L: Law> Standardized<L> {
-    pub(super) fn new(config: L::Config, widths: Widths, seed: u64) -> std::result::Result<Self, ParamsError> {
-        Self::with_constants(config, widths, seed, Standardizer::identity(widths.chunk))
+    pub(super) fn new(
+        config: L::Config,
+        widths: Widths,
+        seed: u64,
+        device: &Device,
+    ) -> std::result::Result<Self, ParamsError> {
+        Self::with_constants(config, widths, seed, Standardizer::identity(widths.chunk), device)
     }
 
     pub(super) fn from_bytes(
         config: L::Config,
         widths: Widths,
         bytes: &[u8],
+        device: &Device,
     ) -> std::result::Result<Self, ParamsError> {
-        let net = Self::with_constants(config, widths, 0, Standardizer::read(bytes)?)?;
+        let net = Self::with_constants(config, widths, 0, Standardizer::read(bytes)?, device)?;
         net.params.load_bytes(bytes)?;
         Ok(net)
     }
@@ -83,8 +89,9 @@ impl<L: Law> Standardized<L> {
         widths: Widths,
         seed: u64,
         constants: [Vec<u32>; 2],
+        device: &Device,
     ) -> std::result::Result<Self, ParamsError> {
-        let mut params = ParamsBuilder::new(seed, &Device::Cpu);
+        let mut params = ParamsBuilder::new(seed, device);
         L::build(&config, widths, &mut params)?;
         Standardizer::build(&mut params, constants)?;
         Self::assemble(config, widths, params.build())
@@ -101,8 +108,8 @@ impl<L: Law> PolicyNet for Standardized<L> {
         &self.params
     }
 
-    fn deep_clone(&self) -> std::result::Result<Box<dyn PolicyNet>, LearnError> {
-        Ok(Box::new(Self::assemble(self.config.clone(), self.widths, self.params.deep_clone()?)?))
+    fn clone_on(&self, device: &Device) -> std::result::Result<Box<dyn PolicyNet>, LearnError> {
+        Ok(Box::new(Self::assemble(self.config.clone(), self.widths, self.params.clone_on(device)?)?))
     }
 
     fn initialise(&mut self, u: &Tensor) -> std::result::Result<(), LearnError> {

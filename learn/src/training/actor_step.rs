@@ -1,7 +1,7 @@
 //! One step of the actor on the batch that the critic has just learned from. The objectives are in
 //! [`crate::objectives`].
 
-use super::{Metrics, Stage, Trainer, rows};
+use super::{Metrics, Stage, Trainer};
 use crate::chunk::Chunks;
 use crate::layers::Track;
 use crate::objectives;
@@ -60,7 +60,7 @@ impl Trainer {
             self.beta = objectives::adapt_beta(self.beta, held, target, dual_rate.get());
             self.move_anchor(reference, kl / self.chunk_dim() as f64)?;
         } else if step.is_multiple_of(KL_EVERY) {
-            let observations = rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
+            let observations = self.rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
             let kl = self.kl_to_imitation(self.actor.as_ref(), &observations, rng)?;
             metrics.extend(kl.map(|kl| (KL, kl)));
         }
@@ -92,8 +92,8 @@ impl Trainer {
         let (batch, n) = (&self.batch, self.batch.n_rows);
         let z = self.actor.base_noise(n, 1.0, rng);
         gradients(self.actor.params(), n, |range| {
-            let observations = rows(&batch.observations, n, range.clone())?;
-            let own = self.own_chunks(&observations, &rows(&z, n, range)?, Track::Weights)?;
+            let observations = self.rows(&batch.observations, n, range.clone())?;
+            let own = self.own_chunks(&observations, &self.rows(&z, n, range)?, Track::Weights)?;
             let log_of =
                 |net: &dyn PolicyNet| net.log_prob(&net.embed(&observations, Track::Frozen)?, &own.u, Track::Frozen);
             let log_pi = own.log_pi()?;
@@ -171,8 +171,8 @@ impl Trainer {
 
     fn own_and_demo(&self, drawn: &Drawn, range: Range<usize>, track: Track) -> TensorResult<(OwnChunks, Tensor)> {
         let n = self.batch.n_rows;
-        let observations = rows(&self.batch.observations, n, range.clone())?;
-        let own = self.own_chunks(&observations, &rows(&drawn.z, n, range.clone())?, track)?;
+        let observations = self.rows(&self.batch.observations, n, range.clone())?;
+        let own = self.own_chunks(&observations, &self.rows(&drawn.z, n, range.clone())?, track)?;
         Ok((own, self.imitation_loss(&drawn.demonstrated, range, track)?))
     }
 
@@ -189,8 +189,8 @@ impl Trainer {
         let replayed = Demonstrated { n_rows: n, observations: batch.observations.clone(), u, noise };
         let own: Vec<Vec<f32>> = (0..n_own).map(|_| self.actor.base_noise(n, 1.0, rng)).collect();
         gradients(self.actor.params(), n, |range| {
-            let observations = rows(&batch.observations, n, range.clone())?;
-            let actions = rows(&batch.chunks, n, range.clone())?;
+            let observations = self.rows(&batch.observations, n, range.clone())?;
+            let actions = self.rows(&batch.chunks, n, range.clone())?;
             let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid[range.clone()]) };
             let q = self.critic.value(&observations, chunks, Track::Frozen)?.to_vec1::<f32>()?;
             let baseline = self.mean_own_value(&observations, &own, range.clone())?;
@@ -222,7 +222,7 @@ impl Trainer {
         let embedding = self.actor.embed(observations, Track::Frozen)?;
         let mut mean = vec![0.0; range.len()];
         for noise in noises {
-            let noise = rows(noise, self.batch.n_rows, range.clone())?;
+            let noise = self.rows(noise, self.batch.n_rows, range.clone())?;
             let u = self.actor.sample(&embedding, &noise, Track::Frozen)?.u;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += f64::from(q) / noises.len() as f64);
@@ -254,10 +254,10 @@ impl Trainer {
         let candidates: Vec<Vec<f32>> = (0..n_candidates).map(|_| self.actor.base_noise(n, temperature, rng)).collect();
         let noise = self.actor.imitation_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
-            let observations = rows(&batch.observations, n, range.clone())?;
+            let observations = self.rows(&batch.observations, n, range.clone())?;
             let (best, q_sum) = self.best_candidates(&observations, &candidates, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Weights)?;
-            let noise = rows(&noise, n, range.clone())?;
+            let noise = self.rows(&noise, n, range.clone())?;
             let best_loss = self.actor.imitation_loss(&embedding, &best, &noise, Track::Weights)?;
             let demo_loss = self.imitation_loss(&demonstrated, range, Track::Weights)?;
             let loss = objectives::best_of_n(&best_loss, &demo_loss, lambda, n)?;
@@ -278,7 +278,7 @@ impl Trainer {
         let mut best_q = vec![f32::NEG_INFINITY; range.len()];
         let mut best_u = vec![0.0; range.len() * width];
         for z in candidates {
-            let z = rows(z, self.batch.n_rows, range.clone())?;
+            let z = self.rows(z, self.batch.n_rows, range.clone())?;
             let u = self.actor.sample(&embedding, &z, Track::Frozen)?.u;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
@@ -306,7 +306,7 @@ impl Trainer {
 
     /// The imitation loss of rows of `demonstrated`, `[r]`.
     fn imitation_loss(&self, demonstrated: &Demonstrated, range: Range<usize>, track: Track) -> TensorResult<Tensor> {
-        let part = |values: &[f32]| rows(values, demonstrated.n_rows, range.clone());
+        let part = |values: &[f32]| self.rows(values, demonstrated.n_rows, range.clone());
         let embedding = self.actor.embed(&part(&demonstrated.observations)?, track)?;
         self.actor.imitation_loss(&embedding, &part(&demonstrated.u)?, &part(&demonstrated.noise)?, track)
     }
@@ -337,7 +337,7 @@ impl Trainer {
         }
         let n = observations.dim(0)?;
         let z = net.base_noise(n, 1.0, rng);
-        let own = net.sample(&net.embed(observations, Track::Frozen)?, &rows(&z, n, 0..n)?, Track::Frozen)?;
+        let own = net.sample(&net.embed(observations, Track::Frozen)?, &self.rows(&z, n, 0..n)?, Track::Frozen)?;
         let Some(log_pi) = own.log_prob else { return Ok(None) };
         let embedding = self.reference.embed(observations, Track::Frozen)?;
         let log_reference = self.reference.log_prob(&embedding, &own.u, Track::Frozen)?;

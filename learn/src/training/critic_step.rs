@@ -7,7 +7,7 @@
 //!
 //! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
 
-use super::{Metrics, Stage, Trainer, rows};
+use super::{Metrics, Stage, Trainer};
 use crate::LearnError;
 use crate::chunk::Chunks;
 use crate::layers::Track;
@@ -29,8 +29,8 @@ impl Trainer {
         let targets = self.targets(&self.batch, rng)?;
         let target_mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
         let labels = self.critic.labels(&targets)?;
-        let observations = rows(&self.batch.observations, n, 0..n)?;
-        let actions = rows(&self.batch.chunks, n, 0..n)?;
+        let observations = self.rows(&self.batch.observations, n, 0..n)?;
+        let actions = self.rows(&self.batch.chunks, n, 0..n)?;
         let chunks = Chunks { actions: &actions, n_valid: Some(&self.batch.n_valid) };
         // One member a task: their gradients have nothing in common, so the order in which tasks end does not matter.
         let gradients: Vec<Gradient> = (0..self.critic.n_members())
@@ -68,9 +68,9 @@ impl Trainer {
         let penalty = self.config.critic.behavior_penalty.get() * self.q_range();
         let n_read = self.config.critic.backup.n_actions(self.config.chunk_len) * self.environment.action_len;
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
-            let observations = rows(&batch.next_observations, n, range.clone())?;
+            let observations = self.rows(&batch.next_observations, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
-            let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
+            let chunks = squash(&self.actor.sample(&embedding, &self.rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
             let values = self.target_critic.value_of_members(&members, &observations, &chunks, Track::Frozen)?;
             let mut values = values.to_vec1::<f32>()?;
             if penalty > 0.0 {

@@ -12,7 +12,7 @@
 //!
 //! The share of targets outside of the support, the KL to pi_0 and the gradients' whole norms are measured in every step.
 
-use super::{Metrics, Stage, Trainer, mean, rows, unsquashed};
+use super::{Metrics, Stage, Trainer, mean, unsquashed};
 use crate::critic::Head;
 use crate::layers::Track;
 use crate::objectives;
@@ -66,8 +66,8 @@ impl Trainer {
     fn inspect_network(&self, batch: &ChunkBatch, rng: &mut Rng, metrics: &mut Metrics) -> Result<(), LearnError> {
         let n = batch.n_rows;
         let u = unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
-        let u = rows(&u, n, 0..n)?;
-        let embedding = self.actor.embed(&rows(&batch.observations, n, 0..n)?, Track::Frozen)?;
+        let u = self.rows(&u, n, 0..n)?;
+        let embedding = self.actor.embed(&self.rows(&batch.observations, n, 0..n)?, Track::Frozen)?;
         if self.config.policy.has_density() {
             let log_prob = mean(&self.actor.log_prob(&embedding, &u, Track::Frozen)?)?;
             metrics.push(("demo_nll_per_dim", -log_prob / self.chunk_dim() as f64));
@@ -87,10 +87,10 @@ impl Trainer {
         let states = batch.observations.chunks_exact(width).take(N_STATES);
         let repeated: Vec<f32> =
             states.flat_map(|state| std::iter::repeat_n(state, N_CANDIDATES)).flatten().copied().collect();
-        let observations = rows(&repeated, n, 0..n)?;
+        let observations = self.rows(&repeated, n, 0..n)?;
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
         let embedding = self.actor.embed(&observations, Track::Frozen)?;
-        let chunks = squash(&self.actor.sample(&embedding, &rows(&z, n, 0..n)?, Track::Frozen)?.u)?;
+        let chunks = squash(&self.actor.sample(&embedding, &self.rows(&z, n, 0..n)?, Track::Frozen)?.u)?;
         metrics.push(("candidate_spread", deviation(&chunks, N_CANDIDATES)?));
         if stage != Stage::Imitation {
             let q = self.critic.value(&observations, &chunks, Track::Frozen)?.reshape((n, 1))?;
@@ -117,15 +117,15 @@ impl Trainer {
         metrics: &mut Metrics,
     ) -> Result<(), LearnError> {
         let n = met.n_rows;
-        let observations = rows(&met.observations, n, 0..n)?;
+        let observations = self.rows(&met.observations, n, 0..n)?;
         let z = self.actor.base_noise(n, 1.0, rng);
-        let own = self.own_chunks(&observations, &rows(&z, n, 0..n)?, Track::Weights)?;
+        let own = self.own_chunks(&observations, &self.rows(&z, n, 0..n)?, Track::Weights)?;
         let fixed_q = own.q.detach();
         let demo_loss = |rng: &mut Rng| -> Result<Tensor, LearnError> {
             let u = unsquashed(&demonstrated.chunks, self.config.dequantization.f32(), rng);
-            let (u, noise) = (rows(&u, n, 0..n)?, self.actor.imitation_noise(n, rng));
-            let embedding = self.actor.embed(&rows(&demonstrated.observations, n, 0..n)?, Track::Weights)?;
-            Ok(self.actor.imitation_loss(&embedding, &u, &rows(&noise, n, 0..n)?, Track::Weights)?)
+            let (u, noise) = (self.rows(&u, n, 0..n)?, self.actor.imitation_noise(n, rng));
+            let embedding = self.actor.embed(&self.rows(&demonstrated.observations, n, 0..n)?, Track::Weights)?;
+            Ok(self.actor.imitation_loss(&embedding, &u, &self.rows(&noise, n, 0..n)?, Track::Weights)?)
         };
         let mut q_scale = 1.0;
         let held = match self.config.objective {

@@ -1,14 +1,14 @@
 //! Stage 1: the policy network's imitation loss of demonstrated chunks, u = atanh(a + noise): `-E_D[log pi(u|o)]` where it
 //! has a density.
 
-use super::{Metrics, Stage, Trainer, rows};
+use super::{Metrics, Stage, Trainer};
 use crate::layers::Track;
 use crate::replay::{ChunkBatch, ChunkStart, Replay, gather_mixed};
-use crate::shards::{ShardOutput, gradients};
+use crate::shards::{self, ShardOutput, gradients};
 use crate::squash::unsquash;
 use crate::{ImitationConfig, LearnError};
 use bridge::random::Rng;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 use std::f64::consts::PI;
@@ -26,7 +26,7 @@ pub(super) fn statistics(replay: &Replay, starts: &[ChunkStart]) -> candle_core:
     let mut batch = ChunkBatch::default();
     replay.gather(&spread, &mut batch);
     let unsquashed: Vec<f32> = batch.chunks.iter().map(|&a| unsquash(a, MAX_ACTION)).collect();
-    rows(&unsquashed, batch.n_rows, 0..batch.n_rows)
+    shards::rows(&unsquashed, batch.n_rows, 0..batch.n_rows, &Device::Cpu)
 }
 
 impl Trainer {
@@ -43,9 +43,9 @@ impl Trainer {
         let noise = self.actor.imitation_noise(n, rng);
         let (batch, actor) = (&self.batch, &self.actor);
         let gradient = gradients(actor.params(), n, |range| -> Result<_, LearnError> {
-            let observations = rows(&batch.observations, n, range.clone())?;
+            let observations = self.rows(&batch.observations, n, range.clone())?;
             let embedding = actor.embed(&observations, Track::Weights)?;
-            let (u, noise) = (rows(&demonstrated, n, range.clone())?, rows(&noise, n, range)?);
+            let (u, noise) = (self.rows(&demonstrated, n, range.clone())?, self.rows(&noise, n, range)?);
             let loss = actor.imitation_loss(&embedding, &u, &noise, Track::Weights)?;
             Ok(ShardOutput { loss: (loss.sum_all()? * (1.0 / n as f64))?, metrics: Vec::new() })
         })?;

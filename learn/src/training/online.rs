@@ -1,6 +1,6 @@
 //! Stage 4: own episodes come in, snapshots are deployed.
 
-use super::{Position, Published, Stage, Trainer, check_episodes, mean, rows};
+use super::{Position, Published, Stage, Trainer, check_episodes, mean};
 use crate::chunk::Chunks;
 use crate::gate::{self, Evidence, Returns, Trial, Verdict};
 use crate::layers::Track;
@@ -91,12 +91,14 @@ impl Trainer {
         let mut batch = ChunkBatch::default();
         self.online.gather(&starts, &mut batch);
         let n = batch.n_rows;
-        let observations = rows(&batch.observations, n, 0..n)?;
+        let observations = self.rows(&batch.observations, n, 0..n)?;
         let z = self.average.base_noise(n, self.config.acting.temperature.f32(), &mut rng);
-        let z = rows(&z, n, 0..n)?;
+        let z = self.rows(&z, n, 0..n)?;
 
         let value = |net: &dyn PolicyNet| mean(&self.own_value(net, &observations, &z)?);
-        let deployed_value = self.deployed.as_ref().map(|deployed| value(deployed.policy.net())).transpose()?;
+        let deployed =
+            self.deployed.as_ref().map(|deployed| deployed.policy.net().clone_on(&self.device)).transpose()?;
+        let deployed_value = deployed.as_deref().map(value).transpose()?;
         let value = value(self.average.as_ref())?;
         let kl = self.kl_to_imitation(self.average.as_ref(), &observations, &mut rng)?;
         Ok(Some(Evidence {
@@ -131,12 +133,13 @@ impl Trainer {
         replay.gather(&to_go.iter().map(|to_go| to_go.start).collect::<Vec<_>>(), &mut batch);
         replay.gather(&to_go.iter().map(|to_go| to_go.last).collect::<Vec<_>>(), &mut ends);
         let n = batch.n_rows;
-        let (observations, actions) = (rows(&batch.observations, n, 0..n)?, rows(&batch.chunks, n, 0..n)?);
+        let (observations, actions) = (self.rows(&batch.observations, n, 0..n)?, self.rows(&batch.chunks, n, 0..n)?);
         let chunks = Chunks { actions: &actions, n_valid: Some(&batch.n_valid) };
         let predicted = mean(&self.critic.value(&observations, chunks, Track::Frozen)?)?;
 
         let z = net.base_noise(n, self.config.acting.temperature.f32(), rng);
-        let end_values = self.own_value(net, &rows(&ends.next_observations, n, 0..n)?, &rows(&z, n, 0..n)?)?;
+        let end_values =
+            self.own_value(net, &self.rows(&ends.next_observations, n, 0..n)?, &self.rows(&z, n, 0..n)?)?;
         let realised = to_go
             .iter()
             .zip(end_values.to_vec1::<f32>()?)

@@ -132,7 +132,7 @@ impl Trainer {
         let chunk = trainer.chunk_shape();
         let net = |name: &str| -> Result<Box<dyn PolicyNet>, LearnError> {
             let bytes = read(folder, name)?;
-            policy.read(state_len, chunk, &bytes).map_err(|error| unusable(format!("{name}: {error}")))
+            policy.read(state_len, chunk, &bytes, &trainer.device).map_err(|error| unusable(format!("{name}: {error}")))
         };
         trainer.actor = net("actor.safetensors")?;
         trainer.reference = net("reference.safetensors")?;

@@ -131,6 +131,46 @@ pub const CRITIC: &str =
     backup: Chunk, behavior_penalty: 0.0";
 pub const REVERSE_KL: &str = "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)";
 
+/// The policies that have a density, then those that have none.
+pub const POLICIES: [&[&str]; 2] = [
+    &[
+        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 8), partition: Complementary, s_max: 2.0)",
+        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2),
+              partition: Complementary, s_max: 2.0)",
+        "Flow(n_blocks: 4, couplings: Token(width: 8, n_heads: 2, n_layers: 2, hidden: 8, n_observation_tokens: 1),
+              partition: RandomSteps, s_max: 2.0)",
+        "Gaussian(hidden: 8, n_layers: 1)",
+        "Mixture(n_components: 3, hidden: 8, n_layers: 2)",
+        "Mixture(n_components: 1, hidden: 8, n_layers: 1)",
+    ],
+    &[
+        "FlowMatching(n_steps: 3, one_step: false, hidden: 8, n_layers: 2)",
+        "FlowMatching(n_steps: 3, one_step: true, hidden: 8, n_layers: 1)",
+        "Diffusion(n_steps: 4, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 2)",
+        "Deterministic(noise: 0.2, hidden: 8, n_layers: 2)",
+    ],
+];
+
+/// A transformer critic.
+pub const TRANSFORMER: &str = "Transformer(width: 8, n_heads: 2, n_layers: 1, hidden: 8, n_observation_tokens: 2)";
+
+/// The objectives that need a density, then those that need none.
+pub const OBJECTIVES: [&[&str]; 2] = [
+    &[
+        REVERSE_KL,
+        "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.0,
+                   reference: Average(decay: 0.5, max_nats_per_dim: 5.0))",
+        "MaxEntropy(lambda: 0.03, entropy: 0.001)",
+    ],
+    &[
+        "DemoLikelihood(lambda: 0.03)",
+        "NormalizedDemoLikelihood(lambda: 1.0)",
+        "AdvantageWeighted(n: 2, scale: 0.05, max_weight: 20.0)",
+        "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
+        "Imitation",
+    ],
+];
+
 pub fn temperature() -> Result<Positive, Box<dyn Error>> {
     Ok(0.7.try_into()?)
 }
