@@ -141,7 +141,9 @@ impl Compute {
         self.check()?;
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => Device::new_cuda(index).map_err(|error| self.refused(&error.to_string())),
+            // What follows the first line is a backtrace.
+            Self::Cuda(index) => Device::new_cuda(index)
+                .map_err(|error| self.refused(error.to_string().lines().next().unwrap_or("it cannot be opened"))),
         }
     }
 
