@@ -72,6 +72,29 @@ fn episodes_are_recorded() {
     assert_eq!(chunks, [(0, 1), (6, 2), (10, 2)]);
 }
 
+/// Contract: a loop that is told to end lets go at once; what was still asked for when it did is not done.
+#[test]
+fn nothing_is_begun_at_the_end() {
+    for orders in [vec![], vec![Order::Arm], vec![Order::Park, Order::Arm, Order::Start]] {
+        for is_armed in [false, true] {
+            let mut rig = Rig::new();
+            rig.tick();
+            if is_armed {
+                rig.order(Order::Arm);
+                rig.ticks(2);
+            }
+            assert_eq!(rig.servos(|servos| servos.has_torque), is_armed);
+            rig.events();
+            orders.iter().for_each(|&order| rig.sides.requests.send(Request::Order(order)).unwrap());
+            rig.control.run(&rig.sides.clock, &AtomicBool::new(true));
+            assert!(!rig.servos(|servos| servos.has_torque), "{orders:?}");
+            assert_eq!(rig.control.state(), State::Connected, "{orders:?}");
+            let rose = |event: &Event| matches!(event, Event::State { to: State::Hold | State::Run | State::Park, .. });
+            assert!(!rig.events().iter().any(rose), "{orders:?}");
+        }
+    }
+}
+
 /// Contract, row 11: without chunks the rest of the old one is carried out, its last action kept for 150 ms, then the
 /// goal is held, and after a second the hand eases to its park posture. The record ends before that, truncated.
 #[test]

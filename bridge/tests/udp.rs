@@ -351,6 +351,34 @@ fn a_late_state_of_the_arm_is_old() {
     assert!(session.age_s(0.66).unwrap() < 1e-3);
 }
 
+/// Contract: a controller that says it has a setpoint of the future has not heard one, however often it says so.
+#[test]
+fn an_arm_cannot_have_heard_what_was_not_sent() {
+    let mut session = ArmSession::new(limits(), 1).unwrap();
+    let numbers = [0.4, 0.0, 0.3, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0f64];
+    let told = |sequence: u32, stamp_ns: u64, at_s: f64| {
+        let mut payload: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        payload.extend(1u32.to_le_bytes().into_iter().chain(sequence.to_le_bytes()).chain(stamp_ns.to_le_bytes()));
+        let mut frame = Vec::new();
+        let header =
+            Header { kind: Kind::ArmState, session: 4, sequence: (at_s * 1e3) as u32, stamp_ns: (at_s * 1e9) as u64 };
+        datagram::encode(header, &payload, &mut frame);
+        frame
+    };
+    let target = pose(0.4, 0.0, 0.3, 0.0);
+    session.take(&told(0, 0, 1.0), 1.0).unwrap();
+    for n in 1..=50u32 {
+        let now_s = 1.0 + 0.01 * f64::from(n);
+        session.setpoint(&target, now_s).unwrap();
+        session.take(&told(n, 1 << 62, now_s), now_s).unwrap();
+        assert!(session.state().unwrap().round_trip_s.is_none());
+    }
+    assert!((session.unheard_s() - 0.49).abs() < 1e-9, "{} s", session.unheard_s());
+
+    session.take(&told(50, 1_500_000_000, 1.51), 1.51).unwrap();
+    assert!(session.unheard_s() < 1e-9 && session.state().unwrap().round_trip_s.is_some());
+}
+
 struct Python(Child);
 
 impl Drop for Python {

@@ -195,6 +195,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         while !is_over.load(Ordering::Relaxed) {
             due_s = self.run_tick(clock, due_s);
         }
+        // Whatever is still asked for comes too late.
+        self.inbox.requests.try_iter().for_each(drop);
         self.own_order = Some(Order::Disarm);
         self.tick(clock.now_s());
     }

@@ -70,11 +70,13 @@ impl ArmSession {
             // A controller that has started anew has a new clock.
             self.offset.clear();
         }
-        // What a former process asked for is still what the controller has until it hears from this one.
-        let is_ours = |sequence: u32| self.sequence.wrapping_sub(sequence) < u32::MAX / 2;
+        // What a former process asked for is still what the controller has until it hears from this one; and nothing was sent
+        // later than now.
+        let is_ours =
+            |sequence: u32, sent_s: f64| self.sequence.wrapping_sub(sequence) < u32::MAX / 2 && sent_s <= now_s;
         if let Some((sequence, sent_s)) = heard
             && sequence != self.heard_sequence
-            && is_ours(sequence)
+            && is_ours(sequence, sent_s)
         {
             (self.heard_sequence, self.heard_s) = (sequence, sent_s);
             round_trip_s = Some(now_s - sent_s);
