@@ -74,6 +74,12 @@ impl NonNegative {
     pub const ZERO: Self = Self(0.0);
 }
 
+impl Default for NonNegative {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 number!(
     /// A number from 0 to 1, both included.
     UnitInterval,

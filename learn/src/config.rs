@@ -1,5 +1,5 @@
-//! Everything about learning that can be chosen. Only the device has a default; the others stand in the experiments' RON files,
-//! where a difference shows.
+//! Everything about learning that can be chosen. Only what came later has a default, so that older runs go on; all else stands in the
+//! experiments' RON files, where a difference shows.
 
 use bridge::EnvironmentSpec;
 use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
@@ -31,6 +31,11 @@ pub struct LearnConfig {
     pub action_range: ActionRange,
     /// k, below 1 where demonstrated actions reach the ends of the range: tanh needs room.
     pub action_margin: UnitInterval,
+    /// Standard deviation of the noise that sensors may add to what is observed where the policy is to act, in the units of the
+    /// values. What varies less in the demonstrations is not blown up: noise would be all that the networks see of it. 0
+    /// unless it is said.
+    #[serde(default)]
+    pub sensor_noise: NonNegative,
     /// Standard deviation of the dequantization noise on demonstrated actions, in normalized units. Without it the
     /// likelihood of repeated actions has no upper bound.
     pub dequantization: NonNegative,

@@ -27,11 +27,12 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// Statistics over all steps of `episodes`; the range of every action is mapped to `-action_margin..action_margin`.
+    /// Statistics over all steps of `episodes`, as if sensors had added noise of standard deviation `sensor_noise` to every
+    /// observed value; the range of every action is mapped to `-action_margin..action_margin`.
     ///
     /// # Errors
     /// When there is no step to learn them from.
-    pub fn fit(episodes: &[Episode], action_margin: f32) -> Result<Self, LearnError> {
+    pub fn fit(episodes: &[Episode], sensor_noise: f64, action_margin: f32) -> Result<Self, LearnError> {
         let first = episodes
             .iter()
             .find(|episode| episode.n_steps() > 0)
@@ -55,7 +56,8 @@ impl Normalizer {
         }
         let n = n_rows as f64;
         let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
-        let scale = mean.iter().zip(&square).map(|(m, s)| ((s / n - m * m).max(0.0).sqrt() + 1e-3) as f32);
+        let variance = mean.iter().zip(&square).map(|(m, s)| (s / n - m * m).max(0.0));
+        let scale = variance.map(|variance| ((variance + sensor_noise * sensor_noise).sqrt() + 1e-3) as f32);
         Ok(Self {
             observation_scale: scale.collect(),
             observation_mean: mean.iter().map(|&m| m as f32).collect(),
@@ -152,7 +154,7 @@ mod tests {
     /// open interval.
     #[test]
     fn actions_round_trip() -> Result<(), LearnError> {
-        let normalizer = Normalizer::fit(&[episode()], 0.9)?;
+        let normalizer = Normalizer::fit(&[episode()], 0.0, 0.9)?;
         for raw in [[-1.0f32, 0.3], [0.25, 0.3], [1.0, 0.3]] {
             let (mut normalized, mut back) = (Vec::new(), Vec::new());
             normalizer.action(&raw, &mut normalized);
@@ -180,7 +182,7 @@ mod tests {
             control_hz: 10,
             horizon_steps: 3,
         };
-        let normalizer = Normalizer::fit(&[episode()], 0.9)?.over_limits(&environment);
+        let normalizer = Normalizer::fit(&[episode()], 0.0, 0.9)?.over_limits(&environment);
         let mut normalized = Vec::new();
         normalizer.action(&[3.0, 0.0], &mut normalized);
         assert_eq!(normalized, [0.9, -0.9]);
@@ -188,17 +190,20 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: mean and scale are those of the observations before each step (the last one starts no chunk).
+    /// Contract: mean and scale are those of the observations before each step (the last one starts no chunk), with the noise of
+    /// sensors as far as it is told.
     #[test]
     fn observations_are_z_scored() -> Result<(), LearnError> {
-        let normalizer = Normalizer::fit(&[episode()], 0.9)?;
-        let mut out = Vec::new();
-        for raw in [1.0, 2.0, 3.0, 100.0] {
-            normalizer.observation(&[raw], &mut out);
-        }
-        let scale = (2.0f32 / 3.0).sqrt() + 1e-3;
-        for (found, expected) in out.iter().zip([-1.0 / scale, 0.0, 1.0 / scale, MAX_OBSERVATION]) {
-            assert!((found - expected).abs() < 1e-5, "{out:?}");
+        for sensor_noise in [0.0, 0.5] {
+            let normalizer = Normalizer::fit(&[episode()], sensor_noise, 0.9)?;
+            let mut out = Vec::new();
+            for raw in [1.0, 2.0, 3.0, 100.0] {
+                normalizer.observation(&[raw], &mut out);
+            }
+            let scale = (2.0f32 / 3.0 + (sensor_noise * sensor_noise) as f32).sqrt() + 1e-3;
+            for (found, expected) in out.iter().zip([-1.0 / scale, 0.0, 1.0 / scale, MAX_OBSERVATION]) {
+                assert!((found - expected).abs() < 1e-5, "{out:?}");
+            }
         }
         Ok(())
     }

@@ -304,7 +304,7 @@ mod tests {
 
     fn batch_of(terminated: bool, backup_len: usize, lead: usize) -> Result<(ChunkBatch, Normalizer), LearnError> {
         let episode = episode(terminated);
-        let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.9)?;
+        let normalizer = Normalizer::fit(std::slice::from_ref(&episode), 0.0, 0.9)?;
         let mut replay = Replay::new(Window { lead, chunk_len: 3, backup_len }, 0.5);
         replay.push(&episode, &normalizer);
         let mut batch = ChunkBatch::default();
@@ -393,7 +393,7 @@ mod tests {
     /// Contract: only whole chunks of successful episodes are imitated, whether or not success ends an episode.
     #[test]
     fn only_successes_are_imitated() -> Result<(), LearnError> {
-        let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
+        let normalizer = Normalizer::fit(&[episode(false)], 0.0, 0.9)?;
         let mut replay = Replay::new(Window { lead: 0, chunk_len: 3, backup_len: 3 }, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);
@@ -412,7 +412,7 @@ mod tests {
     /// Contract: returns to go are exact; what a timeout hides is left to the value of the last observation.
     #[test]
     fn returns_to_go() -> Result<(), LearnError> {
-        let normalizer = Normalizer::fit(&[episode(false)], 0.9)?;
+        let normalizer = Normalizer::fit(&[episode(false)], 0.0, 0.9)?;
         let mut replay = Replay::new(Window { lead: 0, chunk_len: 3, backup_len: 3 }, 0.5);
         replay.push(&episode(true), &normalizer);
         replay.push(&episode(false), &normalizer);

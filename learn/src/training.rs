@@ -150,7 +150,7 @@ impl Trainer {
         let imitation_acting = imitation_acting.into();
         Choice::Likelihood.check(imitation_acting.n_candidates, &config.policy)?;
         check_episodes(demonstrations, &environment)?;
-        let mut normalizer = Normalizer::fit(demonstrations, config.action_margin.f32())?;
+        let mut normalizer = Normalizer::fit(demonstrations, config.sensor_noise.get(), config.action_margin.f32())?;
         if config.action_range == ActionRange::Limits {
             normalizer = normalizer.over_limits(&environment);
         }

@@ -279,7 +279,7 @@ fn golden_targets() {
         });
         first += n_steps;
     }
-    let normalizer = Normalizer::fit(&episodes, 0.9).unwrap();
+    let normalizer = Normalizer::fit(&episodes, 0.0, 0.9).unwrap();
     for (name, combine) in [("min", Combine::Min), ("mean", Combine::Mean)] {
         let (next_obs, next_action) = (golden.tensor("next_obs"), golden.tensor("next_action"));
         let next_values = golden_critic(combine).value(next_obs, next_action, Track::Frozen).unwrap();
