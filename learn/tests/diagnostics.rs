@@ -53,7 +53,7 @@ fn measuring_changes_nothing() -> TestResult {
 #[test]
 fn every_stage_is_measured() -> TestResult {
     let measured = at_the_ends(FLOW, REVERSE_KL)?;
-    let network = ["demo_nll_per_dim", "max_log_scale", "round_trip_error", "candidate_spread"];
+    let network = ["demo_nll_per_dim", "max_log_scale", "round_trip_error", "observation_outliers", "candidate_spread"];
     let critic = ["q_spread", "q_predicted", "return_realised", "label_entropy"];
     let terms = ["gradient_norm_value", "gradient_norm_held"];
     let expected = [
@@ -71,6 +71,8 @@ fn every_stage_is_measured() -> TestResult {
         assert!((1e-9..1e-4).contains(&of("round_trip_error")?), "{metrics:?}");
         assert!((0.01..2.0).contains(&of("max_log_scale")?), "{metrics:?}");
         assert!((0.05..0.7).contains(&of("candidate_spread")?), "{metrics:?}");
+        // Positions and goals are uniform, at home and on the way to it.
+        assert!((0.0..0.2).contains(&of("observation_outliers")?), "{metrics:?}");
         if stage != Stage::Imitation {
             assert!((0.5..51_f64.ln()).contains(&of("label_entropy")?), "{metrics:?}");
             let (predicted, realised) = (of("q_predicted")?, of("return_realised")?);

@@ -46,7 +46,7 @@ const FIRST: [Picture; 3] = [
 ];
 
 /// What tells the rest.
-const MORE: [Picture; 12] = [
+const MORE: [Picture; 13] = [
     Picture {
         name: "start_value",
         title: "Value of the first states",
@@ -74,6 +74,13 @@ const MORE: [Picture; 12] = [
         y_label: "norm",
         metrics: &[("actor_gradient_norm", "actor"), ("critic_gradient_norm", "critic")],
         note: "",
+    },
+    Picture {
+        name: "observation_outliers",
+        title: "Outliers among what is observed",
+        y_label: "share of states",
+        metrics: &[("observation_outliers", "")],
+        note: "Of the observed value that most often lies beyond three standard deviations of the demonstrations.",
     },
     Picture {
         name: "candidate_spread",

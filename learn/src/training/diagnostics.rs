@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `demo_nll_per_dim` | all | `-ln p(u|o) / D` of demonstrated chunks, nats; with a density |
 //! | `max_log_scale`, `round_trip_error` | all | of a flow: how close it is to its bounds, and to losing its inverse |
+//! | `observation_outliers` | all | how often the observed value that is it most often lies beyond 3 deviations of the demonstrations |
 //! | `candidate_spread` | all | deviation of the candidates' actions of a state from their mean, root mean square, normalized |
 //! | `q_spread` | from warmup on | standard deviation of the candidates' values of a state, units of reward |
 //! | `q_predicted`, `return_realised` | from warmup on | of demonstrated chunks, or of the latest own ones: see [`super::online`] |
@@ -31,6 +32,8 @@ const N_STATES: usize = 32;
 const N_CANDIDATES: usize = 8;
 /// Demonstrations whose values are compared with their returns.
 const N_DEMONSTRATIONS: usize = 32;
+/// Standard deviations of the demonstrations from which on an observed value lies outside of them.
+const OUTLYING: f32 = 3.0;
 
 impl Trainer {
     /// Measures what the header of this module's file lists for `stage`, in which the last step was taken: at a stage's end
@@ -50,6 +53,7 @@ impl Trainer {
             (&self.online, self.config.online.episodes_per_iteration)
         };
         let met = probe(own, own.starts(), &mut rng);
+        metrics.push(("observation_outliers", outliers(&met)));
         self.compare_candidates(stage, &met, &mut rng, &mut metrics)?;
         if stage != Stage::Imitation {
             if let Some(calibration) = self.calibration(own, n_latest, self.average.as_ref(), &mut rng)? {
@@ -187,4 +191,28 @@ fn deviation(values: &Tensor, group: usize) -> TensorResult<f64> {
 
 fn squares(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|x| x * x).sum()
+}
+
+/// Share of the states in which the observed value that is an outlier most often is one: a sensor that tells something else
+/// than in the demonstrations, or a value that hardly varies in them.
+fn outliers(batch: &ChunkBatch) -> f64 {
+    let n = batch.n_rows.max(1);
+    let width = batch.observations.len() / n;
+    let of_column = |column| batch.observations.iter().skip(column).step_by(width);
+    let n_outliers = |column| of_column(column).filter(|value| value.abs() > OUTLYING).count();
+    (0..width).map(n_outliers).max().unwrap_or(0) as f64 / n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: the worst column counts, on either side of the mean.
+    #[test]
+    fn the_worst_sensor_is_seen() {
+        let observations = vec![0.0, 4.0, -2.9, 3.1, -5.0, 0.0, 2.0, 1.0, 0.0, 2.0, -3.5, 0.0];
+        let batch = ChunkBatch { n_rows: 4, observations, ..ChunkBatch::default() };
+        assert_eq!(outliers(&batch), 0.75);
+        assert_eq!(outliers(&ChunkBatch::default()), 0.0);
+    }
 }
