@@ -8,7 +8,7 @@ use bridge::real::arm::{
     ArmController, ArmError, ArmLimits, ArmLink, ArmPose, ArmSession, ArmState, UdpArm, UdpArmConfig,
 };
 use bridge::real::clock::{Clock, MachineClock};
-use bridge::real::datagram::{self, DatagramError, Header, Kind, SequenceGate};
+use bridge::real::datagram::{self, DatagramError, Header, Kind, OnceGate, StreamGate};
 use bridge::real::labels::{Button, LabelSource, UdpButtons};
 use bridge::real::robot::ObjectSource;
 use bridge::real::tracker::{Intake, TrackerConfig, UdpTracker};
@@ -105,16 +105,46 @@ fn damage_is_refused() {
     }
 }
 
-/// Contract: only newer datagrams pass, over the wrap of the counter and a restart of the sender, and losses are counted.
+const fn header(session: u32, sequence: u32) -> Header {
+    Header { kind: Kind::ObjectPose, session, sequence, stamp_ns: 0 }
+}
+
+/// Contract: of a stream only newer datagrams pass, over the wrap of the counter, and losses are counted.
 #[test]
 fn only_newer_datagrams_pass() {
-    let mut gate = SequenceGate::default();
-    let mut pass =
-        |session, sequence| gate.pass(&Header { kind: Kind::Button, session, sequence, stamp_ns: 0 }).is_ok();
-    assert_eq!([5, 6, 6, 5, 9].map(|sequence| pass(1, sequence)), [true, true, false, false, true]);
-    assert!(pass(2, 3) && !pass(1, 10) && pass(2, 4));
-    assert!(pass(3, u32::MAX) && pass(3, 0) && !pass(3, u32::MAX));
+    let mut gate = StreamGate::default();
+    let mut pass = |sequence| gate.pass(&header(1, sequence), 0.0).is_ok();
+    assert_eq!([5, 6, 6, 5, 9].map(&mut pass), [true, true, false, false, true]);
     assert_eq!(gate.n_lost, 2);
+    let mut wrapped = StreamGate::default();
+    let passed = [u32::MAX, 0, u32::MAX].map(|sequence| wrapped.pass(&header(1, sequence), 0.0).is_ok());
+    assert_eq!(passed, [true, true, false]);
+}
+
+/// Contract: whoever speaks is listened to. A second sender, or a stray datagram, is refused for as long as the first one speaks
+/// and takes nothing from it; after a second of silence another one is heard: a tracker was started anew.
+#[test]
+fn a_second_sender_takes_nothing_from_the_first() {
+    let mut gate = StreamGate::default();
+    gate.pass(&header(1, 1), 10.0).unwrap();
+    let refused = gate.pass(&header(2, 1), 10.5).unwrap_err();
+    assert!(matches!(refused, DatagramError::Crowded { found: 2, current: 1, .. }), "{refused}");
+    gate.pass(&header(1, 2), 10.6).unwrap();
+    gate.pass(&header(2, 2), 11.5).unwrap_err();
+    gate.pass(&header(2, 3), 11.6).unwrap();
+    // It was the stray one; the other is heard again once that is silent.
+    gate.pass(&header(1, 3), 11.7).unwrap_err();
+    gate.pass(&header(1, 4), 12.6).unwrap();
+}
+
+/// Contract: two people with buttons do not silence each other, and no press of either counts twice.
+#[test]
+fn two_people_press_buttons() {
+    let mut gate = OnceGate::default();
+    let mut pass = |session, sequence| gate.pass(&header(session, sequence)).is_ok();
+    let presses = [(1, 1), (2, 7), (1, 1), (1, 2), (2, 7), (2, 6), (2, 8), (1, 3)];
+    let passed = presses.map(|(session, sequence)| pass(session, sequence));
+    assert_eq!(passed, [true, true, false, true, false, false, true, true]);
 }
 
 /// Contract: without given velocities they are those of a body that turns and moves evenly; after a gap, and after a
@@ -145,9 +175,9 @@ fn velocities_are_differences() {
     }
     intake.take(&pose_frame(1, 200, 5.0, &pose(5.0), 0), 5.0).unwrap();
     assert_eq!(velocities(&intake), ([0.0; 3], [0.0; 3]));
-    intake.take(&pose_frame(2, 1, 0.5, &pose(0.5), 0), 5.02).unwrap();
+    intake.take(&pose_frame(2, 1, 0.5, &pose(0.5), 0), 6.02).unwrap();
     assert_eq!(velocities(&intake), ([0.0; 3], [0.0; 3]));
-    let (_, age_s) = intake.newest(0, 5.03).unwrap();
+    let (_, age_s) = intake.newest(0, 6.03).unwrap();
     assert!((age_s - 0.02).abs() < 1e-9, "{age_s}");
 }
 
@@ -277,7 +307,8 @@ proptest! {
     }
 }
 
-/// Contract: without a fresh state nothing is sent; the clip is against the measured pose, and the other side can tell.
+/// Contract: without a fresh state of its own controller nothing is sent; the clip is against the measured pose, and the other side
+/// can tell.
 #[test]
 fn a_stale_arm_is_not_commanded() {
     let controller = UdpSocket::bind(loopback()).unwrap();
@@ -292,6 +323,12 @@ fn a_stale_arm_is_not_commanded() {
     payload.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let mut frame = Vec::new();
     datagram::encode(Header { kind: Kind::ArmState, session: 4, sequence: 1, stamp_ns: 5 }, &payload, &mut frame);
+    let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
+    stranger.send_to(&frame, arm.address().unwrap()).unwrap();
+    while arm.reception().0.n_refused == 0 {
+        arm.poll(10.0);
+    }
+    assert!(arm.state().is_none(), "another machine's state was taken");
     controller.send_to(&frame, arm.address().unwrap()).unwrap();
     while arm.state().is_none() {
         arm.poll(10.0);

@@ -17,7 +17,7 @@
 
 use crate::storage::crc32;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use thiserror::Error;
 
 /// The version that is spoken.
@@ -130,6 +130,24 @@ pub enum DatagramError {
         found: u32,
         /// The newest one.
         newest: u32,
+    },
+    /// From another machine than the one that is spoken with.
+    #[error("datagram from {found}, expected {expected}")]
+    Stranger {
+        /// Where it came from.
+        found: IpAddr,
+        /// Who is spoken with.
+        expected: IpAddr,
+    },
+    /// Somebody else is being listened to.
+    #[error("datagram of session {found:08x}, but {current:08x} spoke {silence_s:.3} s ago; is there a second sender?")]
+    Crowded {
+        /// Its session.
+        found: u32,
+        /// The session that is listened to.
+        current: u32,
+        /// For how long that one has been silent, s.
+        silence_s: f64,
     },
 }
 
@@ -255,38 +273,79 @@ impl Payload<'_> {
     }
 }
 
-/// Lets only newer datagrams through.
+/// A stream whose sender has been silent for so long may be gone on with by another one, s.
+pub const HANDOVER_S: f64 = 1.0;
+
+/// Lets the newest datagrams of one stream through. A second sender is not heard as long as the first one speaks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SequenceGate {
-    newest: Option<(u32, u32)>,
-    former_session: Option<u32>,
+pub struct StreamGate {
+    newest: Option<Passed>,
     /// Datagrams that never came.
     pub n_lost: u64,
 }
 
-impl SequenceGate {
-    /// Whether the datagram starts a session or is the newest one of its session. A session that was left is over.
+/// The newest datagram of a sender.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    session: u32,
+    sequence: u32,
+    at_s: f64,
+}
+
+impl StreamGate {
+    /// Whether the datagram, which came at `now_s`, is the newest one of its session, or starts one where nobody else speaks.
     ///
     /// # Errors
     /// When it is neither.
-    pub fn pass(&mut self, header: &Header) -> Result<(), DatagramError> {
-        let Header { session, sequence: found, .. } = *header;
-        match self.newest {
-            Some((current, newest)) if current == session => {
-                let ahead = found.wrapping_sub(newest);
-                if ahead == 0 || ahead > u32::MAX / 2 {
-                    return Err(DatagramError::Overtaken { found, newest });
-                }
-                self.n_lost += u64::from(ahead - 1);
+    pub fn pass(&mut self, header: &Header, now_s: f64) -> Result<(), DatagramError> {
+        let Header { session, sequence, .. } = *header;
+        if let Some(newest) = self.newest {
+            let silence_s = now_s - newest.at_s;
+            if newest.session == session {
+                self.n_lost += u64::from(ahead(sequence, newest.sequence)? - 1);
+            } else if silence_s < HANDOVER_S {
+                return Err(DatagramError::Crowded { found: session, current: newest.session, silence_s });
             }
-            Some((_, newest)) if self.former_session == Some(session) => {
-                return Err(DatagramError::Overtaken { found, newest });
-            }
-            Some((current, _)) => self.former_session = Some(current),
-            None => {}
         }
-        self.newest = Some((session, found));
+        self.newest = Some(Passed { session, sequence, at_s: now_s });
         Ok(())
+    }
+}
+
+/// Lets every datagram of several senders through once: those who press buttons do not exclude each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnceGate {
+    /// Session and newest sequence of the last senders that began.
+    newest: [Option<(u32, u32)>; 8],
+    next: usize,
+}
+
+impl OnceGate {
+    /// Whether the datagram is the newest one of its session.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn pass(&mut self, header: &Header) -> Result<(), DatagramError> {
+        let Header { session, sequence, .. } = *header;
+        match self.newest.iter_mut().flatten().find(|(known, _)| *known == session) {
+            Some((_, newest)) => {
+                ahead(sequence, *newest)?;
+                *newest = sequence;
+            }
+            None => {
+                self.newest[self.next] = Some((session, sequence));
+                self.next = (self.next + 1) % self.newest.len();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a sequence number is ahead of the `newest` of its session; the counter wraps.
+const fn ahead(found: u32, newest: u32) -> Result<u32, DatagramError> {
+    match found.wrapping_sub(newest) {
+        ahead @ 1..=0x7fff_ffff => Ok(ahead),
+        _ => Err(DatagramError::Overtaken { found, newest }),
     }
 }
 
@@ -303,16 +362,16 @@ pub struct Reception {
     pub n_socket_errors: u64,
 }
 
-/// Hands every waiting datagram to `take` and counts what becomes of it. Never waits, never allocates.
+/// Hands every waiting datagram to `take`, with whom it came from, and counts what becomes of it. Never waits, never allocates.
 pub fn receive(
     socket: &UdpSocket,
     reception: &mut Reception,
-    mut take: impl FnMut(&[u8]) -> Result<(), DatagramError>,
+    mut take: impl FnMut(&[u8], IpAddr) -> Result<(), DatagramError>,
 ) {
     let mut buffer = [0; MAX_BYTES + 1];
     for _ in 0..MAX_PER_POLL {
         match socket.recv_from(&mut buffer) {
-            Ok((length, _)) => match take(&buffer[..length]) {
+            Ok((length, sender)) => match take(&buffer[..length], sender.ip()) {
                 Ok(()) => reception.n_accepted += 1,
                 Err(error) => {
                     reception.n_refused += 1;

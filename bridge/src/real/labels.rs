@@ -3,7 +3,7 @@
 //! Over UDP: datagrams as in [`datagram`], kind 4, with a payload of 8 bytes: `u32` code of the button (see
 //! [`Button::code`]), `u32` 0. A sender may repeat a datagram, with the same sequence: it counts once.
 
-use super::datagram::{self, DatagramError, Header, Kind, Reception, SequenceGate, decode, receive};
+use super::datagram::{self, DatagramError, Header, Kind, OnceGate, Reception, decode, receive};
 use crossbeam::channel::Receiver;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -101,7 +101,7 @@ pub struct UdpButtons {
 /// What was pressed so far and not asked for yet. Separate from the socket, so that bytes can be given by hand.
 #[derive(Clone, Debug)]
 pub struct Presses {
-    gate: SequenceGate,
+    gate: OnceGate,
     waiting: VecDeque<Button>,
 }
 
@@ -132,7 +132,7 @@ impl UdpButtons {
 
 impl LabelSource for UdpButtons {
     fn next(&mut self) -> Option<Button> {
-        receive(&self.socket, &mut self.reception, |frame| self.presses.take(frame));
+        receive(&self.socket, &mut self.reception, |frame, _| self.presses.take(frame));
         self.presses.next()
     }
 }
@@ -141,7 +141,7 @@ impl Presses {
     /// Nothing pressed.
     #[must_use]
     pub fn new() -> Self {
-        Self { gate: SequenceGate::default(), waiting: VecDeque::with_capacity(MAX_WAITING) }
+        Self { gate: OnceGate::default(), waiting: VecDeque::with_capacity(MAX_WAITING) }
     }
 
     /// Takes in a datagram. An emergency stop always finds a place, before everything else, and is never too late: one that was

@@ -18,7 +18,7 @@
 
 use super::clock::Clock;
 use super::clock_offset::ClockOffset;
-use super::datagram::{self, DatagramError, Header, Kind, Payload, Reception, SequenceGate, decode, receive};
+use super::datagram::{self, DatagramError, Header, Kind, Payload, Reception, StreamGate, decode, receive};
 use super::robot::ObjectSource;
 use crate::ObjectPose;
 use crate::number::NonNegative;
@@ -69,7 +69,7 @@ pub struct UdpTracker<C> {
 /// What a tracker has said so far. Separate from the socket, so that time and bytes can be given by hand.
 #[derive(Clone, Debug)]
 pub struct Intake {
-    gate: SequenceGate,
+    gate: StreamGate,
     session: Option<u32>,
     offset: ClockOffset,
     objects: Vec<Option<Sighting>>,
@@ -114,7 +114,7 @@ impl<C: Clock> UdpTracker<C> {
 impl<C: Clock> ObjectSource for UdpTracker<C> {
     fn poll(&mut self) {
         let now_s = self.clock.now_s();
-        receive(&self.socket, &mut self.reception, |frame| self.intake.take(frame, now_s));
+        receive(&self.socket, &mut self.reception, |frame, _| self.intake.take(frame, now_s));
     }
 
     fn newest(&self, object_idx: usize) -> Option<(ObjectPose, f64)> {
@@ -127,7 +127,7 @@ impl Intake {
     #[must_use]
     pub fn new(config: &TrackerConfig, n_objects: usize) -> Self {
         Self {
-            gate: SequenceGate::default(),
+            gate: StreamGate::default(),
             session: None,
             offset: ClockOffset::new(config.shortest_latency_s),
             objects: vec![None; n_objects],
@@ -145,7 +145,7 @@ impl Intake {
             let expected = "the index of an object of the body";
             return Err(DatagramError::OutOfRange { field: "object index", value: f64::from(object_idx), expected });
         }
-        self.gate.pass(&header)?;
+        self.gate.pass(&header, now_s)?;
         if self.session != Some(header.session) {
             // A tracker that has started anew has a new clock: what the old one said cannot be dated any more.
             self.session = Some(header.session);

@@ -1,6 +1,6 @@
 //! The other side of the link: what an arm's controller does with datagrams. Emulated arms are made of it.
 
-use super::super::datagram::{DatagramError, Header, Kind, SequenceGate, decode, encode};
+use super::super::datagram::{DatagramError, Header, Kind, StreamGate, decode, encode};
 use super::wire::{SETPOINT_BYTES, decode_setpoint, encode_state};
 use super::{ArmPose, ArmState};
 
@@ -12,7 +12,7 @@ pub const SETPOINT_STALE_S: f64 = 0.1;
 pub struct ArmController {
     session: u32,
     sequence: u32,
-    gate: SequenceGate,
+    gate: StreamGate,
     newest: Option<Heard>,
 }
 
@@ -30,7 +30,7 @@ impl ArmController {
     /// A controller that has heard nothing. `session` is any number.
     #[must_use]
     pub fn new(session: u32) -> Self {
-        Self { session, sequence: 0, gate: SequenceGate::default(), newest: None }
+        Self { session, sequence: 0, gate: StreamGate::default(), newest: None }
     }
 
     /// Takes in a datagram that came at `now_s`.
@@ -40,7 +40,7 @@ impl ArmController {
     pub fn hear(&mut self, frame: &[u8], now_s: f64) -> Result<(), DatagramError> {
         let (header, payload) = decode(frame, Kind::ArmSetpoint, SETPOINT_BYTES)?;
         let (pose, is_engaged) = decode_setpoint(payload)?;
-        self.gate.pass(&header)?;
+        self.gate.pass(&header, now_s)?;
         let Header { sequence, stamp_ns, .. } = header;
         self.newest = Some(Heard { pose, is_engaged, sequence, stamp_ns, at_s: now_s });
         Ok(())

@@ -1,7 +1,7 @@
 //! Our side of the arm link without the socket, so that time and bytes can be given by hand.
 
 use super::super::clock_offset::ClockOffset;
-use super::super::datagram::{DatagramError, Header, Kind, SequenceGate, decode, encode};
+use super::super::datagram::{DatagramError, Header, Kind, StreamGate, decode, encode};
 use super::wire::{STATE_BYTES, decode_state, encode_setpoint};
 use super::{ArmError, ArmLimits, ArmPose, ArmState};
 use crate::number::NonNegative;
@@ -16,7 +16,7 @@ pub struct ArmSession {
     session: u32,
     sequence: u32,
     frame: Vec<u8>,
-    gate: SequenceGate,
+    gate: StreamGate,
     offset: ClockOffset,
     newest: Option<Told>,
     /// Since when setpoints have followed one another without a gap, and when the newest was sent, s; none since the release.
@@ -47,7 +47,7 @@ impl ArmSession {
             session,
             sequence: 0,
             frame: Vec::with_capacity(super::super::datagram::MAX_BYTES),
-            gate: SequenceGate::default(),
+            gate: StreamGate::default(),
             offset: ClockOffset::new(NonNegative::ZERO),
             newest: None,
             engaged_s: None,
@@ -63,7 +63,7 @@ impl ArmSession {
     pub fn take(&mut self, frame: &[u8], now_s: f64) -> Result<(), DatagramError> {
         let (header, payload) = decode(frame, Kind::ArmState, STATE_BYTES)?;
         let (state, heard) = decode_state(payload)?;
-        self.gate.pass(&header)?;
+        self.gate.pass(&header, now_s)?;
         let Header { session, .. } = header;
         let mut round_trip_s = self.newest.as_ref().and_then(|told| told.state.round_trip_s);
         if self.newest.as_ref().is_none_or(|told| told.session != session) {

@@ -1,6 +1,6 @@
 //! The arm link over UDP.
 
-use super::super::datagram::{self, Reception, receive};
+use super::super::datagram::{self, DatagramError, Reception, receive};
 use super::{ArmError, ArmLimits, ArmLink, ArmPose, ArmSession, ArmState};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 pub struct UdpArmConfig {
     /// Where states are received, e.g. "127.0.0.1:0" for any free port of this machine alone.
     pub listen: SocketAddr,
-    /// Where the controller receives setpoints.
+    /// Where the controller receives setpoints. Its states are taken from this machine alone.
     pub controller: SocketAddr,
     /// How far it may be asked to go.
     pub limits: ArmLimits,
@@ -66,8 +66,14 @@ impl UdpArm {
 
 impl ArmLink for UdpArm {
     fn poll(&mut self, now_s: f64) {
-        let Self { session, socket, reception, .. } = self;
-        receive(socket, reception, |frame| session.take(frame, now_s));
+        let Self { session, socket, reception, controller } = self;
+        let expected = controller.ip();
+        receive(socket, reception, |frame, found| {
+            if found != expected {
+                return Err(DatagramError::Stranger { found, expected });
+            }
+            session.take(frame, now_s)
+        });
     }
 
     fn state(&self) -> Option<&ArmState> {
