@@ -71,6 +71,8 @@ pub struct HeldJoint {
     pub upper_rad: Finite,
     /// Where it is held, rad.
     pub at_rad: Finite,
+    /// How fast it goes there once the hand is commanded, rad/s.
+    pub rate_rad_s: Positive,
 }
 
 /// A motor table that does not fit its hand.

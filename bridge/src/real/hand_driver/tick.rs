@@ -2,7 +2,7 @@
 
 use super::{HandDriver, servo};
 use crate::real::bus::BusError;
-use crate::real::dynamixel::control_table::{HEALTH, TORQUE_ENABLE};
+use crate::real::dynamixel::control_table::{HEALTH, RAD_PER_TICK, TORQUE_ENABLE};
 use crate::real::port::Port;
 use crate::real::status::RECENT_CYCLES;
 use crate::{Body, BodyError, BodySpec, Percept};
@@ -75,7 +75,21 @@ impl<P: Port> HandDriver<P> {
                 servo.goal_ticks = ticks;
             }
         }
+        self.bring_held_joints();
         self.send_goals()
+    }
+
+    /// Moves joints that the body does not have a period closer to where they are held: armed, they were wherever they were.
+    fn bring_held_joints(&mut self) {
+        let period_s = self.period().as_secs_f64();
+        for servo in &mut self.servos {
+            let (Some(held), Some(map)) = (servo.motor.held, servo.map) else { continue };
+            let Some(place_ticks) = map.ticks(held.at_rad.get()) else { continue };
+            let step_rad = held.rate_rad_s.get() * period_s * map.shaft_per_joint().abs();
+            let step_ticks = (step_rad / RAD_PER_TICK).round().max(1.0);
+            let way_ticks = f64::from(place_ticks) - f64::from(servo.goal_ticks);
+            servo.goal_ticks = servo.goal_ticks.saturating_add(way_ticks.clamp(-step_ticks, step_ticks) as i32);
+        }
     }
 
     /// Reads all servos once; the facts go into the status.
