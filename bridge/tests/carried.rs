@@ -215,7 +215,7 @@ fn what_does_not_fit_is_refused() -> TestResult {
     assert!(matches!(error.downcast_ref(), Some(LoopError::Tool { is_given: false })), "{error}");
     let elsewhere = ToolSpec { lower_m: [2.0; 3], upper_m: [3.0; 3], ..tool()? };
     assert!(limits()?.narrow(&elsewhere).is_err());
-    let table = Bench::new(config()?)?.control.bounds().to_string();
+    let table = Bench::new(config()?)?.control.limits();
     assert!(table.contains("tool") && table.contains("0.25 m/s") && table.contains("10.0 mm"), "{table}");
     Ok(())
 }

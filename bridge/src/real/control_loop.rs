@@ -154,9 +154,9 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         Ok((control, worker))
     }
 
-    /// The limits in force; to be printed before anything moves.
-    pub const fn bounds(&self) -> &Bounds {
-        &self.bounds
+    /// The limits and deadlines in force; to be printed before anything moves.
+    pub fn limits(&self) -> String {
+        format!("{}{}", self.bounds, self.config.failsafe)
     }
 
     /// What is recorded and planned for.

@@ -76,6 +76,7 @@ pub fn spec() -> BodySpec {
 pub fn driver_config() -> Result<HandDriverConfig, Box<dyn Error>> {
     Ok(HandDriverConfig {
         watchdog_s: 0.1.try_into()?,
+        watchdog_because: None,
         margin_s: 0.001.try_into()?,
         patience_s: 0.001.try_into()?,
         gains: Gains { p: 600, i: 10, d: 200 },

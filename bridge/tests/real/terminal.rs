@@ -20,7 +20,7 @@ fn slow_driver(terminal: &Path, watchdog_s: f64) -> Result<HandDriver<SerialLine
     let mut config = driver_config()?;
     // The thread that serves the terminal shares its processor with everything else.
     (config.margin_s, config.patience_s) = (0.05.try_into()?, 0.05.try_into()?);
-    config.watchdog_s = watchdog_s.try_into()?;
+    (config.watchdog_s, config.watchdog_because) = (watchdog_s.try_into()?, Some("a busy machine".into()));
     let mut spec = spec();
     spec.servo_hz = 10;
     let port = SerialLine::open(terminal, 1_000_000)?;

@@ -36,6 +36,7 @@ pub fn patient_robot() -> Result<RobotConfig, Box<dyn Error>> {
     robot.servo_hz = 20;
     robot.buttons = None;
     (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
+    robot.driver.watchdog_because = Some("a busy machine".into());
     robot.driver.patience_s = 0.5.try_into()?;
     let failsafe = &mut robot.control.failsafe;
     let far: Positive = 60.0.try_into()?;

@@ -5,14 +5,18 @@ use crate::BodySpec;
 use crate::number::{NonNegative, Positive, UnitInterval};
 use crate::real::calibration::CalibrationConfig;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How a hand is driven.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandDriverConfig {
-    /// Silence after which a servo stops by itself, s; 0.02 to 2.54 in steps of 0.02. It must outlast a slow tick and be
-    /// gone before a finger does harm: 0.1 to 0.2.
+    /// Silence after which a servo stops by itself, s, in steps of 0.02. It must outlast a slow tick and be gone before a
+    /// finger does harm: 0.1 to 0.2. Another one, 0.02 to 2.54, needs the reason that follows.
     pub watchdog_s: Positive,
+    /// Why the watchdog is shorter or longer than that. It is printed with the limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog_because: Option<String>,
     /// What adapter, driver and scheduler may add to a transaction, s; a USB adapter with a latency timer of 1 ms needs
     /// about 0.002.
     pub margin_s: Positive,
@@ -53,11 +57,31 @@ pub struct Gains {
     pub d: u16,
 }
 
+/// One paragraph for whoever stands beside the hand.
+impl fmt::Display for HandDriverConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "servos: stop by themselves after {} s of silence", self.watchdog_s.get())?;
+        if let Some(reason) = &self.watchdog_because {
+            write!(f, " (UNUSUAL: {reason})")?;
+        }
+        let (hold, calibration) = (100.0 * self.hold_effort_share.get(), self.calibration);
+        write!(f, "; {hold:.0} % of their limits in a hold; shutdown mask {:#04x}", self.shutdown_mask)?;
+        let (effort, speed_rad_s) = (100.0 * calibration.effort_share.get(), calibration.speed_rad_s.get());
+        write!(f, "; calibrated with {effort:.0} % at {:.0} deg/s", speed_rad_s.to_degrees())
+    }
+}
+
 impl HandDriverConfig {
     pub(super) fn check(&self, spec: &BodySpec) -> Result<(), HandError> {
         let wrong = |field, found: String, expected: String| Err(HandError::Config { field, found, expected });
-        if !(0.02..=2.54).contains(&self.watchdog_s.get()) {
-            return wrong("watchdog_s", format!("{} s", self.watchdog_s.get()), "0.02 s to 2.54 s".into());
+        let watchdog_s = self.watchdog_s.get();
+        if !(0.02..=2.54).contains(&watchdog_s) {
+            return wrong("watchdog_s", format!("{watchdog_s} s"), "0.02 s to 2.54 s".into());
+        }
+        let is_explained = self.watchdog_because.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+        if !(0.1..=0.2).contains(&watchdog_s) && !is_explained {
+            let expected = "0.1 s to 0.2 s, or a reason in watchdog_because".into();
+            return wrong("watchdog_s", format!("{watchdog_s} s"), expected);
         }
         // Bounds beyond which the servos' integers or a cycle make no sense of a number.
         let CalibrationConfig { speed_rad_s, lead_rad, stable_rad, timeout_s, .. } = self.calibration;
