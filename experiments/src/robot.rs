@@ -14,6 +14,7 @@ mod film;
 mod human;
 mod in_time;
 mod interrupt;
+mod keyboard;
 mod log;
 mod play;
 mod scene;
@@ -25,9 +26,9 @@ pub use doctor::{Check, Examination, Listeners, Verdict, Watched, examine, exami
 pub use emulation::Emulation;
 pub use film::{EpisodeNote, Fate, FilmingConfig, FrameLine, Piece};
 pub(crate) use film::{NAP, emulated_camera, real_camera};
-pub use human::Human;
 pub use in_time::{InTimeButtons, InTimeTracker};
 pub use interrupt::Interrupt;
+pub use keyboard::Bystander;
 pub use play::RobotSession;
 pub use scene::{Scene, Staged, ToolUse};
 pub use served::{Addresses, ArmAddresses, Served};

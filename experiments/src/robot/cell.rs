@@ -152,6 +152,12 @@ impl Cell {
         self.ends.n_dropped.load(Ordering::Relaxed)
     }
 
+    /// As if `n` events had found no place.
+    #[cfg(test)]
+    pub(super) fn count_drops(&self, n: u64) {
+        self.ends.n_dropped.fetch_add(n, Ordering::Relaxed);
+    }
+
     /// Ends the loop, torque off. How well it kept its period.
     ///
     /// # Errors
