@@ -22,7 +22,7 @@ mod served;
 mod setup;
 
 pub use cell::Cell;
-pub use doctor::{Check, Examination, Listeners, Verdict, Watched, examine, examine_gamepad, examine_machine};
+pub use doctor::{Check, Examination, Listeners, Mover, Verdict, Watched, examine, examine_gamepad, examine_machine};
 pub use emulation::Emulation;
 pub use film::{EpisodeNote, Fate, FilmingConfig, FrameLine, Piece};
 pub(crate) use film::{NAP, emulated_camera, real_camera};
