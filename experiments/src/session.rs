@@ -135,7 +135,7 @@ impl Session {
         &self.experiment
     }
 
-    /// Whether recorded data was found damaged.
+    /// Whether recorded data was found damaged, or could not be written.
     pub const fn lost_data(&self) -> bool {
         self.lost_data
     }
@@ -148,8 +148,10 @@ impl Session {
     pub fn run_to_the_end(&mut self) -> Result<()> {
         let done = self.work_off();
         // However it ended: what the loop has to say about its time is worth most when something went wrong.
-        let ended = self.robot.take().map_or(Ok(()), RobotSession::end);
-        done.and(ended)
+        let is_whole = self.robot.take().map_or(Ok(true), RobotSession::end);
+        done?;
+        self.lost_data |= !is_whole?;
+        Ok(())
     }
 
     fn work_off(&mut self) -> Result<()> {
@@ -218,20 +220,24 @@ impl Session {
     fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
         let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
         let mut progress = self.narration.start("collect", "episodes", missing.len() as u64);
-        let mut logged = Ok(());
-        let on_done = |episode: &Episode| {
+        let own = &mut self.own;
+        let mut store = |episode: &Episode| {
             progress.advance(1);
-            if logged.is_ok() {
-                logged = self.own.append(episode);
-            }
+            own.append(episode)
         };
         let cell = &self.online_cell;
         let policy = self.trainer.acting()?;
         let played = match &mut self.robot {
-            None => play_all(&|| cell.environment(), policy, &missing, self.n_threads, on_done)?,
-            Some(robot) => robot.play(policy, &missing, on_done)?,
+            None => {
+                let mut stored = Ok(());
+                let on_done =
+                    |episode: &Episode| stored = std::mem::replace(&mut stored, Ok(())).and_then(|()| store(episode));
+                let played = play_all(&|| cell.environment(), policy, &missing, self.n_threads, on_done)?;
+                stored?;
+                played
+            }
+            Some(robot) => robot.play(policy, &missing, |episode| Ok(store(episode)?))?,
         };
-        logged?;
         self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
 
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();

@@ -15,12 +15,17 @@ use bridge::real::emulator::{Fault, FaultScript, Servos, TimedFault};
 use bridge::real::port::SerialLine;
 use bridge::storage::write_atomic;
 use child::Killed;
-use experiments::robot::RobotConfig;
+use color_eyre::eyre::eyre;
+use experiments::experiment::Experiment;
+use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
+use experiments::{Narration, RunFolder};
+use learn::{Checkpoint, Policy};
 use robot_bench::{path, patient_robot, save, tiny_training};
 use sim::{CubePlant, CubeScene};
 use std::error::Error;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -87,6 +92,80 @@ fn episodes_go_on_after_faults() -> TestResult {
         assert!(log.contains(text), "no {text} in\n{log}");
     }
     assert!(std::fs::metadata(run.join("robot/faults/1.jsonl"))?.len() > 1000);
+    Ok(())
+}
+
+/// Contract, row 19: a log that cannot be written costs lines of it, which are counted and told, and not an episode; the process ends
+/// with the code of lost data.
+#[test]
+fn a_full_disk_stops_no_hand() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let run = path(&folder, "run");
+    success(&tiny_training(&run).output()?)?;
+    std::fs::create_dir_all(run.join("robot"))?;
+    symlink("/dev/full", run.join("robot/log"))?;
+    let mut command = softflow();
+    command.arg("eval").arg(&run).args(["--backend", "emulated", "--episodes", "1", "--json"]);
+    let output = command.output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"episodes\":1"));
+    for text in ["the robot's log cannot be written", "could not be written and are lost"] {
+        assert_eq!(error.matches(text).count(), 1, "{text} in {error}");
+    }
+    Ok(())
+}
+
+/// Contract: an episode that cannot be stored is the last one: the hand opens if it may, its torque goes off, and the error says which is lost and
+/// what to do.
+#[test]
+fn nothing_is_collected_that_cannot_be_stored() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, robot) = (path(&folder, "run"), path(&folder, "robot"));
+    success(&tiny_training(&run).output()?)?;
+    let open = || -> color_eyre::Result<(RobotSession, Policy)> {
+        let run = RunFolder::open(&run)?;
+        let experiment: Experiment = run.config()?;
+        let policy = Checkpoint::list(&run.checkpoints())?.pop().ok_or_else(|| eyre!("no checkpoint"))?.policy()?;
+        let (domain, script) = (experiment.online_domain.clone(), FaultScript::default());
+        let kind = Kind::Emulated { domain, script, seed: 1, is_real_time: false };
+        let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
+        let setup = Setup::new(&experiment.task, RobotConfig::of_hand("orca_v2")?, kind, planning, 1)?;
+        let session = RobotSession::open(setup, &policy.header().environment, &robot, Narration::Silent)?;
+        Ok((session, policy))
+    };
+    let (mut session, policy) = open().map_err(|error| error.to_string())?;
+    let mut n_seen = 0;
+    let played = session.play(&policy, &[5, 6, 7], |_| {
+        n_seen += 1;
+        Err(io::Error::from(io::ErrorKind::StorageFull).into())
+    });
+    let error = played.err().map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(
+        error.contains("seed 5 is lost") && error.contains("no storage space") && error.contains("--resume"),
+        "{error}"
+    );
+    assert_eq!(n_seen, 1);
+    session.end().map_err(|error| error.to_string())?;
+    let log = std::fs::read_to_string(robot.join("log"))?;
+    let (_, after) = log.split_once("could not be stored: nothing more is collected").ok_or_else(|| log.clone())?;
+    // Where the object was lost nothing moves before a human allows it: then it opens no more.
+    assert!(after.contains("posture reached: Park") || after.contains("Park refused: Because(SceneLost)"), "{log}");
+    assert!(after.contains("-> Connected") && !after.contains(" begins") && !after.contains("-> Run"), "{log}");
+    Ok(())
+}
+
+/// Contract: an emulated robot for other programs has no learner, and refuses a script that would silence it.
+#[test]
+fn an_emulated_hand_without_a_learner() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let script = path(&folder, "faults.ron");
+    let fault = Fault::LearnerSilent { for_s: 4.0.try_into()? };
+    let faults = vec![TimedFault { at_s: 2.5.try_into()?, fault }];
+    write_atomic(&script, ron::to_string(&FaultScript { seed: 1, faults })?.as_bytes())?;
+    let output = softflow().args(["emulate", "cube", "--seconds", "0.1", "--faults"]).arg(&script).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && error.contains("LearnerSilent at 2.5 s"), "{error}");
     Ok(())
 }
 

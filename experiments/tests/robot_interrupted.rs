@@ -4,125 +4,26 @@
 
 mod binary;
 mod child;
+#[expect(dead_code, reason = "shared with the tests of what a human says")]
+mod driven;
 mod robot_bench;
 mod training;
 
 use binary::{TestResult, success};
+use bridge::GovernorConfig;
+use bridge::dataset;
 use bridge::real::emulator::{Fault, FaultScript, TimedFault};
 use bridge::storage::write_atomic;
-use bridge::{CubeReward, GovernorConfig};
 use child::Killed;
+use driven::Driven;
 use experiments::experiment::TaskChoice;
-use experiments::robot::{Addresses, ArmAddresses, Emulation, RobotConfig, Scene, Served};
-use robot_bench::{TORQUE, TRIPPED, WATCHDOG, WATCHDOG_S, path, patient_robot, save, tiny_training};
+use experiments::robot::RobotConfig;
+use robot_bench::{TORQUE, WATCHDOG, path, tiny_training};
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::net::UdpSocket;
-use std::process::{ChildStderr, ChildStdin, Command, Stdio};
-use std::time::Duration;
-
-/// An emulated robot that `softflow` drives as a real one, with a human who says yes to everything.
-struct Driven {
-    served: Served,
-    child: Killed,
-    keyboard: ChildStdin,
-    lines: Lines<BufReader<ChildStderr>>,
-    told: Vec<String>,
-}
-
-impl Driven {
-    fn by(command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
-        let (hand, governor) = ("orca_v2".into(), GovernorConfig::usual()?);
-        Self::at(&TaskChoice::Cube { hand, reward: CubeReward::Dense, governor }, command, folder)
-    }
-
-    fn at(task: &TaskChoice, mut command: Command, folder: &tempfile::TempDir) -> Result<Self, Box<dyn Error>> {
-        let (calibration, robot_file) = (path(folder, "hand.ron"), path(folder, "robot.ron"));
-        // Ports that were free a moment ago.
-        let free = || UdpSocket::bind("127.0.0.1:0")?.local_addr();
-        let (tracker, buttons, states, controller) = (free()?, free()?, free()?, free()?);
-        let mut robot = patient_robot()?;
-        let (scene, _) = Scene::of(task)?;
-        let mut addresses = Addresses { tracker, buttons: None, arm: None };
-        if let (Some(arm), Some(_)) = (&mut robot.arm, scene.tool()) {
-            arm.link.listen = states;
-            robot.buttons = Some(buttons);
-            addresses = Addresses { tracker, buttons: Some(buttons), arm: Some(ArmAddresses { states, controller }) };
-            command.args(["--arm", &controller.to_string()]);
-        }
-        save(&robot, &robot_file)?;
-        let domain = if scene.tool().is_some() { "scissors_nominal" } else { "nominal" };
-        let emulation = Emulation::new(&scene, domain, &robot, &FaultScript::default(), 1)?;
-        emulation.calibration().save(&calibration)?;
-        let served = emulation.serve(1.0.try_into()?, addresses)?;
-        command.args(["--backend", "real", "--robot"]).arg(&robot_file).arg("--port").arg(served.path());
-        command.arg("--calibration").arg(&calibration).args(["--tracker", &tracker.to_string()]);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut child = Killed(child);
-        let keyboard = child.0.stdin.take().ok_or("no input")?;
-        let lines = BufReader::new(child.0.stderr.take().ok_or("no errors")?).lines();
-        Ok(Self { served, child, keyboard, lines, told: Vec::new() })
-    }
-
-    fn every(&self, address: u16, value: u32) -> bool {
-        let emulator = self.served.emulation().emulator().lock();
-        (1..=17).all(|id| emulator.register(id, address, 1) == Some(value))
-    }
-
-    fn angles_rad(&self) -> Vec<f64> {
-        let emulator = self.served.emulation().emulator().lock();
-        (1..=17).filter_map(|id| emulator.shaft_rad(id)).collect()
-    }
-
-    fn now(&self) -> Duration {
-        self.served.emulation().emulator().lock().now()
-    }
-
-    /// Says yes until an episode runs. Every torque was allowed before.
-    fn until_it_runs(&mut self) -> TestResult {
-        let mut has_run = false;
-        while let Some(line) = self.lines.next().transpose()? {
-            if line.contains("Arm it?") {
-                assert!(self.every(TORQUE, 0), "torque before it was allowed");
-            }
-            if ["Arm it?", "May it?", "Ready?"].iter().any(|question| line.contains(question)) {
-                writeln!(self.keyboard, "y")?;
-            }
-            has_run |= line.contains("-> Run");
-            let is_begun = has_run && line.contains("begins");
-            self.told.push(line);
-            if is_begun {
-                assert!(self.every(TORQUE, 1), "{}", self.told.join("\n"));
-                assert!(self.every(WATCHDOG, (WATCHDOG_S / 0.02) as u32), "not every watchdog is armed");
-                return Ok(());
-            }
-        }
-        Err(format!("it never ran:\n{}", self.told.join("\n")).into())
-    }
-
-    fn signal(&self, name: &str) -> TestResult {
-        let status = Command::new("kill").args(["-s", name, &self.child.0.id().to_string()]).status()?;
-        assert!(status.success(), "{status}");
-        Ok(())
-    }
-
-    /// Within the time of the watchdog, on the servos' own clock, every servo stops, and stays where it is.
-    fn assert_it_stops(&self) {
-        let killed = self.now();
-        while !self.every(WATCHDOG, TRIPPED) {
-            assert!(self.now() < killed + Duration::from_secs_f64(WATCHDOG_S + 0.02), "a servo has not stopped");
-            std::thread::yield_now();
-        }
-        let (stopped_rad, until) = (self.angles_rad(), self.now() + Duration::from_millis(200));
-        while self.now() < until {
-            std::thread::yield_now();
-        }
-        for (id, (now_rad, stopped_rad)) in (1..).zip(self.angles_rad().into_iter().zip(stopped_rad)) {
-            // What fingers around a cube give.
-            assert!((now_rad - stopped_rad).abs() < 0.03, "servo {id} moved by {} rad", now_rad - stopped_rad);
-        }
-    }
-}
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 fn evaluation(folder: &tempfile::TempDir) -> Result<Command, Box<dyn Error>> {
     let run = path(folder, "run");
@@ -225,6 +126,41 @@ fn a_second_wish_ends_at_once() -> TestResult {
     driven.signal("INT")?;
     assert_eq!(driven.child.0.wait()?.code(), Some(130));
     driven.assert_it_stops();
+    Ok(())
+}
+
+/// A training that is killed after an episode was kept goes on with that episode: it is there as it was, and its seed is not played
+/// again.
+#[test]
+fn a_kept_episode_outlives_a_kill() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let run = path(&folder, "run");
+    let (log, own) = (run.join("robot/log"), run.join("replay/own"));
+    std::fs::create_dir_all(run.join("robot"))?;
+    // A pipe in the log's place: whoever reads it knows at once what has been logged.
+    success(&Command::new("mkfifo").arg(&log).output()?)?;
+    let mut command = tiny_training(&run);
+    command.args(["--set", "learn.online.episodes_per_iteration=3", "--backend", "emulated"]);
+    let mut child = Killed(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    let mut lines = BufReader::new(File::open(&log)?).lines();
+    while !lines.next().ok_or("no episode was kept")??.contains("1 of 3 kept") {}
+    child.0.kill()?;
+    child.0.wait()?;
+    std::fs::remove_file(&log)?;
+    let kept = dataset::read(&own)?.episodes;
+    // It had no time for all of them.
+    assert!((1..3).contains(&kept.len()), "{} episodes", kept.len());
+
+    let mut command = binary::softflow();
+    command.args(["train", "--resume", "--backend", "emulated", "--out"]).arg(&run);
+    success(&command.output()?)?;
+    let all = dataset::read(&own)?.episodes;
+    assert_eq!(all[..kept.len()], kept);
+    let seeds: BTreeSet<u64> = all.iter().map(|episode| episode.label.seed).collect();
+    assert_eq!((all.len(), seeds.len()), (6, 6));
+    let log = std::fs::read_to_string(&log)?;
+    let is_played = |line: &&str| line.contains(" ends after ") && !line.ends_with(" after 0 steps");
+    assert_eq!(log.lines().filter(is_played).count(), 6 - kept.len(), "{log}");
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A step that is not fit to be stored ends the record there, truncated; the next fit step begins another record of the
 //! same episode. A fault takes the last steps before it along. What ends an episode is in [`Recorded`], and as numbers in
-//! its outcome's scalars: `fault_row` (of the fault table), `intervened_steps`, `unsafe`, `piece` (0, 1, ...).
+//! its outcome's scalars: `fault_row` (of the fault table), `intervened_steps`, `unsafe`, `piece` (0, 1, ...), and of the k-th
+//! intervention `intervention_k_begin`, its first step, and `intervention_k_end`, the one after its last: [`interventions`].
 
 use super::cause::Cause;
 use super::labels::Button;
@@ -55,6 +56,15 @@ impl Recorded {
         }
         label.terminated = label.outcome.terminated;
     }
+}
+
+/// Steps of a stored episode in which a human acted in the policy's place, from its `outcome`.
+#[must_use]
+pub fn interventions(outcome: &Outcome) -> Vec<Range<usize>> {
+    let step = |name: String| outcome.scalars.get(&name).map(|&step| step as usize);
+    let ranges =
+        (0..).map_while(|k| Some(step(format!("intervention_{k}_begin"))?..step(format!("intervention_{k}_end"))?));
+    ranges.collect()
 }
 
 /// One step.
@@ -196,6 +206,10 @@ impl Recorder {
                 outcome.scalars.insert(name.to_owned(), value);
             }
         }
+        for (k, range) in record.interventions.iter().enumerate() {
+            outcome.scalars.insert(format!("intervention_{k}_begin"), range.start as f64);
+            outcome.scalars.insert(format!("intervention_{k}_end"), range.end as f64);
+        }
         record.episode.finish(outcome);
         (record.cut_by, record.verdict, record.late_success) = (cut_by, verdict, late_success);
         record.judge(verdict);
@@ -204,5 +218,56 @@ impl Recorder {
             self.n_dropped += 1;
         }
         n_steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::channel::bounded;
+
+    /// What is stored of an episode of 8 steps in which a human acts in steps 1, 2, 5, 6 and 7, and that ends as `ending` says.
+    fn stored(ending: Ending) -> Outcome {
+        let spec = EnvironmentSpec {
+            task: "none".into(),
+            body: "none".into(),
+            observation_len: 1,
+            action_len: 1,
+            action_lower_rad: vec![-1.0],
+            action_upper_rad: vec![1.0],
+            control_hz: 20,
+            horizon_steps: 8,
+        };
+        let (records, received) = bounded(1);
+        let mut recorder = Recorder::new(spec, 2, records);
+        recorder.begin("policy".into(), 3);
+        for step in 0..8 {
+            let is_intervened = matches!(step, 1 | 2 | 5..);
+            let record = StepRecord {
+                before: &[0.0],
+                applied_rad: &[0.0],
+                reward: 0.0,
+                after: &[0.0],
+                span_s: (0.0, 0.0),
+                is_fit: true,
+                is_intervened,
+            };
+            recorder.push(record, Outcome::default);
+        }
+        recorder.end(ending);
+        let bytes = received.try_recv().unwrap().episode.encode().unwrap();
+        Episode::decode(&bytes).unwrap().label.outcome
+    }
+
+    /// Contract: an episode that was stored and read again tells in which steps a human acted; of one that a fault cut off, in those
+    /// that are left of it.
+    #[test]
+    fn interventions_are_stored() {
+        let outcome = stored(Ending::default());
+        assert_eq!(interventions(&outcome), [1..3, 5..8]);
+        assert_eq!(outcome.scalars["intervened_steps"], 5.0);
+        let cut = stored(Ending { cut_by: Some(Cause::BadCycles), ..Ending::default() });
+        assert_eq!(interventions(&cut), [1..3, 5..6]);
+        assert_eq!(interventions(&Outcome::default()), []);
     }
 }

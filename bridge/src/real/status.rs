@@ -80,6 +80,52 @@ pub struct TransportLost {
     pub reason: String,
 }
 
+/// Why a servo must not be moved on where no failsafe looks at it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unfit {
+    /// It reports errors.
+    Reports(HardwareError),
+    /// It was not heard, or has not heard us, for longer than its watchdog allows: it stands where nobody sent it.
+    OutOfTouch,
+    /// It is so close to the temperature at which it shuts itself down, or has not told its temperature.
+    TooHot {
+        /// Its temperature, °C.
+        temperature_c: f64,
+        /// The temperature at which it shuts itself down, °C.
+        limit_c: f64,
+    },
+}
+
+impl ServoStatus {
+    /// Why it must not be moved on, if it must not: its watchdog trips after `watchdog_s`, and it is to stay `below_limit_k` below the
+    /// temperature at which it shuts itself down.
+    #[must_use]
+    pub fn unfit(&self, watchdog_s: f64, below_limit_k: f64) -> Option<Unfit> {
+        if !self.hardware_error.is_clear() {
+            return Some(Unfit::Reports(self.hardware_error));
+        }
+        // A number that is not finite counts as the worst one.
+        let is_in_touch = self.stale_s <= watchdog_s && !self.is_watchdog_tripped;
+        if !is_in_touch {
+            return Some(Unfit::OutOfTouch);
+        }
+        let is_cool = self.temperature_limit_c - self.temperature_c > below_limit_k;
+        (!is_cool).then_some(Unfit::TooHot { temperature_c: self.temperature_c, limit_c: self.temperature_limit_c })
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reports(errors) => write!(f, "reports {errors}"),
+            Self::OutOfTouch => f.write_str("was out of touch for a moment"),
+            Self::TooHot { temperature_c, limit_c } => {
+                write!(f, "is at {temperature_c:.0} °C and shuts itself down at {limit_c:.0} °C")
+            }
+        }
+    }
+}
+
 /// Hardware error bits of an X-series servo (register 70).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardwareError(pub u8);

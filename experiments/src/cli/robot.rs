@@ -80,6 +80,9 @@ pub struct DoctorArgs {
     /// Move every joint a little, one after the other. The hand has to be free, and somebody has to watch.
     #[arg(long = "move")]
     pub may_move: bool,
+    /// Do not ask whether the hand is free to move.
+    #[arg(long, requires = "may_move")]
+    pub yes: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

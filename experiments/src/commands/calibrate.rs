@@ -2,11 +2,14 @@
 
 use super::{Ended, kind_of, task_of};
 use crate::cli::{CalibrateArgs, HandTask};
-use crate::robot::{Emulation, Interrupt, Kind, Planning, RobotConfig, Setup};
+use crate::robot::{Bystander, Emulation, Interrupt, Kind, Planning, RobotConfig, Setup};
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+const QUESTION: &str = "every joint of the hand moves over all of its range: take everything out of it, put the thumb aside, keep clear. \
+                        ENTER stops it at once, torque off. Begin? (y)";
 
 /// Calibrates.
 ///
@@ -19,24 +22,22 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
     let setup = Setup::new(&task_of(HandTask::Cube, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
     ensure!(!args.out.exists(), "{}: it exists already; move the old calibration away first", args.out.display());
-    if !args.yes {
-        eprintln!(
-            "every joint of the hand moves over all of its range: take everything out of it, put the thumb aside, keep clear. \
-                   Begin? (y)"
-        );
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)?;
-        ensure!(line.trim() == "y", "not begun");
-    }
+    let interrupt = Interrupt::watch()?;
+    // Nobody is listened to in scripts that practise.
+    let is_heard = setup.is_attended() || !args.yes;
+    let bystander = if is_heard { Bystander::at_keyboard()? } else { Bystander::nobody() };
+    ensure!(args.yes || bystander.allows(QUESTION, &interrupt), "not begun");
+    let stop = || bystander.is_stopping(&interrupt);
+    bystander.guard(true);
     let calibration = match &setup.kind {
         Kind::Real => {
             let line = SerialLine::open(&setup.robot.port, setup.baud())
                 .wrap_err("`softflow doctor --backend real --port PORT` says what is wrong and what to do")?;
-            find_stops(&setup, line, &args.serial)?
+            find_stops(&setup, line, &args.serial, &stop)?
         }
         Kind::Emulated { script, .. } => {
             let emulation = Emulation::of_bare_hand(setup.scene(), &setup.robot, script)?;
-            find_stops(&setup, emulation.emulator().open(setup.baud()), &args.serial)?
+            find_stops(&setup, emulation.emulator().open(setup.baud()), &args.serial, &stop)?
         }
     };
     if let Some(folder) = args.out.parent() {
@@ -47,10 +48,9 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-fn find_stops<P: Port>(setup: &Setup, port: P, serial: &str) -> Result<Calibration> {
+fn find_stops<P: Port>(setup: &Setup, port: P, serial: &str, stop: &dyn Fn() -> bool) -> Result<Calibration> {
     let mut driver = setup.driver(port, None)?;
-    let interrupt = Interrupt::watch()?;
-    let calibration = driver.calibrate(serial, &today(), &|| interrupt.is_asked(), &mut |step| match step {
+    let calibration = driver.calibrate(serial, &today(), stop, &mut |step| match step {
         CalibrationStep::Group { joints } => eprintln!("{}", joints.join(", ")),
         CalibrationStep::Stop { joint, is_upper, ticks } => {
             eprintln!("  {joint}: {} stop at {ticks} ticks", if *is_upper { "upper" } else { "lower" });

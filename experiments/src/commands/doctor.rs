@@ -3,8 +3,8 @@
 use super::{Ended, kind_of, task_of};
 use crate::cli::{DoctorArgs, RobotArgs};
 use crate::robot::{
-    Addresses, ArmAddresses, Emulation, Examination, Kind, Listeners, NAP, Planning, RobotConfig, Setup, Verdict,
-    Watched, emulated_camera, examine, examine_gamepad, examine_machine, real_camera,
+    Addresses, ArmAddresses, Bystander, Emulation, Examination, Kind, Listeners, Mover, NAP, Planning, RobotConfig,
+    Setup, Verdict, Watched, emulated_camera, examine, examine_gamepad, examine_machine, real_camera,
 };
 use bridge::number::Positive;
 use bridge::real::arm::UdpArmConfig;
@@ -40,6 +40,8 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
     // There are no chunks here; any length will do.
     let setup = Setup::new(&task_of(args.task, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
+    // From here on: what is written while the hand is looked at does not allow that it moves.
+    let mover = args.may_move.then(|| bystander(args, &setup)).transpose()?;
     let clock = MachineClock::start();
     let mut examination = Examination::default();
     let n_objects = setup.scene().objects().len();
@@ -56,7 +58,7 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
             let opener = |camera: &CameraConfig| real_camera(camera, clock);
             let watched = Watched::begin(&setup.robot.cameras, opener, clock, args.seconds, &mut examination);
             let port = &setup.robot.port;
-            let found = examine(&setup, port, calibration.ok().as_ref(), listeners, args.seconds, args.may_move);
+            let found = examine(&setup, port, calibration.ok().as_ref(), listeners, args.seconds, mover.as_ref());
             watched.report(&mut examination);
             found?
         }
@@ -75,11 +77,17 @@ fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
             let calibration = Some(emulation.calibration());
             let opener = |camera: &CameraConfig| emulated_camera(&emulation, camera, clock, NAP);
             let watched = Watched::begin(&setup.robot.cameras, opener, clock, args.seconds, &mut examination);
-            let found = examine(&setup, served.path(), calibration, listeners, args.seconds, args.may_move);
+            let found = examine(&setup, served.path(), calibration, listeners, args.seconds, mover.as_ref());
             watched.report(&mut examination);
             found?
         }
     };
     examination.checks.extend(found.checks);
     Ok(examination)
+}
+
+/// Who allows small motions, and stops them.
+fn bystander(args: &DoctorArgs, setup: &Setup) -> Result<Mover> {
+    let bystander = if setup.is_attended() { Bystander::at_keyboard()? } else { Bystander::nobody() };
+    Ok(Mover { bystander, is_asked: !args.yes })
 }

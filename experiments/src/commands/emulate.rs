@@ -4,8 +4,8 @@ use super::{Ended, fault_script, task_of};
 use crate::cli::{EmulateArgs, RobotArgs};
 use crate::robot::{Addresses, ArmAddresses, Emulation, RobotConfig, Scene, Served};
 use bridge::number::Positive;
-use bridge::real::emulator::{FaultScript, PseudoTerminal};
-use color_eyre::eyre::{Result, WrapErr, ensure};
+use bridge::real::emulator::{Fault, FaultScript, PseudoTerminal, TimedFault};
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,11 @@ pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
     let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();
     let n_servos = u8::try_from(scene.motors()?.motors.len())?;
     let script = if args.soak {
-        FaultScript::soak(args.seed, length_s, n_servos, scene.tool().is_some())?
+        without_learner(FaultScript::soak(args.seed, length_s, n_servos, scene.tool().is_some())?)
     } else {
-        fault_script(args.faults.as_deref())?
+        let script = fault_script(args.faults.as_deref())?;
+        refuse_learner(&script)?;
+        script
     };
     let domain = args.domain.as_deref().unwrap_or(args.task.nominal_domain());
     let emulation = Emulation::new(&scene, domain, &robot, &script, args.seed)?;
@@ -58,6 +60,26 @@ pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
+const fn is_of_learner(fault: &TimedFault) -> bool {
+    matches!(fault.fault, Fault::LearnerSilent { .. })
+}
+
+/// `script` without what cannot happen here.
+fn without_learner(mut script: FaultScript) -> FaultScript {
+    script.faults.retain(|fault| !is_of_learner(fault));
+    script
+}
+
+/// Refuses a script that would silently do less than it says.
+fn refuse_learner(script: &FaultScript) -> Result<()> {
+    let Some(fault) = script.faults.iter().find(|fault| is_of_learner(fault)) else { return Ok(()) };
+    bail!(
+        "--faults: found LearnerSilent at {} s, which can do nothing here: the learner is in the process that opens this port. \
+         Stop that one (kill -STOP), or give the script to `softflow train --backend emulated --faults`",
+        fault.at_s.get()
+    );
+}
+
 /// Waits for the end, and says what the servos saw.
 fn wait(served: &Served, seconds: Option<Positive>) {
     let started = Instant::now();
@@ -73,4 +95,22 @@ fn wait(served: &Served, seconds: Option<Positive>) {
         counters.n_goals,
         served.n_poses()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: no fault of a learner that is not here: drawn ones are left out, and nothing else; one that is asked for is refused.
+    #[test]
+    fn a_learner_that_is_elsewhere() -> Result<()> {
+        let drawn = FaultScript::soak(1, 600.0, 17, true)?;
+        let n_of_learner = drawn.faults.iter().filter(|fault| is_of_learner(fault)).count();
+        assert!(n_of_learner > 0);
+        let error = refuse_learner(&drawn).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("LearnerSilent at ") && error.contains("kill -STOP"), "{error}");
+        let left = without_learner(drawn.clone());
+        assert_eq!(left.faults.len(), drawn.faults.len() - n_of_learner);
+        refuse_learner(&left)
+    }
 }

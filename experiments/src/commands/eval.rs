@@ -33,6 +33,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     let mut progress = Progress::start("evaluate", "episodes", args.episodes as u64);
     let n_threads = n_threads(args.threads);
     let kind = kind_of(args.backend, &args.robot, domain, args.seed)?;
+    let mut is_whole = true;
     let (episodes, domain) = match kind {
         None => {
             let episodes = play_all(&|| cell.environment(), &policy, &seeds, n_threads, |_| progress.advance(1))?;
@@ -48,10 +49,15 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
             let setup = Setup::new(&experiment.task, robot, kind, planning, args.seed)?.for_evaluation();
             let environment = &policy.header().environment;
             let mut robot = RobotSession::open(setup, environment, &run.path().join("robot"), Narration::Told)?;
-            let played = robot.play(&policy, &seeds, |_| progress.advance(1));
+            let played = robot.play(&policy, &seeds, |_| {
+                progress.advance(1);
+                Ok(())
+            });
             let domain = robot.domain();
             let ended = robot.end();
-            (played.and_then(|episodes| ended.map(|()| episodes))?, domain)
+            let episodes = played?;
+            is_whole = ended?;
+            (episodes, domain)
         }
     };
     let record = EvaluationRecord {
@@ -73,5 +79,5 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
     } else {
         print!("{}", table(&columns, &rows));
     }
-    Ok(Ended::Well)
+    Ok(if is_whole { Ended::Well } else { Ended::DataLost })
 }

@@ -152,6 +152,12 @@ impl Cell {
         self.ends.n_dropped.load(Ordering::Relaxed)
     }
 
+    /// As if `n` events had found no place.
+    #[cfg(test)]
+    pub(super) fn count_drops(&self, n: u64) {
+        self.ends.n_dropped.fetch_add(n, Ordering::Relaxed);
+    }
+
     /// Ends the loop, torque off. How well it kept its period.
     ///
     /// # Errors
@@ -350,7 +356,7 @@ impl Wiring {
         let Parts { config, task, .. } = parts;
         let assembled =
             ControlLoop::new(config, robot, task, buttons, planner, policy_inbox, self.inbox, self.outbox, 0)?;
-        let (limits, body) = (assembled.0.bounds().to_string(), assembled.0.body_spec().clone());
+        let (limits, body) = (assembled.0.limits(), assembled.0.body_spec().clone());
         let ends = Ends {
             requests: self.requests,
             buttons: self.buttons,

@@ -8,6 +8,7 @@ mod motion;
 
 pub use cameras::{Watched, examine_gamepad};
 pub use listeners::Listeners;
+pub use motion::Mover;
 
 use super::setup::Setup;
 use bridge::Body as _;
@@ -138,8 +139,8 @@ pub fn examine_machine() -> Result<Examination> {
     Ok(examination)
 }
 
-/// Looks at the robot of `setup` on `port`, for `seconds` at the loop's rate. With `may_move` every joint is moved a
-/// little; the hand has to be free for it.
+/// Looks at the robot of `setup` on `port`, for `seconds` at the loop's rate. With a `mover` every joint is moved a little; the hand has
+/// to be free for it.
 ///
 /// # Errors
 /// When the robot's description does not fit the hand. What is wrong with the robot itself is a finding.
@@ -149,7 +150,7 @@ pub fn examine(
     calibration: Option<&Calibration>,
     mut listeners: Listeners,
     seconds: Positive,
-    may_move: bool,
+    mover: Option<&Mover>,
 ) -> Result<Examination> {
     let mut examination = Examination::default();
     adapter::examine(port, Path::new("/sys/bus/usb-serial/devices"), &mut examination);
@@ -171,8 +172,8 @@ pub fn examine(
         urgency(&mut examination);
         rate(&mut hand, setup, &mut listeners, seconds, &mut examination);
         listeners.report(before, seconds, &mut examination);
-        if may_move {
-            motion::examine(hand, setup, &mut examination);
+        if let Some(mover) = mover {
+            motion::examine(hand, setup, mover, &mut examination);
         }
     } else {
         listeners.listen(seconds, &mut examination);

@@ -1,28 +1,20 @@
 //! Who answers: a human at the keyboard, with a gamepad or without, or somebody who stands in where the hand is emulated.
 //!
-//! A human writes a line, or presses a button; both are signs of the same meaning. While an episode runs, an empty line is
-//! the emergency stop; a gamepad's works always. Both reach the loop by themselves, whatever the session does.
+//! A human writes a line, or presses a button; both are signs of the same meaning. While the hand has torque an empty line is
+//! the emergency stop; a gamepad's works always. Both reach the loop by themselves, whatever the session does. What was said
+//! before a question was asked does not answer it.
 
+use super::keyboard::{Keyboard, Line, told_of_forgotten};
 use bridge::real::control_loop::EmergencyStop;
 use bridge::real::gamepad::{Gamepad, PadReport, Sign};
 use bridge::real::labels::Button;
 use bridge::real::operator::{Answer, Stage};
-use bridge::real::urgent::Urgency;
-use crossbeam::channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
-use std::io::{self, BufRead, BufReader};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-/// How often whoever waits looks whether it is over.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Lines that wait for somebody to take them.
-const MAX_LINES: usize = 1024;
+use std::io;
 
 /// The keys, as they are explained.
-pub const KEYS: &str = "y yes   p pause   q quit   during an episode: + reward   s success   f failure   u unsafe   t take over   \
-                        h hand back   ENTER alone: emergency stop   after it: k keep   s f u keep as that   d discard";
+pub const KEYS: &str = "ENTER alone: emergency stop, whenever the hand has torque   y yes   p pause   q quit   during an episode: \
+                        + reward   s success   f failure   u unsafe   t take over: the hand holds still   h hand back   \
+                        after it: k keep   s f u keep as that   d discard";
 
 /// What was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +31,11 @@ pub enum Said {
 
 /// Who answers.
 #[derive(Debug)]
-pub enum Human {
-    /// Lines from the keyboard, and a gamepad.
+pub(super) enum Human {
+    /// Somebody at the keyboard, with a gamepad or without.
     AtKeyboard {
-        /// The lines.
-        lines: Receiver<String>,
-        /// Whether an empty one is the emergency stop.
-        is_episode: Arc<AtomicBool>,
+        /// The keyboard.
+        keyboard: Keyboard,
         /// The pad, where there is one.
         pad: Option<Gamepad>,
     },
@@ -64,9 +54,7 @@ impl Human {
     /// # Errors
     /// When the system gives no thread.
     pub fn at_keyboard(pad: Option<Gamepad>, e_stop: EmergencyStop) -> io::Result<Self> {
-        let is_episode = Arc::new(AtomicBool::new(false));
-        let lines = read_lines(BufReader::new(io::stdin()), e_stop, Arc::clone(&is_episode))?;
-        Ok(Self::AtKeyboard { lines, is_episode, pad })
+        Ok(Self::AtKeyboard { keyboard: Keyboard::of_process(e_stop)?, pad })
     }
 
     /// The gamepad.
@@ -78,13 +66,31 @@ impl Human {
         }
     }
 
-    /// Forgets what was pressed on the gamepad while nothing was asked: it was no answer. What there is to tell of the pad.
-    pub fn forget_presses(&self) -> Vec<String> {
-        let told = std::iter::from_fn(|| self.pad()?.next()).filter_map(|report| match of_pad(Stage::Done, report) {
-            Said::OfPad(line) => Some(line),
-            _ => None,
-        });
-        told.collect()
+    /// Whether the hand has torque, or may have it from here on: then an empty line stops it.
+    pub fn guard(&self, has_torque: bool) {
+        if let Self::AtKeyboard { keyboard, .. } = self {
+            keyboard.guard(has_torque);
+        }
+    }
+
+    /// Forgets what was written and pressed before now: it was no answer to what is asked next. What there is to tell of that, and
+    /// of the pad.
+    pub fn forget(&self) -> Vec<String> {
+        let Self::AtKeyboard { keyboard, pad } = self else { return Vec::new() };
+        let (mut told, mut n_presses) = (Vec::new(), 0);
+        for report in std::iter::from_fn(|| pad.as_ref()?.next()) {
+            match of_pad(Stage::Done, report) {
+                Said::OfPad(line) => told.push(line),
+                _ => n_presses += 1,
+            }
+        }
+        if n_presses > 0 {
+            told.push(format!(
+                "not taken for an answer, it was pressed before the question: {n_presses} times the gamepad"
+            ));
+        }
+        told.extend(told_of_forgotten(&keyboard.forget()));
+        told
     }
 
     /// Somebody who takes `wait_s` to say yes.
@@ -93,29 +99,33 @@ impl Human {
         Self::StandIn { wait_s, asked: None }
     }
 
-    /// What is said next, however long it takes, or until `is_over`; whoever stands in says yes.
+    /// What is said next, however long it takes, or until `is_over`; whoever stands in says yes. The hand has no torque.
     pub fn wait(&mut self, is_over: impl Fn() -> bool) -> Said {
-        let Self::AtKeyboard { lines, pad, .. } = self else { return Said::Answer(Answer::Yes) };
+        let Self::AtKeyboard { keyboard, pad } = self else { return Said::Answer(Answer::Yes) };
         while !is_over() {
             if let Some(report) = pad.as_ref().and_then(Gamepad::next) {
                 return of_pad(Stage::Connect, report);
             }
-            match lines.recv_timeout(LOOK) {
-                Ok(line) => return understand(Stage::Connect, &line),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            match keyboard.wait() {
+                Some(Line::Written(line)) => return understand(Stage::Connect, false, &line),
+                Some(Line::End) => break,
+                None => {}
             }
         }
         Said::Answer(Answer::Quit)
     }
 
-    /// What is said at `now_s` to somebody who waits in `stage`, if anything.
+    /// What is said at `now_s` to somebody who waits in `stage`, if anything. Where nobody can say anything any more, quit is.
     pub fn hear(&mut self, stage: Stage, now_s: f64) -> Option<Said> {
         match self {
-            Self::AtKeyboard { lines, is_episode, pad } => {
-                is_episode.store(stage == Stage::Episode, Ordering::SeqCst);
-                let of_pad = pad.as_ref().and_then(Gamepad::next).map(|report| of_pad(stage, report));
-                of_pad.or_else(|| lines.try_recv().ok().map(|line| understand(stage, &line)))
+            Self::AtKeyboard { keyboard, pad } => {
+                if let Some(report) = pad.as_ref().and_then(Gamepad::next) {
+                    return Some(of_pad(stage, report));
+                }
+                Some(match keyboard.next()? {
+                    Line::Written(line) => understand(stage, keyboard.is_guarding(), &line),
+                    Line::End => Said::Answer(Answer::Quit),
+                })
             }
             Self::StandIn { wait_s, asked } => {
                 let answer = match stage {
@@ -147,34 +157,10 @@ impl Human {
     }
 }
 
-/// What is written to `input`, line by line. An empty line presses `e_stop` itself while an episode runs: whoever takes the
-/// lines may be writing to a disk, and goes last.
-fn read_lines(
-    input: impl BufRead + Send + 'static,
-    e_stop: EmergencyStop,
-    is_episode: Arc<AtomicBool>,
-) -> io::Result<Receiver<String>> {
-    let (lines, written) = bounded(MAX_LINES);
-    // It ends with the process: nobody can wait for a line that nobody writes.
-    Urgency::Period.spawn("keyboard", move || {
-        for line in input.lines() {
-            let Ok(line) = line else { return };
-            if line.trim().is_empty() && is_episode.load(Ordering::SeqCst) {
-                e_stop.press();
-            }
-            // What nobody takes is lost: the next line may be the stop.
-            if let Err(TrySendError::Disconnected(_)) = lines.try_send(line) {
-                return;
-            }
-        }
-        drop(lines.send("q".into()));
-    })?;
-    Ok(written)
-}
-
-fn understand(stage: Stage, line: &str) -> Said {
+fn understand(stage: Stage, has_torque: bool, line: &str) -> Said {
     let sign = match line.trim() {
-        "" if stage == Stage::Episode => Sign::EStop,
+        // Written before torque came on and heard after.
+        "" if has_torque => Sign::EStop,
         "y" | "yes" => Sign::Yes,
         "p" => Sign::Pause,
         "q" => Sign::Quit,
@@ -224,36 +210,45 @@ fn of_pad(stage: Stage, report: PadReport) -> Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufReader, Write as _};
 
-    /// Contract: a verdict is a button while the episode runs and a label after it; an empty line stops what runs, and
-    /// nothing else.
+    /// Contract: a verdict is a button while the episode runs and a label after it; an empty line stops a hand that has torque,
+    /// in every stage, and means nothing else in any.
     #[test]
     fn lines_are_understood() {
-        assert_eq!(understand(Stage::Episode, "\n"), Said::Button(Button::EStop));
-        assert_eq!(understand(Stage::Place, "\n"), Said::Nonsense);
-        assert_eq!(understand(Stage::Episode, " s "), Said::Button(Button::Success));
-        assert_eq!(understand(Stage::Label, "s"), Said::Answer(Answer::Keep(Some(Button::Success))));
-        assert_eq!(understand(Stage::Arm, "y"), Said::Answer(Answer::Yes));
-        assert_eq!(understand(Stage::Arm, "yy"), Said::Nonsense);
+        for stage in [Stage::Arm, Stage::Open, Stage::Place, Stage::Episode, Stage::Label, Stage::Paused, Stage::Done] {
+            assert_eq!(understand(stage, true, "\n"), Said::Button(Button::EStop));
+            assert_eq!(understand(stage, false, "\n"), Said::Nonsense);
+        }
+        assert_eq!(understand(Stage::Episode, true, " s "), Said::Button(Button::Success));
+        assert_eq!(understand(Stage::Label, true, "s"), Said::Answer(Answer::Keep(Some(Button::Success))));
+        assert_eq!(understand(Stage::Arm, false, "y"), Said::Answer(Answer::Yes));
+        assert_eq!(understand(Stage::Arm, false, "yy"), Said::Nonsense);
     }
 
-    /// Contract: an empty line stops what runs though nobody takes the lines, and does nothing else where nothing runs; the end of
-    /// the input is a wish to quit.
+    /// Contract: a yes that was written before the question does not answer it, one that is written after it does; where nobody
+    /// can answer any more, the session ends.
     #[test]
-    fn the_emergency_stop_waits_for_nobody() {
-        for is_running in [false, true] {
-            let (e_stop, is_episode) = (EmergencyStop::default(), Arc::new(AtomicBool::new(is_running)));
-            let lines = read_lines(&b"s\n\n"[..], e_stop.clone(), is_episode).unwrap();
-            assert_eq!(lines.iter().collect::<Vec<_>>(), ["s", "", "q"]);
-            assert_eq!(e_stop.is_pressed(), is_running);
-        }
-        let crowd = "s\n".repeat(2 * MAX_LINES) + "\n" + &"s\n".repeat(5);
-        let e_stop = EmergencyStop::default();
-        let unheard = read_lines(io::Cursor::new(crowd), e_stop.clone(), Arc::new(AtomicBool::new(true))).unwrap();
-        while !e_stop.is_pressed() {
-            std::thread::yield_now();
-        }
-        drop(unheard);
+    fn a_yes_from_before_the_question() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let keyboard = Keyboard::listen(BufReader::new(reader), EmergencyStop::default()).unwrap();
+        let mut human = Human::AtKeyboard { keyboard, pad: None };
+        let wait_for_a_line = |human: &Human| {
+            while !matches!(human, Human::AtKeyboard { keyboard, .. } if keyboard.n_waiting() > 0) {
+                std::thread::yield_now();
+            }
+        };
+        writer.write_all(b"y\n").unwrap();
+        wait_for_a_line(&human);
+        let told = human.forget();
+        assert!(told.len() == 1 && told[0].contains("\"y\""), "{told:?}");
+        assert_eq!(human.hear(Stage::Arm, 0.0), None);
+        writer.write_all(b"y\n").unwrap();
+        wait_for_a_line(&human);
+        assert_eq!(human.hear(Stage::Arm, 0.0), Some(Said::Answer(Answer::Yes)));
+        drop(writer);
+        assert_eq!(human.wait(|| false), Said::Answer(Answer::Quit));
+        assert_eq!(human.hear(Stage::Arm, 0.0), Some(Said::Answer(Answer::Quit)));
     }
 
     /// Contract: a press says what the key of the same sign says; what becomes of the pad is told, not taken for an
@@ -264,7 +259,7 @@ mod tests {
             [("y", Sign::Yes), ("s", Sign::Success), ("u", Sign::Unsafe), ("t", Sign::TakeOver), ("k", Sign::Keep)];
         for stage in [Stage::Episode, Stage::Label, Stage::Arm] {
             for (line, sign) in keys {
-                assert_eq!(of_pad(stage, PadReport::Pressed(sign)), understand(stage, line), "{line}");
+                assert_eq!(of_pad(stage, PadReport::Pressed(sign)), understand(stage, true, line), "{line}");
             }
         }
         let Said::OfPad(line) = of_pad(Stage::Arm, PadReport::Lost("no such device".into())) else { panic!() };

@@ -11,6 +11,7 @@
 mod judged;
 mod lay_down;
 mod progress;
+mod told;
 
 use super::RobotConfig;
 use super::cell::Cell;
@@ -18,14 +19,13 @@ use super::doctor::URGENT_ADVICE;
 use super::film::Film;
 use super::human::{Human, KEYS, Said};
 use super::interrupt::Interrupt;
-use super::log::{Log, describe};
+use super::log::Log;
 use super::setup::{Kind, Setup};
 use crate::Narration;
 use bridge::dataset::{Dataset, DatasetHeader};
-use bridge::real::cause::Cause;
-use bridge::real::control_loop::{Event, FaultReport, Posture};
+use bridge::real::control_loop::{Event, FaultReport, Request};
 use bridge::real::gamepad::Gamepad;
-use bridge::real::machine::State;
+use bridge::real::machine::Order;
 use bridge::real::operator::{Answer, Heard, Judged, Operator, Position, Reply, Stage};
 use bridge::real::pace::Pace;
 use bridge::real::recorder::Recorded;
@@ -37,6 +37,12 @@ use learn::Policy;
 use progress::Progress;
 use std::path::{Path, PathBuf};
 
+/// Why a hand is laid down whose episodes nobody could learn from.
+const NOT_STORED: &str =
+    "the episode could not be stored: nothing more is collected, the hand opens if it may, then its torque goes off";
+/// What to do about it.
+const MAKE_ROOM: &str = "those before it are stored. Make room, then `softflow train --resume` goes on";
+
 /// A robot, and whoever answers for it.
 #[derive(Debug)]
 pub struct RobotSession {
@@ -45,11 +51,13 @@ pub struct RobotSession {
     human: Human,
     narration: Narration,
     log: Log,
-    cut: Dataset,
+    /// None once it could not be written.
+    cut: Option<Dataset>,
     cell: Option<Cell>,
     /// Of the loops that have ended.
     pace: Option<Pace>,
     n_dropped: u64,
+    is_drop_told: bool,
     interrupt: Interrupt,
     n_faults: u64,
     shown: String,
@@ -73,7 +81,7 @@ impl RobotSession {
         };
         let mut session = Self {
             log: Log::open(&folder.join("log")).wrap_err_with(|| folder.display().to_string())?,
-            cut: Dataset::open(&folder.join("cut"), &header)?,
+            cut: Some(Dataset::open(&folder.join("cut"), &header)?),
             interrupt: if setup.is_real_time() { Interrupt::watch()? } else { Interrupt::ignore() },
             n_faults: std::fs::read_dir(&faults)?.count() as u64,
             setup,
@@ -83,21 +91,28 @@ impl RobotSession {
             cell: None,
             pace: None,
             n_dropped: 0,
+            is_drop_told: false,
             shown: String::new(),
         };
         if let Some(pad) = session.human.pad() {
             let found = format!("gamepad: {}\n{}", pad.name(), session.setup.robot.gamepad.legend());
-            session.say(&found)?;
+            session.say(&found);
         }
         session.connect()?;
         Ok(session)
     }
 
-    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` sees each of them as it is judged.
+    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` sees each of them as it is judged, and stores it.
     ///
     /// # Errors
-    /// When the human quits, or the hand cannot be used any more.
-    pub fn play(&mut self, policy: &Policy, seeds: &[u64], mut on_kept: impl FnMut(&Episode)) -> Result<Vec<Episode>> {
+    /// When the human quits, the hand cannot be used any more, or an episode could not be stored: no other one is then played, and
+    /// the hand is laid down.
+    pub fn play(
+        &mut self,
+        policy: &Policy,
+        seeds: &[u64],
+        mut on_kept: impl FnMut(&Episode) -> Result<()>,
+    ) -> Result<Vec<Episode>> {
         let position = self.begin(seeds.len() as u64)?;
         let mut operator = Operator::new(position, true);
         let mut saved = position;
@@ -107,19 +122,19 @@ impl RobotSession {
         // The loop's clock goes on from one call to the next.
         let mut progress = Progress { last_s: self.now_s().unwrap_or_default(), n_stops: 0 };
         self.cell()?.publish(policy.deep_clone()?);
-        for line in self.human.forget_presses() {
-            self.say(&line)?;
-        }
+        // Whatever was asked before is asked anew: it is another session, and nobody may have looked for long.
+        self.shown.clear();
         while operator.position().stage != Stage::Done {
             if self.interrupt.is_asked() {
-                self.lay_down(&mut operator, &mut waiting)?;
+                let why = "interrupted: the hand opens, then its torque goes off; once more ends at once";
+                self.lay_down(why, &mut operator, &mut waiting)?;
                 continue;
             }
             if self.cell.is_none() {
                 self.reconnect(&mut operator, policy)?;
                 continue;
             }
-            let mut replies = self.enter(&mut operator)?;
+            let mut replies = self.enter(&mut operator);
             let cell = self.cell()?;
             cell.turn()?;
             let now_s = cell.now_s();
@@ -131,31 +146,38 @@ impl RobotSession {
                 progress.note(event);
                 replies.push(operator.hear(Heard::Loop(event.clone())));
                 if operator.position().stage == Stage::Label && waiting.is_empty() {
-                    self.say("nothing of this episode could be stored")?;
+                    self.say("nothing of this episode could be stored");
                     replies.push(operator.hear(Heard::Human(Answer::Discard)));
                 }
                 if matches!(event, Event::EpisodeEnded { .. }) && operator.position().stage != Stage::Label {
-                    self.keep_apart(&mut waiting)?;
+                    self.keep_apart(&mut waiting);
                 }
             }
             for report in faults {
                 self.write_fault(&report)?;
             }
-            self.tell_of_cameras()?;
+            self.tell_of_cameras();
             for event in &events {
                 self.tell(event)?;
             }
+            self.tell_of_drops();
+            // Before anybody is heard: what is said from here on is said to this.
+            self.ask(&operator);
             if let Some(said) = self.human.hear(operator.position().stage, now_s) {
-                replies.extend(self.obey(said, &mut operator)?);
+                replies.extend(self.obey(said, &mut operator));
             }
             for reply in replies {
-                self.forward(&reply)?;
+                self.forward(&reply);
                 match reply.judged {
                     Some(Judged::Keep(verdict)) => {
                         if let (Some(whole), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
+                            let episode = named(whole.episode, policy, seed);
+                            if let Err(error) = on_kept(&episode) {
+                                self.lay_down(NOT_STORED, &mut operator, &mut waiting)?;
+                                return Err(error.wrap_err(format!("the episode of seed {seed} is lost; {MAKE_ROOM}")));
+                            }
                             self.note_kept(seed, whole.times_s);
-                            kept.push(named(whole.episode, policy, seed));
-                            kept.last().into_iter().for_each(&mut on_kept);
+                            kept.push(episode);
                         }
                         progress = Progress { last_s: now_s, n_stops: 0 };
                     }
@@ -168,9 +190,9 @@ impl RobotSession {
             }
             if operator.position() != saved {
                 saved = operator.position();
-                saved.save(&self.position_path())?;
+                self.save(&saved);
             }
-            self.ask(&operator)?;
+            self.ask(&operator);
             if !self.setup.is_attended() {
                 progress.check(now_s, self.setup.robot.emulated.give_up_after, &operator)?;
             }
@@ -179,6 +201,7 @@ impl RobotSession {
         for _ in 0..4 {
             self.cell.as_mut().map_or(Ok(()), Cell::turn)?;
         }
+        self.human.guard(false);
         let n_missing = missing.count();
         ensure!(
             n_missing == 0,
@@ -210,23 +233,32 @@ impl RobotSession {
         }
     }
 
-    /// Ends the session, torque off, and says how well the loop kept its period.
+    /// Ends the session, torque off, and says how well the loop kept its period. Whether all that there was to write was written.
     ///
     /// # Errors
     /// When a thread of the loop panicked.
-    pub fn end(mut self) -> Result<()> {
+    pub fn end(mut self) -> Result<bool> {
         let film = self.cell.as_mut().and_then(|cell| cell.film().take());
         for line in film.map(Film::end).unwrap_or_default() {
-            self.say(&line)?;
+            self.say(&line);
         }
         self.let_go()?;
-        let Some(pace) = self.pace else { return Ok(()) };
-        let (share, worst_ms) = (100.0 * pace.share_on_time(), 1e3 * pace.worst_tick_s);
-        self.say(&format!(
-            "control loop: {share:.2} % of {} ticks on time, the slowest took {worst_ms:.1} ms; {} events dropped",
-            pace.n_ticks + pace.n_skipped,
-            self.n_dropped
-        ))
+        if let Some(pace) = self.pace {
+            let (share, worst_ms) = (100.0 * pace.share_on_time(), 1e3 * pace.worst_tick_s);
+            self.say(&format!(
+                "control loop: {share:.2} % of {} ticks on time, the slowest took {worst_ms:.1} ms; {} events dropped",
+                pace.n_ticks + pace.n_skipped,
+                self.n_dropped
+            ));
+        }
+        let n_lost = self.log.n_lost();
+        if n_lost > 0 {
+            self.say(&format!(
+                "{n_lost} lines and files of {} could not be written and are lost",
+                self.folder.display()
+            ));
+        }
+        Ok(n_lost == 0)
     }
 
     /// Ends the loop, torque off.
@@ -234,6 +266,7 @@ impl RobotSession {
         let Some(cell) = self.cell.take() else { return Ok(()) };
         self.n_dropped += cell.n_dropped();
         let pace = cell.end()?;
+        self.human.guard(false);
         self.pace = Some(self.pace.map_or(pace, |before| before.and_then(pace)));
         Ok(())
     }
@@ -260,7 +293,7 @@ impl RobotSession {
     fn connect(&mut self) -> Result<()> {
         let (cell, findings) = self.setup.connect()?;
         for finding in &findings {
-            self.log.say(&format!("found: {finding}"))?;
+            self.note(&format!("found: {finding}"));
             if self.setup.is_attended() {
                 self.narration.say(|| finding.to_string());
             }
@@ -269,12 +302,13 @@ impl RobotSession {
             match urgent::allowed() {
                 // The learner's thread: the loop's have their priority.
                 Ok(()) => urgent::go_last()?,
-                Err(refusal) => self.say(&format!("found: {refusal}; {URGENT_ADVICE}"))?,
+                Err(refusal) => self.say(&format!("found: {refusal}; {URGENT_ADVICE}")),
             }
         }
-        self.log.say(cell.limits())?;
+        let limits = format!("{}{}", cell.limits(), self.setup.robot.driver);
+        self.note(&limits);
         if self.setup.is_attended() {
-            self.narration.say(|| format!("{}\n{KEYS}", cell.limits()));
+            self.narration.say(|| format!("{limits}\n{KEYS}"));
         }
         self.cell = Some(cell);
         Ok(())
@@ -283,18 +317,21 @@ impl RobotSession {
     /// Connects a hand that was lost, once somebody has seen to it.
     fn reconnect(&mut self, operator: &mut Operator, policy: &Policy) -> Result<()> {
         if self.setup.is_attended() {
-            self.ask(operator)?;
+            self.ask(operator);
             match self.human.wait(|| self.interrupt.is_asked()) {
                 Said::Answer(Answer::Yes) => {}
                 Said::Answer(Answer::Quit) => {
                     operator.hear(Heard::Human(Answer::Quit));
                     return Ok(());
                 }
-                Said::OfPad(line) => return self.say(&line),
-                _ => return self.say(KEYS),
+                said => {
+                    self.say(if let Said::OfPad(line) = &said { line } else { KEYS });
+                    return Ok(());
+                }
             }
             if let Err(error) = self.connect() {
-                return self.say(&format!("{error:#}"));
+                self.say(&format!("{error:#}"));
+                return Ok(());
             }
         } else {
             self.connect()?;
@@ -304,7 +341,7 @@ impl RobotSession {
     }
 
     /// What a stage begins with, where nobody has to be asked.
-    fn enter(&mut self, operator: &mut Operator) -> Result<Vec<Reply>> {
+    fn enter(&self, operator: &mut Operator) -> Vec<Reply> {
         let mut replies = Vec::new();
         if operator.position().stage == Stage::Connect && self.cell.is_some() {
             replies.push(operator.hear(Heard::Connected));
@@ -313,81 +350,37 @@ impl RobotSession {
         if operator.position().stage == Stage::Check {
             replies.push(operator.hear(Heard::Checked(true)));
         }
-        Ok(replies)
+        replies
     }
 
     /// Does what was said.
-    fn obey(&mut self, said: Said, operator: &mut Operator) -> Result<Vec<Reply>> {
+    fn obey(&mut self, said: Said, operator: &mut Operator) -> Option<Reply> {
         match said {
-            Said::Button(button) => self.cell()?.press(button),
-            Said::Nonsense => self.say(KEYS)?,
-            Said::OfPad(line) => self.say(&line)?,
+            Said::Button(button) => self.cell.iter().for_each(|cell| cell.press(button)),
+            Said::Nonsense => self.say(KEYS),
+            Said::OfPad(line) => self.say(&line),
             Said::Answer(answer) => {
                 if operator.position().stage == Stage::Stopped {
-                    self.cell()?.release_e_stop();
+                    self.cell.iter().for_each(Cell::release_e_stop);
                 }
                 let reply = operator.hear(Heard::Human(answer));
                 if reply.is_misplaced {
-                    self.say("that means nothing here")?;
+                    self.say("that means nothing here");
                 }
-                return Ok(vec![reply]);
+                return Some(reply);
             }
         }
-        Ok(Vec::new())
+        None
     }
 
-    fn forward(&mut self, reply: &Reply) -> Result<()> {
-        let Some(cell) = &self.cell else { return Ok(()) };
+    fn forward(&self, reply: &Reply) {
+        let Some(cell) = &self.cell else { return };
         for request in reply.requests.into_iter().flatten() {
+            // Before it comes on: from here on an empty line is no line.
+            if request == Request::Order(Order::Arm) {
+                self.human.guard(true);
+            }
             cell.request(request);
         }
-        Ok(())
-    }
-
-    /// Logs an event, and lets go of a hand that is gone.
-    fn tell(&mut self, event: &Event) -> Result<()> {
-        self.log.note(event)?;
-        match event {
-            // Of what is only counted a human is told what may stop the hand soon.
-            Event::Chunk { .. } => {}
-            Event::Noticed { cause, .. } if !matches!(cause, Cause::Warm | Cause::Hot) => {}
-            Event::Reached { posture: Posture::Start, .. } if self.setup.is_attended() => {
-                self.narration.say(|| "at its start: let go".into());
-            }
-            // The port has to be free before it is opened again; that this one does not work is known.
-            Event::State { to: State::Disconnected, .. } => self.let_go()?,
-            _ if self.setup.is_attended() => self.narration.say(|| describe(event)),
-            Event::State { cause: Some(_), .. } => self.narration.say(|| describe(event)),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Asks what has not been asked yet.
-    fn ask(&mut self, operator: &Operator) -> Result<()> {
-        let prompt = operator.prompt();
-        if prompt != self.shown {
-            self.log.say(&format!("           {prompt}"))?;
-            if self.setup.is_attended() {
-                self.narration.say(|| prompt.clone());
-            }
-            self.shown = prompt;
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, line: &str) -> Result<()> {
-        self.log.say(line)?;
-        self.narration.say(|| line.to_owned());
-        Ok(())
-    }
-
-    fn write_fault(&mut self, report: &FaultReport) -> Result<()> {
-        self.n_faults += 1;
-        let path = self.folder.join(format!("faults/{}.jsonl", self.n_faults));
-        let written = self.cell()?.write_fault(&path, &report.black_box, report.cause, report.at_s);
-        written.wrap_err_with(|| path.display().to_string())?;
-        let said = report.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
-        self.say(&format!("{}{said}; the 200 ticks before it are in {}", report.cause, path.display()))
     }
 }

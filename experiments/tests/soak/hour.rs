@@ -122,12 +122,12 @@ pub fn soak(work: Work, length_s: f64, seed: u64, folder: &Path) -> Result<Strin
     let watched = Watched::start();
     let mut n_episodes: u64 = 0;
     while session.now_s().is_some_and(|now_s| now_s < length_s) {
-        session.play(&policy, &[n_episodes], |_| {})?;
+        session.play(&policy, &[n_episodes], |_| Ok(()))?;
         n_episodes += 1;
     }
     let robot_s = session.now_s().unwrap_or_default();
     let looks = watched.end()?;
-    session.end()?;
+    ensure!(session.end()?, "something of the session could not be written");
     let took_s = started.elapsed().as_secs_f64();
 
     let log = std::fs::read_to_string(folder.join("robot/log"))?;

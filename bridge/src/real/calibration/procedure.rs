@@ -11,7 +11,7 @@ use crate::real::dynamixel::control_table::{RAD_PER_TICK, TICKS_PER_TURN};
 use crate::real::hand_driver::{ArmError, Finding, HandDriver, Severity};
 use crate::real::motors::Turns;
 use crate::real::port::Port;
-use crate::real::status::HardwareError;
+use crate::real::status::{HardwareError, Unfit};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -306,12 +306,12 @@ impl<P: Port> HandDriver<P> {
         self.tick()?;
         let watchdog_s = self.watchdog_s();
         for (status, servo) in self.status().servos.iter().zip(self.servos()) {
-            let (joint, id, errors) = (&servo.motor.joint, status.id, status.hardware_error);
-            if !errors.is_clear() {
-                return Err(CalibrationError::Servo { joint: joint.clone(), id, errors });
-            }
-            if status.is_watchdog_tripped || status.stale_s > watchdog_s {
-                return Err(CalibrationError::OutOfTouch { joint: joint.clone(), id });
+            let (joint, id) = (servo.motor.joint.clone(), status.id);
+            match status.unfit(watchdog_s, f64::NEG_INFINITY) {
+                Some(Unfit::Reports(errors)) => return Err(CalibrationError::Servo { joint, id, errors }),
+                Some(Unfit::OutOfTouch) => return Err(CalibrationError::OutOfTouch { joint, id }),
+                // Verification refuses what is too hot to begin, and a servo that becomes too hot reports it.
+                Some(Unfit::TooHot { .. }) | None => {}
             }
         }
         Ok(())

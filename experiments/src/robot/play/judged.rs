@@ -6,7 +6,6 @@ use bridge::Episode;
 use bridge::real::control_loop::Event;
 use bridge::real::labels::Button;
 use bridge::real::recorder::Recorded;
-use color_eyre::eyre::Result;
 use learn::Policy;
 
 impl RobotSession {
@@ -18,21 +17,31 @@ impl RobotSession {
     }
 
     /// Tells what the cameras report.
-    pub(super) fn tell_of_cameras(&mut self) -> Result<()> {
-        let Some(film) = self.cell.as_mut().and_then(|cell| cell.film().as_mut()) else { return Ok(()) };
+    pub(super) fn tell_of_cameras(&mut self) {
+        let Some(film) = self.cell.as_mut().and_then(|cell| cell.film().as_mut()) else { return };
         let lines: Vec<String> = film.reports().collect();
-        lines.iter().try_for_each(|line| self.say(line))
+        lines.iter().for_each(|line| self.say(line));
     }
 
-    /// Stores what is left of episodes that were cut off.
-    pub(super) fn keep_apart(&mut self, waiting: &mut Vec<Recorded>) -> Result<()> {
+    /// Stores what is left of episodes that were cut off, as far as the disk takes it: nothing learns from them.
+    pub(super) fn keep_apart(&mut self, waiting: &mut Vec<Recorded>) {
         let mut pieces = Vec::with_capacity(waiting.len());
         for record in waiting.drain(..) {
-            pieces.push(Piece { seed: None, record: Some(self.cut.n_episodes()), observed_s: record.times_s });
-            self.cut.append(&record.episode)?;
+            let Some(cut) = &mut self.cut else {
+                self.lose("robot/cut", "it failed before");
+                continue;
+            };
+            let piece = Piece { seed: None, record: Some(cut.n_episodes()), observed_s: record.times_s };
+            match cut.append(&record.episode) {
+                Ok(()) => pieces.push(piece),
+                // What would be written behind a record that is not whole could not be read.
+                Err(error) => {
+                    self.cut = None;
+                    self.lose("robot/cut", error);
+                }
+            }
         }
         self.note_fate(Fate::Cut, pieces);
-        Ok(())
     }
 
     /// The frames of the last episode belong to the one of `seed`, whose observations were made at `observed_s`.

@@ -28,12 +28,13 @@ impl RobotSession {
         Ok(())
     }
 
-    /// Opens the hand, takes its torque and ends the session. What was recorded of an episode that was not judged yet is kept apart.
-    pub(super) fn lay_down(&mut self, operator: &mut Operator, waiting: &mut Vec<Recorded>) -> Result<()> {
-        self.say("interrupted: the hand opens, then its torque goes off; once more ends at once")?;
+    /// Opens the hand, takes its torque and ends the session, and says `why`. What was recorded of an episode that was not judged yet
+    /// is kept apart.
+    pub(super) fn lay_down(&mut self, why: &str, operator: &mut Operator, waiting: &mut Vec<Recorded>) -> Result<()> {
+        self.say(why);
         let stage = operator.position().stage;
         operator.hear(Heard::Human(Answer::Quit));
-        operator.position().save(&self.position_path())?;
+        self.save(&operator.position());
         let may_move = matches!(stage, Stage::Open | Stage::Place | Stage::Episode | Stage::Label);
         if may_move && self.cell.is_some() {
             self.request(Order::Park)?;
@@ -54,7 +55,8 @@ impl RobotSession {
                 matches!(event, Event::State { to: State::Connected | State::Disconnected, .. } | Event::Refused { .. })
             })?;
         }
-        self.keep_apart(waiting)
+        self.keep_apart(waiting);
+        Ok(())
     }
 
     fn request(&mut self, order: Order) -> Result<()> {
@@ -63,7 +65,12 @@ impl RobotSession {
     }
 
     /// Lets the loop go on until an event `ends` it, or `limit_s` is over.
-    fn turn_until(&mut self, waiting: &mut Vec<Recorded>, limit_s: f64, ends: impl Fn(&Event) -> bool) -> Result<()> {
+    pub(super) fn turn_until(
+        &mut self,
+        waiting: &mut Vec<Recorded>,
+        limit_s: f64,
+        ends: impl Fn(&Event) -> bool,
+    ) -> Result<()> {
         let start_s = self.cell()?.now_s();
         while let Some(cell) = &mut self.cell
             && cell.now_s() - start_s < limit_s
@@ -81,6 +88,7 @@ impl RobotSession {
                 self.film(event);
                 self.tell(event)?;
             }
+            self.tell_of_drops();
             if is_over {
                 return Ok(());
             }
