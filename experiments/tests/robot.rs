@@ -47,6 +47,11 @@ fn training_on_the_emulated_hand() -> TestResult {
     let robot: RobotConfig = bridge::config::load(&run.join("robot.ron"))?;
     assert_eq!(robot, RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?);
     let log = std::fs::read_to_string(run.join("robot/log"))?;
+    // The limits, before anything can move.
+    let (limits, _) = log.split_once("Connected -> Hold").ok_or_else(|| log.clone())?;
+    for limit in ["limits of orca_v2", "a run ends:", "torque off:", "servos: stop by themselves after 0.1 s"] {
+        assert!(limits.contains(limit), "no {limit} in\n{limits}");
+    }
     for line in ["Connected -> Hold", "Hold -> Park", "posture reached: Start", "Park -> Run", "episode 1 ends"] {
         assert!(log.contains(line), "no {line} in\n{log}");
     }
