@@ -207,7 +207,9 @@ const fn kind(fault: &Fault) -> &'static str {
         Fault::ArmSilent { .. } => "arm silent",
         Fault::ArmFailed { .. } => "arm failed",
         Fault::Voltage { .. } => "supply",
+        Fault::Echo { .. } => "echo",
         Fault::Unplug => "unplugged",
+        Fault::Replug => "plugged in",
     }
 }
 

@@ -128,6 +128,11 @@ pub enum Fault {
         /// How many.
         n_bytes: u32,
     },
+    /// The adapter hands what the host sends back to it, before any answer.
+    Echo {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// Servos find their load too high.
     Overload {
         /// Whom.
@@ -174,8 +179,10 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
-    /// The cable to the host is pulled, for good.
+    /// The cable to the host is pulled. What was opened before stays lost, and behind a pseudo-terminal everything does.
     Unplug,
+    /// The cable is there again: the bus can be opened anew.
+    Replug,
 }
 
 /// Which servos a fault concerns.
@@ -231,6 +238,10 @@ impl ActiveFaults {
 
     pub(super) fn is_tracker_silent(&self) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::TrackerSilent { .. }))
+    }
+
+    pub(super) fn is_echoing(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::Echo { .. }))
     }
 
     pub(super) fn is_learner_silent(&self) -> bool {
@@ -307,6 +318,7 @@ impl Fault {
             | Self::Corrupt { for_s, .. }
             | Self::Delay { for_s, .. }
             | Self::Silent { for_s, .. }
+            | Self::Echo { for_s }
             | Self::TrackerSilent { for_s }
             | Self::LearnerSilent { for_s }
             | Self::Deaf { for_s, .. }
@@ -314,7 +326,8 @@ impl Fault {
             | Self::ArmDeaf { for_s }
             | Self::ArmFailed { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
-            Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
+            Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } => None,
+            Self::Unplug | Self::Replug => None,
         }
     }
 }
