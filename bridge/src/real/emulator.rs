@@ -195,6 +195,12 @@ impl Emulator {
         self.faults.is_tracker_silent()
     }
 
+    /// Whether that tracker says again what it saw last, by script.
+    #[must_use]
+    pub fn is_tracker_frozen(&self) -> bool {
+        self.faults.is_tracker_frozen()
+    }
+
     /// Whether the learner gives no sign of life, by script.
     #[must_use]
     pub fn is_learner_silent(&self) -> bool {
@@ -313,7 +319,8 @@ impl Emulator {
             // These last for a while: they are asked for when they matter.
             Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } => {}
             Fault::Silent { .. } | Fault::Deaf { .. } | Fault::ArmDeaf { .. } | Fault::Echo { .. } => {}
-            Fault::Voltage { .. } | Fault::TrackerSilent { .. } | Fault::LearnerSilent { .. } => {}
+            Fault::Voltage { .. } | Fault::LearnerSilent { .. } => {}
+            Fault::TrackerSilent { .. } | Fault::TrackerFrozen { .. } => {}
             Fault::ArmSilent { .. } | Fault::ArmFailed { .. } => {}
         }
     }

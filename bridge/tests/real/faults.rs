@@ -359,6 +359,26 @@ fn a_killed_driver() -> TestResult {
     Ok(())
 }
 
+/// What is not the servos' is told to whoever stands for it, for as long as it lasts, and to nobody else.
+#[test]
+fn faults_of_others() -> TestResult {
+    let emulator = rig::emulator()?;
+    let told = || {
+        let emulator = emulator.lock();
+        [emulator.is_tracker_silent(), emulator.is_tracker_frozen(), emulator.is_learner_silent()]
+    };
+    let for_s = 0.1.try_into()?;
+    let faults = [Fault::TrackerSilent { for_s }, Fault::TrackerFrozen { for_s }, Fault::LearnerSilent { for_s }];
+    for (index, fault) in faults.into_iter().enumerate() {
+        inject(&emulator, fault)?;
+        pass(&emulator, milliseconds(99));
+        assert_eq!(told(), std::array::from_fn(|told| told == index));
+        pass(&emulator, milliseconds(2));
+        assert_eq!(told(), [false; 3]);
+    }
+    Ok(())
+}
+
 /// The same faults from a file.
 #[test]
 fn faults_are_read_from_ron() -> TestResult {

@@ -203,6 +203,7 @@ const fn kind(fault: &Fault) -> &'static str {
         Fault::Overload { .. } => "overload",
         Fault::Temperature { .. } => "heat, cooling",
         Fault::TrackerSilent { .. } => "tracker silent",
+        Fault::TrackerFrozen { .. } => "tracker frozen",
         Fault::LearnerSilent { .. } => "learner silent",
         Fault::ArmSilent { .. } => "arm silent",
         Fault::ArmFailed { .. } => "arm failed",

@@ -159,6 +159,11 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// The tracker says again and again, with new stamps, what it saw last: a picture that stands still.
+    TrackerFrozen {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// The learner gives no sign of life: a process that died, or hangs.
     LearnerSilent {
         /// For how long, s.
@@ -238,6 +243,10 @@ impl ActiveFaults {
 
     pub(super) fn is_tracker_silent(&self) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::TrackerSilent { .. }))
+    }
+
+    pub(super) fn is_tracker_frozen(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::TrackerFrozen { .. }))
     }
 
     pub(super) fn is_echoing(&self) -> bool {
@@ -320,6 +329,7 @@ impl Fault {
             | Self::Silent { for_s, .. }
             | Self::Echo { for_s }
             | Self::TrackerSilent { for_s }
+            | Self::TrackerFrozen { for_s }
             | Self::LearnerSilent { for_s }
             | Self::Deaf { for_s, .. }
             | Self::ArmSilent { for_s }
