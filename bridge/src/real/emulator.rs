@@ -49,6 +49,7 @@ pub struct Emulator {
     faults: ActiveFaults,
     rng: Rng,
     is_unplugged: bool,
+    n_unplugs: u32,
     counters: EmulatorCounters,
 }
 
@@ -98,6 +99,7 @@ impl Emulator {
             faults: ActiveFaults::new(script),
             rng: random::stream(script.seed, "emulated faults", 0),
             is_unplugged: false,
+            n_unplugs: 0,
             counters: EmulatorCounters::default(),
         }
     }
@@ -108,7 +110,7 @@ impl Emulator {
         self.now
     }
 
-    /// Whether the cable has been pulled.
+    /// Whether the cable is pulled.
     #[must_use]
     pub const fn is_unplugged(&self) -> bool {
         self.is_unplugged
@@ -193,6 +195,12 @@ impl Emulator {
         self.faults.is_tracker_silent()
     }
 
+    /// Whether that tracker says again what it saw last, by script.
+    #[must_use]
+    pub fn is_tracker_frozen(&self) -> bool {
+        self.faults.is_tracker_frozen()
+    }
+
     /// Whether the learner gives no sign of life, by script.
     #[must_use]
     pub fn is_learner_silent(&self) -> bool {
@@ -240,6 +248,9 @@ impl Emulator {
             self.to_servos.pop_front();
             if self.is_unplugged {
                 continue;
+            }
+            if self.faults.is_echoing() {
+                self.to_host.push_back((arrival, byte));
             }
             match self.parser.push(byte) {
                 wire::Parsed::Nothing => {}
@@ -299,14 +310,17 @@ impl Emulator {
             }
             Fault::Unplug => {
                 self.is_unplugged = true;
+                self.n_unplugs += 1;
                 self.to_host.clear();
                 self.to_servos.clear();
                 self.pending.clear();
             }
+            Fault::Replug => self.is_unplugged = false,
             // These last for a while: they are asked for when they matter.
             Fault::Drop { .. } | Fault::Corrupt { .. } | Fault::Delay { .. } => {}
-            Fault::Silent { .. } | Fault::Deaf { .. } | Fault::ArmDeaf { .. } => {}
-            Fault::Voltage { .. } | Fault::TrackerSilent { .. } | Fault::LearnerSilent { .. } => {}
+            Fault::Silent { .. } | Fault::Deaf { .. } | Fault::ArmDeaf { .. } | Fault::Echo { .. } => {}
+            Fault::Voltage { .. } | Fault::LearnerSilent { .. } => {}
+            Fault::TrackerSilent { .. } | Fault::TrackerFrozen { .. } => {}
             Fault::ArmSilent { .. } | Fault::ArmFailed { .. } => {}
         }
     }

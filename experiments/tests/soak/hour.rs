@@ -203,11 +203,14 @@ const fn kind(fault: &Fault) -> &'static str {
         Fault::Overload { .. } => "overload",
         Fault::Temperature { .. } => "heat, cooling",
         Fault::TrackerSilent { .. } => "tracker silent",
+        Fault::TrackerFrozen { .. } => "tracker frozen",
         Fault::LearnerSilent { .. } => "learner silent",
         Fault::ArmSilent { .. } => "arm silent",
         Fault::ArmFailed { .. } => "arm failed",
         Fault::Voltage { .. } => "supply",
+        Fault::Echo { .. } => "echo",
         Fault::Unplug => "unplugged",
+        Fault::Replug => "plugged in",
     }
 }
 

@@ -128,6 +128,11 @@ pub enum Fault {
         /// How many.
         n_bytes: u32,
     },
+    /// The adapter hands what the host sends back to it, before any answer.
+    Echo {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// Servos find their load too high.
     Overload {
         /// Whom.
@@ -154,6 +159,11 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
+    /// The tracker says again and again, with new stamps, what it saw last: a picture that stands still.
+    TrackerFrozen {
+        /// For how long, s.
+        for_s: NonNegative,
+    },
     /// The learner gives no sign of life: a process that died, or hangs.
     LearnerSilent {
         /// For how long, s.
@@ -174,8 +184,10 @@ pub enum Fault {
         /// For how long, s.
         for_s: NonNegative,
     },
-    /// The cable to the host is pulled, for good.
+    /// The cable to the host is pulled. What was opened before stays lost, and behind a pseudo-terminal everything does.
     Unplug,
+    /// The cable is there again: the bus can be opened anew.
+    Replug,
 }
 
 /// Which servos a fault concerns.
@@ -231,6 +243,14 @@ impl ActiveFaults {
 
     pub(super) fn is_tracker_silent(&self) -> bool {
         self.lasting().any(|fault| matches!(fault, Fault::TrackerSilent { .. }))
+    }
+
+    pub(super) fn is_tracker_frozen(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::TrackerFrozen { .. }))
+    }
+
+    pub(super) fn is_echoing(&self) -> bool {
+        self.lasting().any(|fault| matches!(fault, Fault::Echo { .. }))
     }
 
     pub(super) fn is_learner_silent(&self) -> bool {
@@ -307,14 +327,17 @@ impl Fault {
             | Self::Corrupt { for_s, .. }
             | Self::Delay { for_s, .. }
             | Self::Silent { for_s, .. }
+            | Self::Echo { for_s }
             | Self::TrackerSilent { for_s }
+            | Self::TrackerFrozen { for_s }
             | Self::LearnerSilent { for_s }
             | Self::Deaf { for_s, .. }
             | Self::ArmSilent { for_s }
             | Self::ArmDeaf { for_s }
             | Self::ArmFailed { for_s }
             | Self::Voltage { for_s, .. } => Some(*for_s),
-            Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } | Self::Unplug => None,
+            Self::Noise { .. } | Self::Overload { .. } | Self::Temperature { .. } => None,
+            Self::Unplug | Self::Replug => None,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct SharedEmulator(Arc<Mutex<Emulator>>);
 pub struct MemoryPort {
     emulator: SharedEmulator,
     baud: u32,
+    /// How often the cable had been pulled when this was opened: what was opened before is lost for good, as a device is.
+    n_unplugs: u32,
 }
 
 /// The emulator's time as the clock of a control loop: it passes while the loop waits.
@@ -37,7 +39,8 @@ impl SharedEmulator {
     /// The host's end, at `baud`.
     #[must_use]
     pub fn open(&self, baud: u32) -> MemoryPort {
-        MemoryPort { emulator: self.clone(), baud }
+        let n_unplugs = self.lock().n_unplugs;
+        MemoryPort { emulator: self.clone(), baud, n_unplugs }
     }
 
     /// Its time.
@@ -60,7 +63,7 @@ impl Clock for EmulatorClock {
 impl MemoryPort {
     fn plugged(&self) -> Result<MutexGuard<'_, Emulator>, PortError> {
         let emulator = self.emulator.lock();
-        if emulator.is_unplugged() {
+        if emulator.is_unplugged() || emulator.n_unplugs != self.n_unplugs {
             return Err(PortError::Lost { reason: "the cable is pulled".into() });
         }
         Ok(emulator)
