@@ -384,8 +384,8 @@ fn a_late_state_of_the_arm_is_old() {
     assert!(matches!(session.setpoint(&state.pose, 0.65), Err(ArmError::Stale { .. })));
 
     ArmController::new(4).tell(&state, 5.0, &mut frame);
-    session.take(&frame, 0.66).unwrap();
-    assert!(session.age_s(0.66).unwrap() < 1e-3);
+    session.take(&frame, 1.66).unwrap();
+    assert!(session.age_s(1.66).unwrap() < 1e-3);
 }
 
 /// Contract: a controller that says it has a setpoint of the future has not heard one, however often it says so.

@@ -150,6 +150,10 @@ impl<R: Robot, A: ArmLink, C: Clock> Robot for Carried<R, A, C> {
         self.robot.reduce_current(is_reduced)
     }
 
+    fn free_held_joints(&mut self, are_free: bool) {
+        self.robot.free_held_joints(are_free);
+    }
+
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
         self.robot.reboot(servo_idx)
     }

@@ -348,6 +348,9 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 self.emit(Event::Reached { posture: Posture::Park, at_s: now_s });
             }
         }
+        // Where the hand moves they may; a hold moves nothing.
+        let is_moving = decision.state == State::Run || self.goal == Goal::Park;
+        self.governor.body_mut().free_held_joints(is_moving);
         self.sent_rad.copy_from_slice(&self.wanted_rad);
         let moved = match (decision.is_torque_on, self.goal) {
             (false, _) => self.governor.observe(),

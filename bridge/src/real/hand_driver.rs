@@ -77,6 +77,8 @@ pub struct HandDriver<P: Port> {
     status: HandStatus,
     recent_bad: u64,
     is_armed: bool,
+    /// Whether held joints may go to their places.
+    are_held_free: bool,
     /// Share of their limits that the motors are to have.
     effort_share: f64,
     is_verified: bool,
@@ -134,6 +136,7 @@ impl<P: Port> HandDriver<P> {
             n_blind_ticks: 0,
             recent_bad: 0,
             is_armed: false,
+            are_held_free: false,
             effort_share: 1.0,
             is_verified: false,
             reset_at: port.now(),

@@ -93,6 +93,10 @@ impl<P: Port> Robot for HandRobot<P> {
         self.driver.set_effort_share(if is_reduced { self.hold_share } else { 1.0 })
     }
 
+    fn free_held_joints(&mut self, are_free: bool) {
+        self.driver.free_held_joints(are_free);
+    }
+
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {
         match self.driver.reboot(servo_idx) {
             Err(error @ RebootRefused::Failed { .. }) => Err(self.fault(&error)),

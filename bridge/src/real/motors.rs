@@ -71,7 +71,7 @@ pub struct HeldJoint {
     pub upper_rad: Finite,
     /// Where it is held, rad.
     pub at_rad: Finite,
-    /// How fast it goes there once the hand is commanded, rad/s.
+    /// How fast it goes there when the hand opens or runs, rad/s.
     pub rate_rad_s: Positive,
 }
 

@@ -38,6 +38,9 @@ pub trait Robot: Body {
     /// When the servos cannot be told.
     fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError>;
 
+    /// Whether joints that the body does not have may go to their places with the commands that follow; nothing where there are none.
+    fn free_held_joints(&mut self, _are_free: bool) {}
+
     /// Begins to reboot one servo. What comes after it (mode, limits, gains, goal := present, torque) is the driver's,
     /// and is seen in the status; so is a driver that refuses, which is no error.
     ///
@@ -156,6 +159,10 @@ impl<R: Robot, S: ObjectSource> Robot for Tracked<R, S> {
 
     fn reduce_current(&mut self, is_reduced: bool) -> Result<(), BodyError> {
         self.robot.reduce_current(is_reduced)
+    }
+
+    fn free_held_joints(&mut self, are_free: bool) {
+        self.robot.free_held_joints(are_free);
     }
 
     fn reboot(&mut self, servo_idx: usize) -> Result<(), BodyError> {

@@ -75,11 +75,19 @@ impl<P: Port> HandDriver<P> {
                 servo.goal_ticks = ticks;
             }
         }
-        self.bring_held_joints();
+        if self.are_held_free {
+            self.bring_held_joints();
+        }
         self.send_goals()
     }
 
-    /// Moves joints that the body does not have a period closer to where they are held: armed, they were wherever they were.
+    /// Whether joints that the body does not have may go to where they are held with the commands that follow. Armed, they are
+    /// wherever they were, and a hold moves nothing.
+    pub const fn free_held_joints(&mut self, are_free: bool) {
+        self.are_held_free = are_free;
+    }
+
+    /// Moves them a period closer.
     fn bring_held_joints(&mut self) {
         let period_s = self.period().as_secs_f64();
         for servo in &mut self.servos {
