@@ -142,8 +142,8 @@ fn the_wrist_goes_to_its_place_and_stays() -> TestResult {
     let mut before_rad = goal_rad()?;
     let way_rad = held.at_rad.get() - before_rad;
     assert!(way_rad.abs() > 0.07, "begins elsewhere: {way_rad} rad away");
-    // 0.5 rad/s at 100 ticks a second; a goal that is still on the wire is seen with the next.
-    let most_rad = 2.0 * 0.005 + 0.001;
+    // 0.5 rad/s at 100 ticks a second, to half a tick of the encoder; a goal that is still on the wire is seen with the next.
+    let most_rad = 2.0 * (0.005 + 0.0007);
     let mut percept = Percept::default();
     let mut tick = |driver: &mut HandDriver<MemoryPort>, before_rad: f64| -> Result<f64, Box<dyn std::error::Error>> {
         driver.read(&mut percept)?;
