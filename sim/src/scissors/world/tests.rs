@@ -1,9 +1,12 @@
 //! Tests of the world of the scissors task.
 
 use super::*;
-use crate::scissors::{ScissorsDomain, ScissorsScene, SimScissors};
 use crate::scissors::wrist::pose;
+use crate::scissors::{ScissorsDomain, ScissorsScene, SimScissors};
+use crate::sim_hand::SERVO_HZ;
 use bridge::number::Positive;
+use bridge::{Body, Environment, GovernorConfig, SIM_FAULT_SCALAR};
+use rapier3d::prelude::{RigidBodyBuilder, SphericalJointBuilder};
 
 const DT_S: f32 = 1.0 / PHYSICS_HZ as f32;
 
@@ -87,8 +90,7 @@ fn the_tape_bears_its_strength() {
             let element = &mut world.engine.physics.bodies[element];
             element.reset_forces(true);
             element.add_force(Vector::new(pull_n * share, 0.0, 0.0), true);
-            // The slack side whips for a moment, faster than what a step of the world takes for a fault.
-            world.engine.physics.step();
+            world.engine.step().unwrap();
             world.tape.tear(&mut world.engine, &mut world.state.tape);
             // What is torn off and still pulled would fly away.
             if world.is_tape_torn() {
@@ -242,6 +244,48 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
                 "{way:?}, {turn:?}, pushed with {push_n:?} N, tick {tick}: {:?} N m",
                 tool.torque_nm
             );
+        }
+    }
+}
+
+/// Contract: an episode whose tape is torn ends as that, not as a fault of the physics: what recoils stays in the room, also
+/// in a body that goes on.
+#[test]
+fn a_torn_tape_is_no_fault() {
+    for strength_scale in [0.25, 1.0, 4.0] {
+        let scene = ScissorsScene::load("orca_v2").unwrap();
+        let mut domain = ScissorsDomain::load("scissors_exact").unwrap();
+        domain.tape_strength_scale = Positive::try_from(strength_scale).unwrap();
+        let mut environment = scene.environment(domain, GovernorConfig::usual().unwrap()).unwrap();
+        let mut observation = vec![0.0; environment.spec().observation_len];
+        environment.reset(1, &mut observation).unwrap();
+        // As a hand that is at the tape: of 1 kg, what it pulls with does not tear off with an element.
+        let world = environment.governor_mut().body_mut().world_mut();
+        let element = world.tape.middle_element();
+        let at = *world.engine.physics.bodies[element].position();
+        let puller = RigidBodyBuilder::dynamic().pose(at).gravity_scale(0.0).additional_mass(1.0).can_sleep(false);
+        let puller = world.engine.physics.insert_body(puller);
+        world.engine.physics.insert_impulse_joint(puller, element, SphericalJointBuilder::new());
+        for tick in 0..400 {
+            let world = environment.governor_mut().body_mut().world_mut();
+            let puller = &mut world.engine.physics.bodies[puller];
+            puller.reset_forces(true);
+            puller.add_force(Vector::new(1.0, 0.0, 0.0) * (strength_scale as f32 * tick as f32), true);
+            let step = environment.step(&scene.start_command(), &mut observation).unwrap();
+            if step.terminated || step.truncated {
+                break;
+            }
+        }
+        let outcome = environment.outcome();
+        assert_eq!(outcome.scalar("torn"), Some(1.0), "strength {strength_scale}: {outcome:?}");
+        assert!(
+            outcome.terminated && outcome.scalar(SIM_FAULT_SCALAR).is_none(),
+            "strength {strength_scale}: {outcome:?}"
+        );
+        let body = environment.governor_mut().body_mut();
+        body.world_mut().engine.physics.bodies[puller].reset_forces(true);
+        for _ in 0..SERVO_HZ {
+            body.command(&scene.start_command()).unwrap();
         }
     }
 }
