@@ -14,6 +14,7 @@ use bridge::storage::write_atomic;
 use bridge::{Body, BodyError};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Where the programs of this project leave the dumps of faults, from where they are run.
@@ -93,17 +94,24 @@ pub enum DumpError {
     Asset(#[from] AssetError),
 }
 
-/// What was done to a body since its reset.
+/// Commands in a block of a history.
+const BLOCK_COMMANDS: usize = 128;
+
+/// What was done to a body since its reset. Clones share what is in full blocks: snapshots late in an episode cost what those
+/// at its beginning cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     command_len: usize,
-    commands: Vec<f32>,
+    n_commands: usize,
+    blocks: Vec<Arc<Vec<f32>>>,
     pushes: Vec<Push>,
 }
 
 impl Dump {
     pub(crate) fn new(fault: String, origin: Origin, seed: u64, history: &History) -> Self {
-        let commands = history.commands.chunks_exact(history.command_len.max(1)).map(<[f32]>::to_vec).collect();
+        let blocks = history.blocks.iter();
+        let commands =
+            blocks.flat_map(|block| block.chunks_exact(history.command_len.max(1))).map(<[f32]>::to_vec).collect();
         Self { fault, origin, seed, commands, pushes: history.pushes.clone() }
     }
 
@@ -178,10 +186,52 @@ impl History {
     }
 
     pub(crate) fn command(&mut self, values: &[f32]) {
-        self.commands.extend_from_slice(values);
+        if self.n_commands.is_multiple_of(BLOCK_COMMANDS) {
+            self.blocks.push(Arc::default());
+        }
+        self.n_commands += 1;
+        if let Some(block) = self.blocks.last_mut() {
+            Arc::make_mut(block).extend_from_slice(values);
+        }
     }
 
     pub(crate) fn push(&mut self, object: usize, impulse_n_s: [f32; 3]) {
-        self.pushes.push(Push { tick: self.commands.len() / self.command_len.max(1), object, impulse_n_s });
+        self.pushes.push(Push { tick: self.n_commands, object, impulse_n_s });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: a clone shares all but its last block with its original; what is done to one of them afterwards is not done to
+    /// the other, and a dump of either has all of its own commands, in order.
+    #[test]
+    fn clones_share_what_is_behind_them() {
+        let command = |index: usize| [index as f32, -1.0, 0.5];
+        let n_commands = 3 * BLOCK_COMMANDS + 10;
+        let mut history = History::new(3);
+        (0..n_commands).for_each(|index| history.command(&command(index)));
+        let mut branch = history.clone();
+        for index in 0..2 * BLOCK_COMMANDS {
+            history.command(&command(n_commands + index));
+            branch.command(&[7.0; 3]);
+        }
+        branch.push(0, [1.0; 3]);
+        let n_shared = history.blocks.iter().zip(&branch.blocks).take_while(|(a, b)| Arc::ptr_eq(a, b)).count();
+        assert_eq!(n_shared, 3);
+
+        let origin = || Origin::Cube {
+            hand: "orca_v2".into(),
+            finger_contacts: FingerContacts::Distal,
+            domain: Domain::load("exact").unwrap(),
+        };
+        let [straight, branched] = [&history, &branch].map(|history| Dump::new(String::new(), origin(), 0, history));
+        let n_all = n_commands + 2 * BLOCK_COMMANDS;
+        let expected: Vec<Vec<f32>> = (0..n_all).map(|index| command(index).to_vec()).collect();
+        assert_eq!(straight.commands, expected);
+        assert_eq!(branched.commands[..n_commands], expected[..n_commands]);
+        assert_eq!(branched.commands[n_commands..], vec![vec![7.0; 3]; 2 * BLOCK_COMMANDS]);
+        assert_eq!((straight.pushes.len(), branched.pushes[0].tick), (0, n_all));
     }
 }

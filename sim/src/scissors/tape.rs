@@ -30,6 +30,11 @@ const OPENING_RAD_S: f32 = 0.05;
 /// Edges that cross this close before the tape already feel it, m.
 const ABOUT_TO_REACH_M: f32 = 5e-4;
 
+/// Elements are no faster than this, m/s and rad/s: what stiff joints let go of when one of them breaks, or when the slack side of
+/// a tape that is pulled buckles, would throw half a gram through the floor.
+const MAX_SPEED_M_S: f32 = 5.0;
+const MAX_SPIN_RAD_S: f32 = 1000.0;
+
 /// The tape.
 pub(crate) struct Tape {
     posts: RigidBodyHandle,
@@ -194,7 +199,7 @@ impl Tape {
         }
     }
 
-    /// Breaks the joints that the last step pulled too hard.
+    /// Breaks the joints that the last step pulled too hard, and holds back what whips.
     pub(crate) fn tear(&self, engine: &mut Engine, state: &mut TapeState) {
         let substeps_per_s = (PHYSICS_HZ * SOLVER_ITERATIONS as u32) as f32;
         for (&joint, cut_m) in self.joints.iter().zip(&mut state.cut_m) {
@@ -206,6 +211,19 @@ impl Tape {
                 *cut_m = width_m;
                 state.is_torn = true;
                 engine.physics.remove_impulse_joint(joint);
+            }
+        }
+        self.hold_back(engine);
+    }
+
+    fn hold_back(&self, engine: &mut Engine) {
+        for &(element, _) in &self.elements {
+            let bodies = &mut engine.physics.bodies;
+            let (velocity, spin) = (bodies[element].linvel(), bodies[element].angvel());
+            if velocity.length() > MAX_SPEED_M_S || spin.length() > MAX_SPIN_RAD_S {
+                let element = &mut bodies[element];
+                element.set_linvel(velocity.clamp_length_max(MAX_SPEED_M_S), true);
+                element.set_angvel(spin.clamp_length_max(MAX_SPIN_RAD_S), true);
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! force = k clip(x_target - x) - d v + weight of the fingers; torque likewise with the rotation vector of the error. The
 //! clip along each axis bounds the force whatever the target is. What the surroundings do to the tool is what is left of
-//! the change of momentum: F = m dv/dt - force, over the time between two looks at it.
+//! the change of the hand's momentum: F = dP/dt - force, over the time between two looks at it, P summed over its bodies. The
+//! torque likewise, of the angular momentum about the origin of the base frame, then about the tool.
 
 use super::parameters::WristParameters;
 use crate::engine::{Engine, Mount};
@@ -14,6 +15,9 @@ const GRAVITY_M_S2: f32 = 9.81;
 /// The palm's controller. What changes is in [`WristState`].
 pub(crate) struct Wrist {
     palm: RigidBodyHandle,
+    /// Roots of the fingers, and their links.
+    roots: Vec<RigidBodyHandle>,
+    links: Vec<RigidBodyHandle>,
     parameters: WristParameters,
     stiffness_scale: f32,
     /// Weight of the fingers, N, and its arm in the hand frame, m: they are held up by feeding it forward.
@@ -25,17 +29,25 @@ pub(crate) struct Wrist {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WristState {
     pub(crate) target: ToolPose,
-    velocity: Vector,
-    spin: Vector,
-    impulse: Vector,
-    turning_impulse: Vector,
+    /// When the tool was looked at last.
+    momentum: Momentum,
+    /// What was done to the hand since then.
+    impulse: Momentum,
     elapsed_s: f32,
+}
+
+/// Momentum or impulse.
+#[derive(Clone, Copy, Debug, Default)]
+struct Momentum {
+    /// N s.
+    linear: Vector,
+    /// About the origin of the base frame, N m s.
+    angular: Vector,
 }
 
 impl WristState {
     pub(crate) fn new(target: ToolPose) -> Self {
-        let none = Vector::ZERO;
-        Self { target, velocity: none, spin: none, impulse: none, turning_impulse: none, elapsed_s: 0.0 }
+        Self { target, momentum: Momentum::default(), impulse: Momentum::default(), elapsed_s: 0.0 }
     }
 }
 
@@ -52,14 +64,17 @@ impl Wrist {
     /// The wrist of the hand in `engine`, as the hand is now.
     pub(crate) fn new(engine: &Engine, parameters: WristParameters, stiffness_scale: f64) -> Self {
         let bodies = &engine.physics.bodies;
-        let links = bodies.iter().map(|(_, body)| body).filter(|body| body.is_dynamic() && body.gravity_scale() > 0.0);
-        let (mass_kg, moment) = links.fold((0.0, Vector::ZERO), |(mass, moment), link| {
+        let carried = bodies.iter().filter(|&(handle, body)| body.is_dynamic() && handle != engine.palm);
+        let (links, roots): (Vec<_>, Vec<_>) = carried.partition(|(_, body)| body.gravity_scale() > 0.0);
+        let (mass_kg, moment) = links.iter().fold((0.0, Vector::ZERO), |(mass, moment), (_, link)| {
             (mass + link.mass(), moment + link.center_of_mass() * link.mass())
         });
         let fingers_center_m = bodies[engine.palm].position().inverse_transform_point(moment / mass_kg);
         let fingers_weight_n = mass_kg * GRAVITY_M_S2;
         Self {
             palm: engine.palm,
+            roots: roots.into_iter().map(|(root, _)| root).collect(),
+            links: links.into_iter().map(|(link, _)| link).collect(),
             parameters,
             stiffness_scale: stiffness_scale as f32,
             fingers_weight_n,
@@ -89,8 +104,8 @@ impl Wrist {
         palm.reset_torques(false);
         palm.add_force(force + weight, true);
         palm.add_torque(torque + arm.cross(weight), true);
-        state.impulse += force * dt_s;
-        state.turning_impulse += torque * dt_s;
+        state.impulse.linear += force * dt_s;
+        state.impulse.angular += (torque + palm.translation().cross(force)) * dt_s;
         state.elapsed_s += dt_s;
     }
 
@@ -102,19 +117,36 @@ impl Wrist {
 
     /// Looks at the tool. The forces are means since the last look.
     pub(crate) fn look(&self, engine: &Engine, state: &mut WristState) -> ToolState {
-        let palm = &engine.physics.bodies[self.palm];
         let measured = self.tool_pose(engine);
-        let mass_kg = self.parameters.mass_kg.f32() + self.fingers_weight_n / GRAVITY_M_S2;
         let per_s = if state.elapsed_s > 0.0 { 1.0 / state.elapsed_s } else { 0.0 };
-        let momentum = (palm.linvel() - state.velocity) * mass_kg - state.impulse;
-        let turning = (palm.angvel() - state.spin) * self.parameters.inertia_kg_m2.f32() - state.turning_impulse;
+        let momentum = self.momentum(engine);
+        let force = (momentum.linear - state.momentum.linear - state.impulse.linear) * per_s;
+        let moment = (momentum.angular - state.momentum.angular - state.impulse.angular) * per_s;
         let target = state.target;
-        *state = WristState { velocity: palm.linvel(), spin: palm.angvel(), ..WristState::new(target) };
+        *state = WristState { momentum, ..WristState::new(target) };
         ToolState {
             measured,
             commanded: target,
-            force_n: (momentum * per_s).into(),
-            torque_nm: (turning * per_s).into(),
+            force_n: force.into(),
+            torque_nm: (moment - Vector::from_array(measured.position_m).cross(force)).into(),
         }
+    }
+
+    /// Of the hand.
+    fn momentum(&self, engine: &Engine) -> Momentum {
+        let bodies = &engine.physics.bodies;
+        let palm = &bodies[self.palm];
+        // What Rapier says of a root's velocity is of the substep before: it moves as the palm does.
+        let welded = std::iter::once(self.palm).chain(self.roots.iter().copied()).map(|body| (&bodies[body], palm));
+        let moving = self.links.iter().map(|&link| (&bodies[link], &bodies[link]));
+        let mut sum = Momentum::default();
+        for (body, mover) in welded.chain(moving) {
+            let momentum = mover.linvel() * body.mass();
+            let inertia = body.mass_properties().local_mprops.reconstruct_inertia_matrix();
+            let spin = *body.rotation() * (inertia * (body.rotation().inverse() * mover.angvel()));
+            sum.linear += momentum;
+            sum.angular += body.center_of_mass().cross(momentum) + spin;
+        }
+        sum
     }
 }

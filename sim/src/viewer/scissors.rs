@@ -119,6 +119,7 @@ impl Instruments for ScissorsInstruments {
     fn ending(&self, outcome: &Outcome) -> &'static str {
         let endings = [
             ("cut", "cut"),
+            ("torn", "torn"),
             ("dropped", "dropped"),
             ("too_much_force", "pushed too hard"),
             ("out_of_safe_box", "out of the safe box"),

@@ -1,0 +1,291 @@
+//! Tests of the world of the scissors task.
+
+use super::*;
+use crate::scissors::wrist::pose;
+use crate::scissors::{ScissorsDomain, ScissorsScene, SimScissors};
+use crate::sim_hand::SERVO_HZ;
+use bridge::number::Positive;
+use bridge::{Body, Environment, GovernorConfig, SIM_FAULT_SCALAR};
+use rapier3d::prelude::{RigidBodyBuilder, SphericalJointBuilder};
+
+const DT_S: f32 = 1.0 / PHYSICS_HZ as f32;
+
+fn body(change: impl FnOnce(&mut ScissorsDomain)) -> SimScissors {
+    let mut domain = ScissorsDomain::load("scissors_exact").unwrap();
+    change(&mut domain);
+    ScissorsScene::load("orca_v2").unwrap().body(domain)
+}
+
+/// Puts the scissors somewhere, weightless, opened by `opening_rad`.
+fn float(world: &mut ScissorsWorld, pivot: Vector, opening_rad: f32) {
+    world.engine.physics.gravity = Vector::ZERO;
+    for (half, side) in world.shears.halves.into_iter().zip([0.5, -0.5]) {
+        let pose = Pose::from_parts(pivot, Rotation::from_rotation_x(side * opening_rad));
+        world.engine.physics.bodies[half].set_position(pose, true);
+    }
+}
+
+/// Turns the halves against each other for `n_steps`; a positive torque opens. As a world's step but for the wrist, with
+/// the torque in every substep, as a finger's: an impulse before the step would throw the blades.
+fn twist(world: &mut ScissorsWorld, torque_nm: f32, n_steps: u32) {
+    for _ in 0..n_steps {
+        world.case.detain(&mut world.engine, &world.shears);
+        for (half, side) in world.shears.halves.into_iter().zip([1.0, -1.0]) {
+            let half = &mut world.engine.physics.bodies[half];
+            let axis = *half.rotation() * Vector::X;
+            half.add_torque(axis * (side * torque_nm), true);
+        }
+        world.tape.meet(&mut world.engine, &world.shears, &mut world.state.tape);
+        world.engine.step().unwrap();
+        world.tape.tear(&mut world.engine, &mut world.state.tape);
+    }
+}
+
+/// Contract: the detent holds the scissors in their case against their own weight, upside down; without it they leave.
+#[test]
+fn the_detent_holds_the_scissors() {
+    for (detent_scale, holds) in [(1.0, true), (1e-3, false)] {
+        let mut body = body(|domain| domain.detent_scale = Positive::try_from(detent_scale).unwrap());
+        let world = body.world_mut();
+        world.engine.physics.gravity = Vector::new(0.0, 0.0, 9.81);
+        let out_m = |world: &ScissorsWorld| {
+            let height_m = |object| world.object_pose(object, 0.0).position_m[2];
+            height_m(ScissorsObject::FingerHalf) - height_m(ScissorsObject::Case)
+        };
+        for _ in 0..PHYSICS_HZ {
+            world.step().unwrap();
+        }
+        assert_eq!(out_m(world) < 0.0015, holds, "detent {detent_scale}: {} m out", out_m(world));
+    }
+}
+
+/// Contract: the pivot takes up a torque below its friction; of one that is twice its friction it takes half.
+#[test]
+fn the_pivot_has_friction() {
+    let free = Vector::new(0.3, -0.3, 0.4);
+    let opened = |friction_scale: f64, torque_nm: f32, n_steps: u32| {
+        let mut body = body(|domain| domain.pivot_friction_scale = Positive::try_from(friction_scale).unwrap());
+        let world = body.world_mut();
+        float(world, free, 0.1);
+        twist(world, torque_nm, n_steps);
+        world.shears.opening(&world.engine)
+    };
+    let (opening_rad, _) = opened(1.0, 0.004, 60);
+    assert!((opening_rad - 0.1).abs() < 0.025, "crept to {opening_rad} rad in 0.25 s");
+    let (rate_rad_s, frictionless_rad_s) = (opened(1.0, 0.016, 5).1, opened(1e-6, 0.016, 5).1);
+    let share = rate_rad_s / frictionless_rad_s;
+    assert!((share - 0.5).abs() < 0.05, "{rate_rad_s} of {frictionless_rad_s} rad/s, expected half");
+}
+
+/// Contract: the tape bears a pull below its strength, and is torn, which is not cut, by one far above it.
+#[test]
+fn the_tape_bears_its_strength() {
+    for (pull_n, tears) in [(30.0, false), (200.0, true)] {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let element = world.tape.middle_element();
+        // Slowly: what is pulled all at once swings to twice the pull.
+        for step in 0..PHYSICS_HZ {
+            let share = (step as f32 / (0.5 * PHYSICS_HZ as f32)).min(1.0);
+            let element = &mut world.engine.physics.bodies[element];
+            element.reset_forces(true);
+            element.add_force(Vector::new(pull_n * share, 0.0, 0.0), true);
+            world.engine.step().unwrap();
+            world.tape.tear(&mut world.engine, &mut world.state.tape);
+            // What is torn off and still pulled would fly away.
+            if world.is_tape_torn() {
+                break;
+            }
+        }
+        assert_eq!(world.is_tape_torn(), tears, "{pull_n} N");
+        assert!(!world.is_tape_cut(), "{pull_n} N");
+    }
+}
+
+/// Contract: the tape is cut when it is between open blades that are closed with more than the cutting torque, and in no
+/// other case: not with less, not beside the blades, not by blades that are closed already.
+#[test]
+fn the_tape_is_cut_by_the_rule_alone() {
+    // At an opening of 0.235 rad the edges touch the tape: closing blades have no momentum yet.
+    let cases = [
+        ("wide open", 0.2, 0.0, 0.5, true),
+        ("just open", 0.12, 0.0, 0.235, true),
+        ("too little torque", 0.06, 0.0, 0.235, false),
+        ("beside the blades", 0.2, 0.03, 0.5, false),
+        ("closed already", 0.2, 0.0, 0.12, false),
+    ];
+    for (name, torque_nm, aside_m, opening_rad, cuts) in cases {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+        float(world, Vector::new(tape[0], tape[1] + aside_m, tape[2] + 0.045), opening_rad);
+        twist(world, -torque_nm, PHYSICS_HZ);
+        assert_eq!(world.is_tape_cut(), cuts, "{name}");
+        assert!(!world.is_tape_torn(), "{name}");
+    }
+}
+
+/// Contract: blades on the tape that are pressed too weakly cut nothing, however long, nor when they are opened, however
+/// hard; those that fall upon it cut no deeper than the work done on them pays for, and from where one step brings them
+/// to it out of rest, no deeper than that and this step.
+#[test]
+fn weak_and_opening_blades_cut_nothing() {
+    let pressed = |opening_rad: f32, pressed_nm: f32| {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+        float(world, Vector::new(tape[0], tape[1], tape[2] + 0.045), opening_rad);
+        twist(world, -pressed_nm, PHYSICS_HZ);
+        body
+    };
+    for opening_nm in [0.06, 0.09, 0.1, 0.2] {
+        let mut body = pressed(0.225, 0.06);
+        let world = body.world_mut();
+        twist(world, -0.06, 7 * PHYSICS_HZ);
+        assert_eq!(world.state.tape.deepest_cut_m(), 0.0, "pressed");
+        twist(world, opening_nm, PHYSICS_HZ / 8);
+        assert_eq!(world.state.tape.deepest_cut_m(), 0.0, "opened with {opening_nm} N m");
+    }
+    // Of the scene's file: what the pivot and the tape resist with; where the edges reach a tape that is held like this.
+    let (friction_nm, cutting_nm, contact_rad) = (0.008, 0.08, 0.2245);
+    // How far 0.06 N m close the blades in a step out of rest, before anything can hold them.
+    let step_rad = 0.0232;
+    let mut n_cut = 0;
+    for (opening_rad, pressed_nm, free_rad) in [
+        (0.23, 0.06, step_rad),
+        (0.235, 0.06, step_rad),
+        (0.24, 0.06, step_rad),
+        (0.25, 0.03, 0.0),
+        (0.25, 0.05, 0.0),
+        (0.3, 0.03, 0.0),
+        (0.4, 0.02, 0.0),
+        (0.5, 0.015, 0.0),
+    ] {
+        let mut body = pressed(opening_rad, pressed_nm);
+        let world = body.world_mut();
+        let (end_rad, _) = world.shears.opening(&world.engine);
+        let paid_j = (pressed_nm - friction_nm) * (opening_rad - end_rad) + cutting_nm * free_rad;
+        let cost_j = cutting_nm * (contact_rad - end_rad);
+        assert!(cost_j < paid_j, "{pressed_nm} N m from {opening_rad} rad: {cost_j} J of {paid_j} J");
+        n_cut += usize::from(world.state.tape.deepest_cut_m() > 0.0);
+    }
+    assert!(n_cut >= 5, "momentum cuts, too: {n_cut}");
+}
+
+/// Contract: the wrist is where it is told to be, within 1 mm, and its force on what blocks it is that of the clipped
+/// error, whatever the target.
+#[test]
+fn the_wrist_follows_and_yields() {
+    let mut body = body(|_| ());
+    let world = body.world_mut();
+    let start = world.state.wrist.target;
+    let mut target = start;
+    for x in &mut target.position_m {
+        *x += 0.008;
+    }
+    world.set_tool_target(target);
+    for _ in 0..PHYSICS_HZ {
+        world.step().unwrap();
+    }
+    let reached = world.look_at_tool();
+    for (x, wanted) in reached.measured.position_m.into_iter().zip(target.position_m) {
+        assert!((x - wanted).abs() < 1e-3, "{reached:?}, expected {target:?}");
+    }
+    assert!(reached.force_n.iter().all(|force| force.abs() < 1.0), "free in the air: {reached:?}");
+
+    // A block of 500 kg, in the way of a target half a metre down.
+    let palm = world.engine.palm;
+    world.engine.physics.bodies[palm].set_additional_mass(500.0, true);
+    target.position_m[2] -= 0.5;
+    world.set_tool_target(target);
+    for _ in 0..10 {
+        world.step().unwrap();
+    }
+    let speed_m_s = world.engine.physics.bodies[palm].linvel().z;
+    let expected_m_s = -2000.0 * 0.01 / 500.0 * 10.0 * DT_S;
+    assert!((speed_m_s - expected_m_s).abs() < 0.2 * expected_m_s.abs(), "{speed_m_s}, {expected_m_s} m/s");
+}
+
+/// Contract: the force on the tool is that of the surroundings, as the hand speeds up, brakes, turns and rests: nothing of its
+/// own momentum is in it, and of what pushes the palm nothing is missing. What Rapier says of the links' velocities, of 0.2 kg at
+/// 0.1 m, is a substep old: of 40 N that come all at once, 0.2 N and 0.03 N m are missing for a tick.
+#[test]
+fn the_force_on_the_tool_is_that_of_the_surroundings() {
+    let (none, push_n) = (Vector::ZERO, Vector::new(3.0, -8.0, 5.0));
+    for (push_n, way, turn) in [
+        (none, Vector::X, none),
+        (none, Vector::NEG_Y, none),
+        (none, none, Vector::Z),
+        (none, Vector::Z, Vector::X),
+        (push_n, Vector::Z, none),
+        (push_n, Vector::X, Vector::Y),
+    ] {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let (start, palm) = (pose(&world.state.wrist.target), world.engine.palm);
+        world.look_at_tool();
+        for tick in 0..60 {
+            // Away as hard as it can, and back again.
+            let share = if tick < 8 { 0.5 } else { 0.0 };
+            let target = Pose::from_parts(way * share, Rotation::from_scaled_axis(turn * share));
+            let (position, rotation) = (start.translation + target.translation, target.rotation * start.rotation);
+            world.set_tool_target(ToolPose { position_m: position.into(), orientation: rotation.into() });
+            for _ in 0..4 {
+                world.wrist.drive(&mut world.engine, &mut world.state.wrist, DT_S);
+                world.engine.physics.bodies[palm].add_force(push_n, true);
+                world.engine.step().unwrap();
+            }
+            let tool = world.look_at_tool();
+            let off_n = (Vector::from_array(tool.force_n) - push_n).length();
+            let off_nm = Vector::from_array(tool.torque_nm).length();
+            assert!(off_n < 0.25, "{way:?}, {turn:?}, pushed with {push_n:?} N, tick {tick}: {:?} N", tool.force_n);
+            assert!(
+                off_nm < 0.05,
+                "{way:?}, {turn:?}, pushed with {push_n:?} N, tick {tick}: {:?} N m",
+                tool.torque_nm
+            );
+        }
+    }
+}
+
+/// Contract: an episode whose tape is torn ends as that, not as a fault of the physics: what recoils stays in the room, also
+/// in a body that goes on.
+#[test]
+fn a_torn_tape_is_no_fault() {
+    for strength_scale in [0.25, 1.0, 4.0] {
+        let scene = ScissorsScene::load("orca_v2").unwrap();
+        let mut domain = ScissorsDomain::load("scissors_exact").unwrap();
+        domain.tape_strength_scale = Positive::try_from(strength_scale).unwrap();
+        let mut environment = scene.environment(domain, GovernorConfig::usual().unwrap()).unwrap();
+        let mut observation = vec![0.0; environment.spec().observation_len];
+        environment.reset(1, &mut observation).unwrap();
+        // As a hand that is at the tape: of 1 kg, what it pulls with does not tear off with an element.
+        let world = environment.governor_mut().body_mut().world_mut();
+        let element = world.tape.middle_element();
+        let at = *world.engine.physics.bodies[element].position();
+        let puller = RigidBodyBuilder::dynamic().pose(at).gravity_scale(0.0).additional_mass(1.0).can_sleep(false);
+        let puller = world.engine.physics.insert_body(puller);
+        world.engine.physics.insert_impulse_joint(puller, element, SphericalJointBuilder::new());
+        for tick in 0..400 {
+            let world = environment.governor_mut().body_mut().world_mut();
+            let puller = &mut world.engine.physics.bodies[puller];
+            puller.reset_forces(true);
+            puller.add_force(Vector::new(1.0, 0.0, 0.0) * (strength_scale as f32 * tick as f32), true);
+            let step = environment.step(&scene.start_command(), &mut observation).unwrap();
+            if step.terminated || step.truncated {
+                break;
+            }
+        }
+        let outcome = environment.outcome();
+        assert_eq!(outcome.scalar("torn"), Some(1.0), "strength {strength_scale}: {outcome:?}");
+        assert!(
+            outcome.terminated && outcome.scalar(SIM_FAULT_SCALAR).is_none(),
+            "strength {strength_scale}: {outcome:?}"
+        );
+        let body = environment.governor_mut().body_mut();
+        body.world_mut().engine.physics.bodies[puller].reset_forces(true);
+        for _ in 0..SERVO_HZ {
+            body.command(&scene.start_command()).unwrap();
+        }
+    }
+}
