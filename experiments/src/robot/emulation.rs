@@ -8,6 +8,7 @@
 use super::RobotConfig;
 use super::in_time::{InTimeButtons, InTimeTracker};
 use super::scene::{Scene, Staged};
+use bridge::ObjectPose;
 use bridge::real::arm::{ArmError, ArmLimits, ArmSession};
 use bridge::real::calibration::Calibration;
 use bridge::real::camera::{CameraConfig, FrameSource, SyntheticSource};
@@ -155,6 +156,7 @@ impl Emulation {
             rate,
             session: self.session,
             sequence: 0,
+            frozen: Vec::new(),
         }
     }
 
@@ -177,15 +179,17 @@ pub(super) struct Camera {
     rate: f64,
     session: u32,
     sequence: u32,
+    /// What it goes on to see of each object while it stands still: index and pose.
+    frozen: Vec<(usize, ObjectPose)>,
 }
 
 impl Camera {
     /// Writes the next datagram that has arrived by now into `frame`; when it did, s of the emulator's time.
     pub(super) fn next_frame(&mut self, frame: &mut Vec<u8>) -> Option<f64> {
         loop {
-            let (now_s, is_silent) = {
+            let (now_s, is_silent, is_frozen) = {
                 let emulator = self.emulator.lock();
-                (emulator.now().as_secs_f64(), emulator.is_tracker_silent())
+                (emulator.now().as_secs_f64(), emulator.is_tracker_silent(), emulator.is_tracker_frozen())
             };
             let (time_s, sighting) = self.sight.take_until(now_s - self.latency_s)?;
             if is_silent {
@@ -194,8 +198,24 @@ impl Camera {
             self.sequence = self.sequence.wrapping_add(1);
             let stamp_ns = (time_s / self.rate * 1e9) as u64;
             let header = Header { kind: Kind::ObjectPose, session: self.session, sequence: self.sequence, stamp_ns };
-            encode_pose(header, sighting.object_idx as u32, &sighting.pose, frame);
+            let pose = self.seen(sighting.object_idx, sighting.pose, is_frozen);
+            encode_pose(header, sighting.object_idx as u32, &pose, frame);
             return Some(time_s + self.latency_s);
+        }
+    }
+
+    /// What it takes `pose` for: while it stands still, the first that it saw of this object since.
+    fn seen(&mut self, object_idx: usize, pose: ObjectPose, is_frozen: bool) -> ObjectPose {
+        if !is_frozen {
+            self.frozen.clear();
+            return pose;
+        }
+        match self.frozen.iter().find(|(known_idx, _)| *known_idx == object_idx) {
+            Some((_, first)) => *first,
+            None => {
+                self.frozen.push((object_idx, pose));
+                pose
+            }
         }
     }
 }
@@ -223,5 +243,45 @@ impl Helper {
         let header = Header { kind: Kind::Button, session: self.session, sequence: self.sequence, stamp_ns: 0 };
         encode_button(header, button, frame);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::TaskChoice;
+    use bridge::real::emulator::{Fault, TimedFault};
+    use bridge::{CubeReward, GovernorConfig};
+
+    /// Contract: a tracker that stands still goes on to send, with new stamps, and always the same pose; before and after it
+    /// what it sees differs from picture to picture.
+    #[test]
+    fn a_frozen_tracker_sends_what_it_saw() -> Result<()> {
+        let governor = GovernorConfig { rate_share: 1.0.try_into()?, windup: 3.0.try_into()? };
+        let (scene, _) = Scene::of(&TaskChoice::Cube { hand: "orca_v2".into(), reward: CubeReward::Dense, governor })?;
+        let robot = RobotConfig::of_hand("orca_v2")?;
+        let fault = TimedFault { at_s: 0.3.try_into()?, fault: Fault::TrackerFrozen { for_s: 0.3.try_into()? } };
+        let emulation = Emulation::new(&scene, "nominal", &robot, &FaultScript { seed: 1, faults: vec![fault] }, 1)?;
+        let mut camera = emulation.camera(1.0);
+        // (stamp, pose) of every picture: the bytes that the frame begins with, and those of its payload.
+        let mut pictures = [Vec::new(), Vec::new(), Vec::new()];
+        let mut frame = Vec::new();
+        for millisecond in 1..=900u64 {
+            camera.emulator.lock().advance_to(Duration::from_millis(millisecond));
+            while camera.next_frame(&mut frame).is_some() {
+                let (stamp, pose) = (frame[16..24].to_vec(), frame[24..frame.len() - 4].to_vec());
+                pictures[(millisecond as usize * 3 - 1) / 900].push((stamp, pose));
+            }
+        }
+        let [before, during, after] = pictures.map(|pictures| {
+            let n_stamps = pictures.iter().map(|(stamp, _)| stamp).collect::<std::collections::BTreeSet<_>>().len();
+            let n_poses = pictures.iter().map(|(_, pose)| pose).collect::<std::collections::BTreeSet<_>>().len();
+            (n_stamps > 20, n_poses)
+        });
+        // The picture at its edge may be of either side.
+        assert!(before.0 && before.1 > 20, "{before:?}");
+        assert!(during.0 && during.1 <= 2, "{during:?}");
+        assert!(after.0 && after.1 > 20, "{after:?}");
+        Ok(())
     }
 }
