@@ -86,7 +86,7 @@ fn enter_stops_a_calibration() -> TestResult {
     driven.write("y")?;
     driven.until(" stop at ", "Error")?;
     driven.write("")?;
-    let (code, told) = driven.to_the_end()?;
+    let (code, told) = driven.end()?;
     assert!(code == Some(1) && told.contains("stopped; torque is off"), "{code:?}\n{told}");
     assert!(driven.every(TORQUE, 0) && !out.exists(), "{told}");
     Ok(())
@@ -107,7 +107,7 @@ fn enter_stops_the_doctors_motions() -> TestResult {
     let first = driven.until("moving ", "Error")?;
     assert!(first.contains("index_abd by +9 degrees") && first.contains("moves to the pinky"), "{first}");
     driven.write("")?;
-    let (code, told) = driven.to_the_end()?;
+    let (code, told) = driven.end()?;
     let n_moved = told.lines().filter(|line| line.starts_with("moving ")).count();
     assert!(code == Some(1) && n_moved <= 2, "{code:?}\n{told}");
     assert!(driven.every(TORQUE, 0), "{told}");
@@ -123,7 +123,7 @@ fn the_doctor_moves_nothing_on_its_own() -> TestResult {
     let mut driven = Driven::by(command, &folder)?;
     driven.until("Begin? (y)", "moving ")?;
     driven.write("n")?;
-    let (_, told) = driven.to_the_end()?;
+    let (_, told) = driven.end()?;
     assert!(!told.contains("moving "), "{told}");
     assert!(driven.every(TORQUE, 0), "{told}");
     Ok(())

@@ -135,7 +135,7 @@ impl Driven {
     }
 
     /// Reads all that is told until it ends; its exit code, and all.
-    pub fn to_the_end(&mut self) -> Result<(Option<i32>, String), Box<dyn Error>> {
+    pub fn end(&mut self) -> Result<(Option<i32>, String), Box<dyn Error>> {
         for line in self.lines.by_ref() {
             self.told.push(line?);
         }
