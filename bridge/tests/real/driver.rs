@@ -9,7 +9,7 @@ use bridge::real::bus::BusError;
 use bridge::real::calibration::JointMap;
 use bridge::real::dynamixel::Model;
 use bridge::real::emulator::{MemoryPort, ServoConfig};
-use bridge::real::hand_driver::{ArmError, HandDriver, HandError, Severity};
+use bridge::real::hand_driver::{ArmError, HandDriver, HandDriverConfig, HandError, Severity};
 use bridge::real::motors::Turns;
 use bridge::real::port::{Port, PortError};
 use bridge::{Body, BodyError, Governor, GovernorConfig, Percept};
@@ -355,6 +355,29 @@ fn the_governor_drives_it() -> TestResult {
         let expected = 1.0f32.min(joint.upper_rad);
         assert!((measured - expected).abs() < AT_REST_RAD, "{}: {measured}", joint.name);
     }
+    Ok(())
+}
+
+/// A watchdog that is slower or faster than usual is refused without a reason; with one it is told with it, and what no servo has is
+/// refused whatever is said.
+#[test]
+fn an_unusual_watchdog_needs_a_reason() -> TestResult {
+    let emulator = emulator()?;
+    let driver = |watchdog_s: f64, reason: Option<&str>| -> Result<_, Box<dyn std::error::Error>> {
+        let (watchdog_s, watchdog_because) = (watchdog_s.try_into()?, reason.map(str::to_owned));
+        let config = HandDriverConfig { watchdog_s, watchdog_because, ..driver_config()? };
+        let told = config.to_string();
+        Ok(HandDriver::new(emulator.open(BAUD), spec(), motors()?, None, config).map(|_| told))
+    };
+    for (watchdog_s, reason) in [(0.5, None), (0.5, Some(" ")), (0.04, None), (3.0, Some("a slow machine"))] {
+        let made = driver(watchdog_s, reason)?;
+        assert!(matches!(made, Err(HandError::Config { field: "watchdog_s", .. })), "{watchdog_s} s, {reason:?}");
+    }
+    for usual_s in [0.1, 0.2] {
+        assert!(!driver(usual_s, None)??.contains("UNUSUAL"));
+    }
+    let told = driver(0.5, Some("a slow machine"))??;
+    assert!(told.contains("after 0.5 s of silence (UNUSUAL: a slow machine)"), "{told}");
     Ok(())
 }
 
