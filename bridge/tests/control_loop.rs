@@ -29,7 +29,7 @@ fn two_episodes() -> (Vec<Recorded>, Vec<Event>) {
 }
 
 /// Contract: an episode has all its steps, the applied actions within the governor's rate, chunks that follow one another
-/// as configured, and the newest policy from the next chunk on; two runs are the same in every bit.
+/// as configured, the newest policy from the next chunk on, and tells who acted; two runs are the same in every bit.
 #[test]
 fn episodes_are_recorded() {
     let (records, events) = two_episodes();
@@ -43,7 +43,7 @@ fn episodes_are_recorded() {
         assert!(!episode.label.terminated);
         assert_eq!(episode.label.outcome.total_reward, HORIZON_STEPS as f64);
     }
-    assert_eq!(records[0].episode.label.actor, "policy 1");
+    assert_eq!(records[0].episode.label.actor, "policy 1, policy 2");
     // The target of 0.3 from 0.1 at 2 rad/s, 0.1 rad a step; then the chunk's own thousandths.
     let applied: Vec<f32> = (0..HORIZON_STEPS).map(|step| records[0].episode.action_rad(step)[0]).collect();
     // The first chunk is carried out whole; that of step 4, of the second policy, from step 6 on.

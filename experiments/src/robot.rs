@@ -80,8 +80,20 @@ pub struct RobotConfig {
     pub cameras: Vec<CameraConfig>,
     /// How frames are kept.
     pub filming: FilmingConfig,
+    /// What the hand does while the learner learns.
+    pub learning: Learning,
     /// The hand that stands for this one.
     pub emulated: EmulatedConfig,
+}
+
+/// When the learner of the online stage learns from an iteration's episodes. In the emulator's own time it is always in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Learning {
+    /// While the hand plays the next ones: with the policy of before, and from the chunk on that is planned when what was learned is
+    /// deployed with that. Nobody waits.
+    WhilePlaying,
+    /// In between, while the hand rests without torque: every episode is played by what was learned from all before.
+    InBetween,
 }
 
 /// How the control loop runs. What is missing to a `LoopConfig` comes from the task: governor, chunk length, postures.

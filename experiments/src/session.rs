@@ -1,23 +1,25 @@
 //! One process that works on a run: it gives the trainer its episodes, logs, checkpoints and evaluates.
 
 mod episodes;
+mod learner;
 
-use crate::averages::Averages;
+pub use learner::START_VALUE;
+
 use crate::evaluation::{EvaluationRecord, FIRST_SEED, summary};
 use crate::experiment::{Experiment, Workcell};
 use crate::robot::RobotSession;
-use crate::{JsonLines, Metrics, MetricsLog, Moment, Narration, RunFolder};
+use crate::{JsonLines, Metrics, MetricsLog, Narration, RunFolder};
 use bridge::dataset::{self, Dataset, DatasetHeader};
 use bridge::{EnvironmentSpec, Episode, Outcome};
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
+use crossbeam::channel::{bounded, never};
 use episodes::{demonstrations, first_own};
-use learn::{Boundary, Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, play_all};
+use learn::{Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, play_all};
+use learner::Learner;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
-
-/// Name of the logged value of the demonstrations' first states.
-pub const START_VALUE: &str = "start_value";
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 
 /// One process that works on a run.
 #[derive(Debug)]
@@ -27,16 +29,12 @@ pub struct Session {
     environment: EnvironmentSpec,
     n_threads: usize,
     narration: Narration,
-    trainer: Trainer,
+    learner: Learner,
     own: Dataset,
     own_by_seed: BTreeMap<u64, Episode>,
     online_cell: Workcell,
     /// What the online stage collects on, where that is no simulation.
     robot: Option<RobotSession>,
-    metrics: MetricsLog,
-    averages: Averages,
-    started: Instant,
-    spent_before_s: f64,
     lost_data: bool,
 }
 
@@ -107,20 +105,16 @@ impl Session {
         }
         let spent_before_s = MetricsLog::read(&run.metrics())?.last().map_or(0.0, |line: &Metrics| line.time_s);
         Ok(Self {
-            metrics: run.open_metrics()?,
+            learner: Learner::new(trainer, &run, &experiment, spent_before_s, narration)?,
             run,
             experiment,
             environment,
             n_threads,
             narration,
-            trainer,
             own,
             own_by_seed,
             online_cell,
             robot,
-            averages: Averages::default(),
-            started: Instant::now(),
-            spent_before_s,
             lost_data: demonstrations.lost_bytes > 0,
         })
     }
@@ -159,11 +153,11 @@ impl Session {
             // An evaluation belongs to what comes before it but is made with what comes after: a process that was killed between
             // its checkpoint and its evaluation makes up for it.
             self.refuse_interrupted()?;
-            match self.trainer.work() {
+            match self.learner.trainer.work() {
                 Work::Finished => {
                     return self.evaluate_online(self.experiment.learn.online.iterations);
                 }
-                Work::Learn => self.learn_until_boundary()?,
+                Work::Learn => self.learn()?,
                 Work::Collect { iteration, seeds } => {
                     self.evaluate_online(iteration)?;
                     self.collect(iteration, &seeds)?;
@@ -177,78 +171,101 @@ impl Session {
         self.robot.as_ref().map_or(Ok(()), RobotSession::refuse_interrupted)
     }
 
-    fn learn_until_boundary(&mut self) -> Result<()> {
-        let (stage, first_step) = self.trainer.position().stage_and_step(self.trainer.config());
-        let last_step = self.trainer.position().next_boundary(self.trainer.config());
-        let mut progress = self.narration.start(stage.name(), "steps", last_step - first_step);
-        let started = Instant::now();
-        let boundary = loop {
-            let report = self.trainer.learn()?;
-            self.averages.add(&report);
-            let is_due = report.boundary.is_some() || report.step.is_multiple_of(self.experiment.log_every);
-            if is_due {
-                progress.note(self.averages.headline());
-                self.log(stage, report.step)?;
-            }
-            progress.advance(1);
-            if let Some(boundary) = report.boundary {
-                break boundary;
-            }
-            let is_interrupted = self.robot.as_ref().is_some_and(RobotSession::is_interrupted);
-            if is_interrupted || report.step.is_multiple_of(self.experiment.checkpoint_every) {
-                self.checkpoint()?;
-            }
-            self.refuse_interrupted()?;
-        };
-        progress.finish();
-        let took_s = started.elapsed().as_secs_f64();
-        match boundary {
-            Boundary::Stage(stage) => {
-                self.checkpoint()?;
-                self.narration.say(|| format!("{}: {} steps in {took_s:.0} s", stage.name(), last_step - first_step));
-            }
-            Boundary::Iteration { iteration, verdict } => {
-                let narration = self.narration;
-                narration.say(|| format!("online iteration {}: {took_s:.0} s, snapshot {verdict}", iteration + 1));
-                self.checkpoint()?;
-            }
+    /// Learns up to the next boundary; a robot that waits for nobody plays on meanwhile.
+    fn learn(&mut self) -> Result<()> {
+        let plays_on = self.robot.as_ref().is_some_and(RobotSession::plays_on);
+        let ahead = self.learner.trainer.seeds_ahead().filter(|_| plays_on).unwrap_or_default();
+        let missing = self.missing(&ahead);
+        if missing.is_empty() {
+            let robot = self.robot.as_ref();
+            return self
+                .learner
+                .learn_until_boundary(self.narration, || robot.is_some_and(RobotSession::is_interrupted));
         }
+        self.learn_and_play(&missing)
+    }
+
+    /// Learns on a thread of its own while the robot plays the episodes that will be asked for next. From the chunk on that is
+    /// planned when it is deployed, they are played by what was learned.
+    fn learn_and_play(&mut self, seeds: &[u64]) -> Result<()> {
+        let Some(robot) = &mut self.robot else { return Ok(()) };
+        let (learner, own) = (&mut self.learner, &mut self.own);
+        let policy = learner.trainer.acting()?.deep_clone()?;
+        let mut progress = self.narration.start("collect", "episodes", seeds.len() as u64);
+        let (is_interrupted, is_alone) = (robot.interrupt_flag(), AtomicBool::new(false));
+        let (deploy, deployed) = bounded(1);
+        let is_over = || is_interrupted.load(Ordering::Relaxed) || is_alone.load(Ordering::Relaxed);
+        let name = policy.header().name.clone();
+        let learn = move || {
+            // There is one bar, and it is the robot's.
+            learner.learn_until_boundary(Narration::Silent, is_over)?;
+            let acting = learner.trainer.acting()?;
+            let is_new = acting.header().name != name;
+            // Whoever has stopped playing needs no policy.
+            drop(deploy.send(is_new.then(|| acting.deep_clone()).transpose()?));
+            Ok(())
+        };
+        let (played, learned) = std::thread::scope(|scope| -> Result<_> {
+            let learning = Builder::new().name("learner".into()).spawn_scoped(scope, learn)?;
+            let played = robot.play(&policy, &deployed, seeds, |episode| {
+                progress.advance(1);
+                Ok(own.append(episode)?)
+            });
+            // What nobody plays for any more need not be learned now.
+            is_alone.store(played.is_err(), Ordering::Relaxed);
+            Ok((played, learning.join().unwrap_or_else(|_panic| Err(eyre!("the learner panicked")))))
+        })?;
+        learned?;
+        self.own_by_seed.extend(played?.into_iter().map(|episode| (episode.label.seed, episode)));
         Ok(())
     }
 
-    /// Plays the episodes of an iteration; those that an interrupted session played already are taken as they are.
-    fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
-        let missing: Vec<u64> = seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect();
-        let mut progress = self.narration.start("collect", "episodes", missing.len() as u64);
-        let own = &mut self.own;
-        let mut store = |episode: &Episode| {
-            progress.advance(1);
-            own.append(episode)
-        };
-        let cell = &self.online_cell;
-        let policy = self.trainer.acting()?;
-        let played = match &mut self.robot {
-            None => {
-                let mut stored = Ok(());
-                let on_done =
-                    |episode: &Episode| stored = std::mem::replace(&mut stored, Ok(())).and_then(|()| store(episode));
-                let played = play_all(&|| cell.environment(), policy, &missing, self.n_threads, on_done)?;
-                stored?;
-                played
-            }
-            Some(robot) => robot.play(policy, &missing, |episode| Ok(store(episode)?))?,
-        };
-        self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
+    /// Those of `seeds` of which no episode is there.
+    fn missing(&self, seeds: &[u64]) -> Vec<u64> {
+        seeds.iter().copied().filter(|seed| !self.own_by_seed.contains_key(seed)).collect()
+    }
 
+    /// Plays the episodes of an iteration; those that were played before, while the learner learned or in an interrupted session,
+    /// are taken as they are.
+    fn collect(&mut self, iteration: u64, seeds: &[u64]) -> Result<()> {
+        let missing = self.missing(seeds);
+        if !missing.is_empty() {
+            self.play(&missing)?;
+        }
         let episodes: Vec<Episode> = seeds.iter().filter_map(|seed| self.own_by_seed.get(seed).cloned()).collect();
         if self.robot.is_some() {
             let outcomes: Vec<Outcome> = episodes.iter().map(|episode| episode.label.outcome.clone()).collect();
             let shown = summary(&self.experiment.task.columns(), &outcomes);
             self.narration.say(|| format!("online iteration {}: collected on the robot: {shown}", iteration + 1));
         }
-        if let Some(trial) = self.trainer.accept(&episodes)? {
+        if let Some(trial) = self.learner.trainer.accept(&episodes)? {
             self.narration.say(|| format!("online iteration {}: {trial}", iteration + 1));
         }
+        Ok(())
+    }
+
+    /// Plays an episode per seed with the acting policy, and stores them.
+    fn play(&mut self, seeds: &[u64]) -> Result<()> {
+        let mut progress = self.narration.start("collect", "episodes", seeds.len() as u64);
+        let own = &mut self.own;
+        let mut store = |episode: &Episode| {
+            progress.advance(1);
+            own.append(episode)
+        };
+        let cell = &self.online_cell;
+        let policy = self.learner.trainer.acting()?;
+        let played = match &mut self.robot {
+            None => {
+                let mut stored = Ok(());
+                let on_done =
+                    |episode: &Episode| stored = std::mem::replace(&mut stored, Ok(())).and_then(|()| store(episode));
+                let played = play_all(&|| cell.environment(), policy, seeds, self.n_threads, on_done)?;
+                stored?;
+                played
+            }
+            Some(robot) => robot.play(policy, &never(), seeds, |episode| Ok(store(episode)?))?,
+        };
+        self.own_by_seed.extend(played.into_iter().map(|episode| (episode.label.seed, episode)));
         Ok(())
     }
 
@@ -260,12 +277,12 @@ impl Session {
         }
         let (stage, step) = match iterations {
             0 => {
-                self.trainer.acting()?;
+                self.learner.trainer.acting()?;
                 (Stage::Offline, self.experiment.learn.offline_steps)
             }
-            _ => self.trainer.position().stage_and_step(self.trainer.config()),
+            _ => self.learner.trainer.position().stage_and_step(&self.experiment.learn),
         };
-        let policy = self.trainer.policy()?;
+        let policy = self.learner.trainer.policy()?;
         let domain = &self.experiment.online_domain;
         let record = self.evaluate(&policy, stage, step, &self.online_cell, domain, FIRST_SEED, n_episodes)?;
         self.narration.say(|| {
@@ -375,30 +392,5 @@ impl Session {
             Stage::Online => (learned / online.steps_per_iteration.max(1)) as usize * online.episodes_per_iteration,
             _ => 0,
         }
-    }
-
-    fn log(&mut self, stage: Stage, step: u64) -> Result<()> {
-        let time_s = self.spent_before_s + self.started.elapsed().as_secs_f64();
-        let moment = Moment { stage: stage.name(), step, time_s };
-        let mut scalars = self.averages.take();
-        scalars.extend(self.trainer.diagnose(stage)?);
-        if stage != Stage::Imitation {
-            scalars.push((START_VALUE, self.trainer.start_value()?));
-        }
-        Ok(self.metrics.append(&moment, &scalars)?)
-    }
-
-    /// Writes a checkpoint and removes those that neither end a stage nor are among the last two.
-    fn checkpoint(&mut self) -> Result<()> {
-        self.metrics.sync()?;
-        Checkpoint::write(&self.trainer, &self.run.checkpoints())?;
-        let all = Checkpoint::list(&self.run.checkpoints())?;
-        let n_kept = all.len().saturating_sub(2);
-        for checkpoint in &all[..n_kept] {
-            if !checkpoint.ends_stage(&self.experiment.learn) {
-                checkpoint.remove()?;
-            }
-        }
-        Ok(())
     }
 }

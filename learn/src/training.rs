@@ -225,12 +225,23 @@ impl Trainer {
         match self.position {
             Position::Learn { .. } => Work::Learn,
             Position::Finished => Work::Finished,
-            Position::Collect { iteration } => {
-                let n = self.config.online.episodes_per_iteration as u64;
-                let seeds = (iteration * n..(iteration + 1) * n).map(|index| episode_seed(self.seed, index)).collect();
-                Work::Collect { iteration, seeds }
-            }
+            Position::Collect { iteration } => Work::Collect { iteration, seeds: self.seeds_of(iteration) },
         }
+    }
+
+    /// Seeds of the episodes that will be asked for once the current iteration of the online stage is learned from. A body that
+    /// waits for nobody plays them meanwhile: with [`Trainer::acting`] of before, and as soon as these steps are taken with that of
+    /// then. None where no episodes come next.
+    #[must_use]
+    pub fn seeds_ahead(&self) -> Option<Vec<u64>> {
+        let Position::Learn { stage: Stage::Online, .. } = self.position else { return None };
+        let next = self.position.iteration(&self.config) + 1;
+        (next < self.config.online.iterations).then(|| self.seeds_of(next))
+    }
+
+    fn seeds_of(&self, iteration: u64) -> Vec<u64> {
+        let n = self.config.online.episodes_per_iteration as u64;
+        (iteration * n..(iteration + 1) * n).map(|index| episode_seed(self.seed, index)).collect()
     }
 
     /// Takes one gradient step of the current stage.

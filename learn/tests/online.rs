@@ -103,6 +103,56 @@ fn the_imitation_policy_offers_candidates() -> TestResult {
     Ok(())
 }
 
+/// Contract: what a body plays ahead is what is asked for next. Episodes tell of the policy that played them, and one in which two
+/// acted of neither; a challenger that has not played yet goes on.
+#[test]
+fn episodes_tell_of_who_played_them() -> TestResult {
+    let config = short(|online| OnlineConfig { iterations: 3, ..online })?;
+    let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
+    let mean = |of: &[Episode]| of.iter().map(|it| it.label.outcome.total_reward).sum::<f64>() / of.len() as f64;
+    let until_collect = |trainer: &mut Trainer, ahead: Option<Vec<u64>>| loop {
+        match trainer.work() {
+            Work::Learn => {
+                let expected = if ahead.is_some() { ahead.clone() } else { trainer.seeds_ahead() };
+                assert_eq!(trainer.seeds_ahead(), expected);
+                trainer.learn()?;
+            }
+            Work::Collect { seeds, .. } => {
+                assert!(ahead.is_none_or(|ahead| ahead == seeds));
+                return Result::<_, Box<dyn Error>>::Ok(seeds);
+            }
+            Work::Finished => return Err("it has ended".into()),
+        }
+    };
+
+    let seeds = until_collect(&mut trainer, None)?;
+    let deployed = trainer.acting()?.deep_clone()?;
+    let mut own = play_all(&make, &deployed, &seeds, 2, |_| ())?;
+    trainer.accept(&own)?;
+    let ahead = trainer.seeds_ahead().ok_or("two iterations are left")?;
+    let played = play_all(&make, &deployed, &ahead, 2, |_| ())?;
+    until_collect(&mut trainer, Some(ahead))?;
+    assert_eq!(trainer.acting()?.name(), "online-1");
+    assert_eq!(trainer.accept(&played)?, None);
+    assert_eq!(trainer.acting()?.name(), "online-1");
+    own.extend(played);
+
+    let seeds = until_collect(&mut trainer, None)?;
+    let challenger = trainer.acting()?.deep_clone()?;
+    assert_eq!((deployed.name(), challenger.name()), ("offline-30", "online-2"));
+    let mut played = play_all(&make, &deployed, &seeds[..2], 2, |_| ())?;
+    own.extend_from_slice(&played);
+    let by_challenger = play_all(&make, &challenger, &seeds[2..], 2, |_| ())?;
+    played.extend_from_slice(&by_challenger);
+    let EpisodeLabel { actor, outcome, .. } = &mut played[2].label;
+    (*actor, outcome.total_reward) = ("offline-30, online-2".into(), 1000.0);
+    let trial = trainer.accept(&played)?.ok_or("the challenger has played")?;
+    assert!((trial.challenger - mean(&by_challenger[1..])).abs() < 1e-9, "{trial:?}");
+    assert!((trial.deployed - mean(&own)).abs() < 1e-9, "{trial:?}");
+    assert_eq!(trainer.seeds_ahead(), None);
+    Ok(())
+}
+
 /// Contract: with all of the own share for successes, what failed episodes hold never reaches the critic.
 #[test]
 fn failures_can_be_left_out() -> TestResult {

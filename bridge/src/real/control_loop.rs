@@ -69,6 +69,8 @@ pub struct ControlLoop<R: Robot, T: Task, L: LabelSource> {
     state: State,
     goal: Goal,
     is_parked: bool,
+    /// This tick switched torque on.
+    has_armed: bool,
     acting: Option<Acting>,
     events: Causes,
     own_order: Option<Order>,
@@ -130,6 +132,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             state: State::Disconnected,
             goal: Goal::HoldMeasured,
             is_parked: false,
+            has_armed: false,
             acting: None,
             events: Causes::NONE,
             own_order: None,
@@ -205,7 +208,12 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub fn run_tick(&mut self, clock: &impl Clock, due_s: f64) -> f64 {
         let start_s = clock.now_s();
         self.tick(start_s);
-        let next_s = self.pace.end(due_s, start_s, clock.now_s());
+        let now_s = clock.now_s();
+        let next_s = if std::mem::take(&mut self.has_armed) {
+            self.pace.start_anew(now_s)
+        } else {
+            self.pace.end(due_s, start_s, now_s)
+        };
         clock.wait_until(next_s);
         next_s
     }
@@ -290,6 +298,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             Action::TorqueOff => robot.torque_off(),
             // It takes its time, in which a limp hand sags: what is held from here on is where it is now.
             Action::TorqueOn => {
+                self.has_armed = true;
                 let e_stop = &self.inbox.e_stop;
                 robot.torque_on(&|| e_stop.is_pressed()).and_then(|()| self.governor.observe().map(|_| ()))
             }

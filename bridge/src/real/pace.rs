@@ -55,6 +55,13 @@ impl Pace {
         next_s + n_skipped * self.period_s
     }
 
+    /// The tick that started last has ended, and was none of the period's: it switched torque on, for which the loop waits while
+    /// nothing moves. Returns when the next one is due: a period later.
+    pub const fn start_anew(&mut self, now_s: f64) -> f64 {
+        self.last_start_s = Some(now_s);
+        now_s + self.period_s
+    }
+
     /// The ticks of this loop and those of the one that followed it, as of one.
     #[must_use]
     pub const fn and_then(self, next: Self) -> Self {
@@ -97,5 +104,20 @@ mod tests {
         let both = Pace::new(0.01).and_then(pace).and_then(Pace::new(0.01)).and_then(pace);
         assert_eq!((both.n_ticks, both.n_on_time, both.n_skipped), (6, 4, 2));
         assert_eq!((both.worst_tick_s, both.worst_period_s), (pace.worst_tick_s, pace.worst_period_s));
+    }
+
+    /// Contract: a tick that is none of the period's counts as nothing, and the grid begins anew behind it.
+    #[test]
+    fn the_grid_begins_anew() {
+        let mut pace = Pace::new(0.01);
+        pace.begin(0.0);
+        let due_s = pace.end(0.0, 0.0, 0.004);
+        pace.begin(due_s);
+        let due_s = pace.start_anew(0.523);
+        assert!((due_s - 0.533).abs() < 1e-12, "{due_s}");
+        assert!((pace.begin(due_s) - 0.01).abs() < 1e-12);
+        pace.end(due_s, due_s, 0.54);
+        assert_eq!((pace.n_ticks, pace.n_on_time, pace.n_skipped), (2, 2, 0));
+        assert!(pace.worst_period_s < 0.0101 && pace.worst_tick_s < 0.0101);
     }
 }

@@ -333,12 +333,6 @@ impl Plans {
         self.current.as_ref().map(|job| (job.version, job.published_s))
     }
 
-    /// Number of the policy that planned the chunk that is carried out next; 0 when there is none.
-    #[must_use]
-    pub fn next_version(&self) -> u64 {
-        self.next.as_ref().map_or(0, |job| job.version)
-    }
-
     fn check(&self, chunk_rad: &[f32]) -> Result<(), PlanError> {
         let len = self.range.bounds.len();
         let (found, expected) = (chunk_rad.len(), self.config.horizon * len);

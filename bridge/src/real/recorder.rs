@@ -9,13 +9,34 @@ use super::cause::Cause;
 use super::labels::Button;
 use crate::{EnvironmentSpec, Episode, Outcome};
 use crossbeam::channel::Sender;
+use std::fmt;
 use std::ops::Range;
+
+/// Who acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A policy, by its number.
+    Policy(u64),
+    /// A human in its place.
+    Human,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(version) => write!(f, "policy {version}"),
+            Self::Human => f.write_str("human"),
+        }
+    }
+}
 
 /// A record, and what is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The steps.
+    /// The steps. The label's actor is [`Recorded::name_actors`].
     pub episode: Episode,
+    /// Who acted in it, each once, in the order of their first steps.
+    pub actors: Vec<Actor>,
     /// The cause that cut it off; none when it ended by itself, by order or by a label.
     pub cut_by: Option<Cause>,
     /// What the human said at its end.
@@ -32,6 +53,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Labels the episode with the names of those who acted in it, `name` of each, separated by commas.
+    pub fn name_actors(&mut self, name: impl Fn(Actor) -> String) {
+        let names: Vec<String> = self.actors.iter().map(|&actor| name(actor)).collect();
+        self.episode.label.actor = names.join(", ");
+    }
+
     /// A human judges it after its end: as if it had been said in the last step.
     pub fn judge(&mut self, verdict: Option<Button>) {
         let label = &mut self.episode.label;
@@ -82,8 +109,8 @@ pub struct StepRecord<'a> {
     pub span_s: (f64, f64),
     /// Whether it may be stored.
     pub is_fit: bool,
-    /// Whether a human acted.
-    pub is_intervened: bool,
+    /// Who acted in it; none where what was there was held.
+    pub actor: Option<Actor>,
 }
 
 /// How an episode ended.
@@ -115,7 +142,6 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Running {
     seed: u64,
-    actor: String,
     piece: u32,
     record: Option<Recorded>,
 }
@@ -128,8 +154,8 @@ impl Recorder {
     }
 
     /// Begins an episode.
-    pub fn begin(&mut self, actor: String, seed: u64) {
-        self.running = Some(Running { seed, actor, piece: 0, record: None });
+    pub fn begin(&mut self, seed: u64) {
+        self.running = Some(Running { seed, piece: 0, record: None });
     }
 
     /// Takes in one step.
@@ -146,7 +172,8 @@ impl Recorder {
             let mut times_s = Vec::with_capacity(self.spec.horizon_steps as usize + 1);
             times_s.push(began_s);
             Recorded {
-                episode: Episode::begin(&self.spec, &running.actor, running.seed, step.before),
+                episode: Episode::begin(&self.spec, "", running.seed, step.before),
+                actors: Vec::with_capacity(2),
                 cut_by: None,
                 verdict: None,
                 interventions: Vec::new(),
@@ -156,7 +183,10 @@ impl Recorder {
             }
         });
         let step_idx = record.episode.n_steps();
-        if step.is_intervened {
+        if let Some(actor) = step.actor.filter(|actor| !record.actors.contains(actor)) {
+            record.actors.push(actor);
+        }
+        if step.actor == Some(Actor::Human) {
             match record.interventions.last_mut() {
                 Some(last) if last.end == step_idx => last.end += 1,
                 _ => record.interventions.push(step_idx..step_idx + 1),
@@ -213,6 +243,7 @@ impl Recorder {
         record.episode.finish(outcome);
         (record.cut_by, record.verdict, record.late_success) = (cut_by, verdict, late_success);
         record.judge(verdict);
+        record.name_actors(|actor| actor.to_string());
         let n_steps = record.episode.n_steps();
         if n_steps > 0 && self.records.try_send(record).is_err() {
             self.n_dropped += 1;
@@ -226,8 +257,9 @@ mod tests {
     use super::*;
     use crossbeam::channel::bounded;
 
-    /// What is stored of an episode of 8 steps in which a human acts in steps 1, 2, 5, 6 and 7, and that ends as `ending` says.
-    fn stored(ending: Ending) -> Outcome {
+    /// What is recorded of an episode of 8 steps in which a human acts in steps 1, 2, 5, 6 and 7, nobody in step 3, a new policy in step 4, and
+    /// that ends as `ending` says.
+    fn recorded(ending: Ending) -> Recorded {
         let spec = EnvironmentSpec {
             task: "none".into(),
             body: "none".into(),
@@ -240,9 +272,14 @@ mod tests {
         };
         let (records, received) = bounded(1);
         let mut recorder = Recorder::new(spec, 2, records);
-        recorder.begin("policy".into(), 3);
+        recorder.begin(3);
         for step in 0..8 {
-            let is_intervened = matches!(step, 1 | 2 | 5..);
+            let actor = match step {
+                0 => Some(Actor::Policy(6)),
+                1 | 2 | 5.. => Some(Actor::Human),
+                3 => None,
+                _ => Some(Actor::Policy(7)),
+            };
             let record = StepRecord {
                 before: &[0.0],
                 applied_rad: &[0.0],
@@ -250,13 +287,27 @@ mod tests {
                 after: &[0.0],
                 span_s: (0.0, 0.0),
                 is_fit: true,
-                is_intervened,
+                actor,
             };
             recorder.push(record, Outcome::default);
         }
         recorder.end(ending);
-        let bytes = received.try_recv().unwrap().episode.encode().unwrap();
+        received.try_recv().unwrap()
+    }
+
+    fn stored(ending: Ending) -> Outcome {
+        let bytes = recorded(ending).episode.encode().unwrap();
         Episode::decode(&bytes).unwrap().label.outcome
+    }
+
+    /// Contract: a record tells who acted in it, in order, by numbers and by names.
+    #[test]
+    fn records_tell_who_acted() {
+        let mut record = recorded(Ending::default());
+        assert_eq!(record.actors, [Actor::Policy(6), Actor::Human, Actor::Policy(7)]);
+        assert_eq!(record.episode.label.actor, "policy 6, human, policy 7");
+        record.name_actors(|actor| if actor == Actor::Human { "somebody".into() } else { "online-1".into() });
+        assert_eq!(record.episode.label.actor, "online-1, somebody, online-1");
     }
 
     /// Contract: an episode that was stored and read again tells in which steps a human acted; of one that a fault cut off, in those

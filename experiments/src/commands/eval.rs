@@ -9,6 +9,7 @@ use crate::robot::{Planning, RobotConfig, RobotSession, Scene, Setup};
 use crate::run_folder::ROBOT_FILE;
 use crate::{Narration, Progress, RunFolder};
 use color_eyre::eyre::Result;
+use crossbeam::channel::never;
 use learn::{Acting, play_all};
 
 /// Evaluates.
@@ -49,7 +50,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
             let setup = Setup::new(&experiment.task, robot, kind, planning, args.seed)?.for_evaluation();
             let environment = &policy.header().environment;
             let mut robot = RobotSession::open(setup, environment, &run.path().join("robot"), Narration::Told)?;
-            let played = robot.play(&policy, &seeds, |_| {
+            let played = robot.play(&policy, &never(), &seeds, |_| {
                 progress.advance(1);
                 Ok(())
             });

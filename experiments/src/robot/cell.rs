@@ -60,7 +60,6 @@ pub struct Cell {
     runner: Box<dyn Runner>,
     ends: Ends,
     film: Option<Film>,
-    version: u64,
 }
 
 impl Cell {
@@ -116,10 +115,9 @@ impl Cell {
         self.ends.e_stop.release();
     }
 
-    /// Makes `policy` the one that plans from the next chunk on.
-    pub fn publish(&mut self, policy: Policy) {
-        self.version += 1;
-        let snapshot = Snapshot { policy, version: self.version, published_s: self.now_s() };
+    /// Makes `policy`, of the number `version`, the one that plans from the next chunk on.
+    pub fn publish(&self, policy: Policy, version: u64) {
+        let snapshot = Snapshot { policy, version, published_s: self.now_s() };
         self.ends.policies.publish(snapshot);
     }
 
@@ -298,7 +296,7 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
             (Box::new(OnThreads { clock, pulse, is_over, control, planner, behind }), ends)
         }
     };
-    Ok(Cell { runner, ends, film: None, version: 0 })
+    Ok(Cell { runner, ends, film: None })
 }
 
 /// Both ends of the loop's queues.

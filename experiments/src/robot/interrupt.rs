@@ -36,6 +36,12 @@ impl Interrupt {
         Self { is_asked: Arc::default() }
     }
 
+    /// Tells it to whoever works on another thread.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_asked)
+    }
+
     /// Whether it was wished.
     #[must_use]
     pub fn is_asked(&self) -> bool {

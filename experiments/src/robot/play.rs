@@ -13,7 +13,6 @@ mod lay_down;
 mod progress;
 mod told;
 
-use super::RobotConfig;
 use super::cell::Cell;
 use super::doctor::URGENT_ADVICE;
 use super::film::Film;
@@ -21,6 +20,7 @@ use super::human::{Human, KEYS, Said};
 use super::interrupt::Interrupt;
 use super::log::Log;
 use super::setup::{Kind, Setup};
+use super::{Learning, RobotConfig};
 use crate::Narration;
 use bridge::dataset::{Dataset, DatasetHeader};
 use bridge::real::control_loop::{Event, FaultReport, Request};
@@ -32,6 +32,7 @@ use bridge::real::recorder::Recorded;
 use bridge::real::urgent;
 use bridge::{EnvironmentSpec, Episode};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use crossbeam::channel::{Receiver, TryRecvError};
 use judged::{named, whole};
 use learn::Policy;
 use progress::Progress;
@@ -40,6 +41,8 @@ use std::path::{Path, PathBuf};
 /// Why a hand is laid down whose episodes nobody could learn from.
 const NOT_STORED: &str =
     "the episode could not be stored: nothing more is collected, the hand opens if it may, then its torque goes off";
+/// Why a hand is laid down that nobody learns from any more.
+const NO_LEARNER: &str = "the learner has ended: the hand opens if it may, then its torque goes off";
 /// What to do about it.
 const MAKE_ROOM: &str = "those before it are stored. Make room, then `softflow train --resume` goes on";
 
@@ -61,6 +64,8 @@ pub struct RobotSession {
     interrupt: Interrupt,
     n_faults: u64,
     shown: String,
+    /// Names of the policies that were published, in the order of their numbers, which begin with 1.
+    published: Vec<String>,
 }
 
 impl RobotSession {
@@ -93,6 +98,7 @@ impl RobotSession {
             n_dropped: 0,
             is_drop_told: false,
             shown: String::new(),
+            published: Vec::new(),
         };
         if let Some(pad) = session.human.pad() {
             let found = format!("gamepad: {}\n{}", pad.name(), session.setup.robot.gamepad.legend());
@@ -102,14 +108,16 @@ impl RobotSession {
         Ok(session)
     }
 
-    /// Plays one episode that is kept for every seed, with `policy`. `on_kept` sees each of them as it is judged, and stores it.
+    /// Plays one episode that is kept for every seed, with `policy`, and from the next chunk on with what comes by `deployed`: once,
+    /// none where `policy` stays. `on_kept` sees each of them as it is judged, and stores it.
     ///
     /// # Errors
-    /// When the human quits, the hand cannot be used any more, or an episode could not be stored: no other one is then played, and
-    /// the hand is laid down.
+    /// When the human quits, the hand cannot be used any more, an episode could not be stored, or whoever was to deploy a policy is
+    /// gone without a word: no other one is then played, and the hand is laid down.
     pub fn play(
         &mut self,
         policy: &Policy,
+        deployed: &Receiver<Option<Policy>>,
         seeds: &[u64],
         mut on_kept: impl FnMut(&Episode) -> Result<()>,
     ) -> Result<Vec<Episode>> {
@@ -121,7 +129,9 @@ impl RobotSession {
         let mut kept = Vec::with_capacity(seeds.len());
         // The loop's clock goes on from one call to the next.
         let mut progress = Progress { last_s: self.now_s().unwrap_or_default(), n_stops: 0 };
-        self.cell()?.publish(policy.deep_clone()?);
+        let mut policy = policy.deep_clone()?;
+        let mut is_heard = false;
+        self.publish(&policy)?;
         // Whatever was asked before is asked anew: it is another session, and nobody may have looked for long.
         self.shown.clear();
         while operator.position().stage != Stage::Done {
@@ -131,8 +141,22 @@ impl RobotSession {
                 continue;
             }
             if self.cell.is_none() {
-                self.reconnect(&mut operator, policy)?;
+                self.reconnect(&mut operator, &policy)?;
                 continue;
+            }
+            match deployed.try_recv() {
+                Ok(newer) => {
+                    is_heard = true;
+                    if let Some(newer) = newer {
+                        policy = newer;
+                        self.publish(&policy)?;
+                    }
+                }
+                Err(TryRecvError::Disconnected) if !is_heard => {
+                    self.lay_down(NO_LEARNER, &mut operator, &mut waiting)?;
+                    bail!("the learner has ended: what was kept is stored, `softflow train --resume` goes on");
+                }
+                Err(_) => {}
             }
             let mut replies = self.enter(&mut operator);
             let cell = self.cell()?;
@@ -171,12 +195,13 @@ impl RobotSession {
                 match reply.judged {
                     Some(Judged::Keep(verdict)) => {
                         if let (Some(whole), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
-                            let episode = named(whole.episode, policy, seed);
+                            let times_s = whole.times_s.clone();
+                            let episode = named(whole, &self.published, seed);
                             if let Err(error) = on_kept(&episode) {
                                 self.lay_down(NOT_STORED, &mut operator, &mut waiting)?;
                                 return Err(error.wrap_err(format!("the episode of seed {seed} is lost; {MAKE_ROOM}")));
                             }
-                            self.note_kept(seed, whole.times_s);
+                            self.note_kept(seed, times_s);
                             kept.push(episode);
                         }
                         progress = Progress { last_s: now_s, n_stops: 0 };
@@ -216,6 +241,13 @@ impl RobotSession {
     #[must_use]
     pub const fn config(&self) -> &RobotConfig {
         &self.setup.robot
+    }
+
+    /// Whether the hand plays on while the learner learns.
+    #[must_use]
+    pub fn plays_on(&self) -> bool {
+        // In the emulator's own time nothing happens at once.
+        self.setup.is_real_time() && self.setup.robot.learning == Learning::WhilePlaying
     }
 
     /// Time of the loop, s; none while the hand is not connected.
@@ -336,7 +368,16 @@ impl RobotSession {
         } else {
             self.connect()?;
         }
-        self.cell()?.publish(policy.deep_clone()?);
+        self.publish(policy)
+    }
+
+    /// Gives the policy its number and makes it the one that plans from the next chunk on.
+    fn publish(&mut self, policy: &Policy) -> Result<()> {
+        let name = policy.header().name.clone();
+        self.note(&format!("policy {} is {name}", self.published.len() + 1));
+        self.published.push(name);
+        let version = self.published.len() as u64;
+        self.cell()?.publish(policy.deep_clone()?, version);
         Ok(())
     }
 

@@ -30,7 +30,8 @@ impl Trainer {
         }
     }
 
-    /// Takes the episodes that the acting policy collected for [`super::Work::Collect`]. Returns how a challenger did.
+    /// Takes the episodes that were collected for [`super::Work::Collect`]. Their actors say whose returns they are: an episode
+    /// in which more than one acted tells of none of them. Returns how a challenger did; one without an episode of its own goes on.
     ///
     /// # Errors
     /// When no episodes are due, or one of them is not one of this environment; then none is taken.
@@ -44,8 +45,11 @@ impl Trainer {
         if let Some(gap) = self.calibration_gap(episodes.len(), step)? {
             self.calibration_gap = gap;
         }
-        if let Some(acting) = self.challenger.as_mut().or(self.deployed.as_mut()) {
-            episodes.iter().for_each(|episode| acting.returns.add(episode.label.outcome.total_reward));
+        for label in episodes.iter().map(|episode| &episode.label) {
+            let mut published = self.challenger.iter_mut().chain(&mut self.deployed);
+            if let Some(acting) = published.find(|published| published.policy.header().name == label.actor) {
+                acting.returns.add(label.outcome.total_reward);
+            }
         }
         self.position = Position::Learn { stage: Stage::Online, step };
         Ok(self.end_trial())
@@ -53,10 +57,11 @@ impl Trainer {
 
     /// Deploys or drops the challenger, if there is one.
     fn end_trial(&mut self) -> Option<Trial> {
-        let challenger = self.challenger.take()?;
-        let trial = Trial::new(self.config.online.gate, challenger.returns, self.deployed.as_ref()?.returns)?;
+        let (challenger, deployed) = (self.challenger.as_ref()?.returns, self.deployed.as_ref()?.returns);
+        let trial = Trial::new(self.config.online.gate, challenger, deployed)?;
+        let challenger = self.challenger.take();
         if trial.is_won {
-            self.deployed = Some(challenger);
+            self.deployed = challenger;
         }
         Some(trial)
     }

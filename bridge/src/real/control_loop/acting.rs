@@ -3,7 +3,7 @@
 use super::super::cause::Cause;
 use super::super::labels::{Button, LabelSource};
 use super::super::machine::{Decision, Order};
-use super::super::recorder::{Ending, StepRecord};
+use super::super::recorder::{Actor, Ending, StepRecord};
 use super::super::robot::Robot;
 use super::{ControlLoop, Event, Posture, ToolMotion};
 use crate::number::Finite;
@@ -27,8 +27,8 @@ pub(super) struct Acting {
     tick: u32,
     step_began_s: f64,
     is_fit: bool,
-    /// A human acted in this step.
-    is_human_step: bool,
+    /// Who acts in this step, as far as it has come; none while a chunk is late and what was there is held.
+    actor: Option<Actor>,
     late_since_s: Option<f64>,
     /// Of the buttons, not yet in a step.
     waiting_reward: f64,
@@ -57,7 +57,7 @@ impl Acting {
             tick: 0,
             step_began_s: 0.0,
             is_fit: false,
-            is_human_step: false,
+            actor: None,
             late_since_s: None,
             waiting_reward: 0.0,
             labelled_reward: 0.0,
@@ -167,7 +167,9 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 self.begin_step(&mut acting, decision, now_s);
             }
             acting.is_fit &= decision.may_store;
-            acting.is_human_step |= acting.is_human;
+            if acting.is_human {
+                acting.actor = Some(Actor::Human);
+            }
             acting.tick += 1;
             // The target moves in a straight line over the servo ticks of the step.
             let share = acting.tick as f32 / self.ticks_per_step as f32;
@@ -213,9 +215,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             self.task.begin(self.governor.percept());
             if self.observe() {
                 acting.is_begun = true;
-                let version = self.plans.next_version();
-                let actor = if acting.is_human { "human".to_owned() } else { format!("policy {version}") };
-                self.recorder.begin(actor, acting.seed);
+                self.recorder.begin(acting.seed);
                 self.emit(Event::EpisodeBegun { seed: acting.seed, at_s: now_s });
             }
         } else if decision.may_query && !self.plans.is_planning() {
@@ -231,7 +231,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         self.start_rad.copy_from_slice(self.governor.applied_rad());
         acting.step_began_s = now_s;
         acting.is_fit = decision.may_store;
-        acting.is_human_step = false;
+        acting.actor = None;
         if acting.is_human {
             // Until a human wants something else, the last target is kept.
             if let Some(human_rad) = self.inbox.human_rad.take()
@@ -255,8 +255,11 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
                 acting.late_since_s.get_or_insert(now_s);
             }
         }
-        if is_new && let Some((version, published_s)) = self.plans.policy() {
-            self.emit(Event::Chunk { step: acting.step, version, policy_age_s: now_s - published_s });
+        if let Some((version, published_s)) = self.plans.policy() {
+            acting.actor = Some(Actor::Policy(version));
+            if is_new {
+                self.emit(Event::Chunk { step: acting.step, version, policy_age_s: now_s - published_s });
+            }
         }
     }
 
@@ -272,7 +275,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             after: &self.after,
             span_s: (acting.step_began_s, now_s),
             is_fit: acting.is_fit && decision.may_store && is_observed,
-            is_intervened: acting.is_human_step,
+            actor: acting.actor,
         };
         self.recorder.push(record, || acting.outcome(&self.task));
         acting.step += 1;

@@ -5,8 +5,7 @@ use crate::robot::film::{EpisodeNote, Fate, Piece};
 use bridge::Episode;
 use bridge::real::control_loop::Event;
 use bridge::real::labels::Button;
-use bridge::real::recorder::Recorded;
-use learn::Policy;
+use bridge::real::recorder::{Actor, Recorded};
 
 impl RobotSession {
     /// Lets the cameras know of an event.
@@ -68,11 +67,15 @@ pub(super) fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>) -> Opt
     Some(longest)
 }
 
-/// The episode as one of the run: by its seed, and by the policy's own name.
-pub(super) fn named(mut episode: Episode, policy: &Policy, seed: u64) -> Episode {
-    episode.label.seed = seed;
-    if episode.label.actor != "human" {
-        policy.header().name.clone_into(&mut episode.label.actor);
-    }
-    episode
+/// The episode as one of the run: by its seed, and by the own names of the policies that acted, `published` in the order of their
+/// numbers, which begin with 1.
+pub(super) fn named(mut record: Recorded, published: &[String], seed: u64) -> Episode {
+    record.name_actors(|actor| match actor {
+        Actor::Policy(version) => {
+            (version as usize).checked_sub(1).and_then(|index| published.get(index)).cloned().unwrap_or_default()
+        }
+        Actor::Human => actor.to_string(),
+    });
+    record.episode.label.seed = seed;
+    record.episode
 }

@@ -6,6 +6,8 @@ use bridge::real::machine::{Order, Refusal, State};
 use bridge::real::operator::{Answer, Heard, Operator, Stage};
 use bridge::real::recorder::Recorded;
 use color_eyre::eyre::{Result, ensure};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Longest time for the hand to open, s: over all of its range at half of the usual rate. What is in its way keeps it from it.
 const LONGEST_PARK_S: f64 = 8.0;
@@ -17,6 +19,12 @@ impl RobotSession {
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.is_asked()
+    }
+
+    /// The same, for another thread to look at.
+    #[must_use]
+    pub fn interrupt_flag(&self) -> Arc<AtomicBool> {
+        self.interrupt.flag()
     }
 
     /// Fails if the session is to end, in words.
