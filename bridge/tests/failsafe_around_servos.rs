@@ -13,6 +13,7 @@ use bridge::real::machine::{Order, Refusal, State};
 use servo_bench::hand_rig::TestResult;
 use servo_bench::held::Held;
 use servo_bench::{Bench, GOAL, GOAL_CURRENT, LET_GO_S, Places, Scene, TICK_S};
+use std::error::Error;
 use std::sync::atomic::Ordering;
 
 /// A hand this far behind its goals tells a goal that is kept from one that is where it is, ticks.
@@ -20,18 +21,24 @@ const FAR: i32 = 10;
 /// From one plan to the next: five steps of five ticks.
 const PLAN_TICKS: usize = 25;
 
-/// Contract, row 8: with a pose older than a step the policy is not asked; older than two, the goals are where the hand is, at reduced
-/// current and with torque. There it stays, and neither parks nor faults; a start is refused until the object is seen again.
-#[test]
-fn a_silent_tracker() -> TestResult {
+/// A run, 70 ms before its next plan, and the number of plans so far: were the last pose of now, it would then be too old to ask with, and
+/// not yet too old to run on.
+fn running_before_a_plan() -> Result<(Bench, usize), Box<dyn Error>> {
     let mut bench = Bench::running()?;
     let n_plans = bench.n_plans;
     while bench.n_plans == n_plans {
         bench.run(1);
     }
-    // The next plan is due 80 ms after the last pose: too old to ask with, and not yet too old to run on.
     bench.run(PLAN_TICKS - 7);
     let n_plans = bench.n_plans;
+    Ok((bench, n_plans))
+}
+
+/// Contract, row 8: with a pose older than a step the policy is not asked; older than two, the goals are where the hand is, at reduced
+/// current and with torque. There it stays, and neither parks nor faults; a start is refused until the object is seen again.
+#[test]
+fn a_silent_tracker() -> TestResult {
+    let (mut bench, n_plans) = running_before_a_plan()?;
     bench.inject(Fault::TrackerSilent { for_s: 3.0.try_into()? })?;
     let held = bench.until_held(0.2)?;
     // The last pose is a tick old, and took another to come; the loop sees its age a tick later.
@@ -53,13 +60,7 @@ fn a_silent_tracker() -> TestResult {
 /// Contract, row 8: a pose that is late for less than two steps costs one plan, and does not end the run.
 #[test]
 fn a_tracker_that_stutters() -> TestResult {
-    let mut bench = Bench::running()?;
-    let n_plans = bench.n_plans;
-    while bench.n_plans == n_plans {
-        bench.run(1);
-    }
-    bench.run(PLAN_TICKS - 7);
-    let n_plans = bench.n_plans;
+    let (mut bench, n_plans) = running_before_a_plan()?;
     bench.inject(Fault::TrackerSilent { for_s: 0.08.try_into()? })?;
     bench.run(8);
     assert_eq!((bench.control.state(), bench.n_plans), (State::Run, n_plans));

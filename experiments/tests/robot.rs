@@ -16,6 +16,7 @@ use bridge::real::port::SerialLine;
 use bridge::storage::write_atomic;
 use child::Killed;
 use color_eyre::eyre::eyre;
+use crossbeam::channel::{bounded, never};
 use experiments::experiment::Experiment;
 use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
 use experiments::{Narration, RunFolder};
@@ -121,6 +122,52 @@ fn a_full_disk_stops_no_hand() -> TestResult {
     Ok(())
 }
 
+/// A session with the emulated hand in its own time, and the last policy of a run.
+fn emulated_session(run: &Path, robot: &Path) -> color_eyre::Result<(RobotSession, Policy)> {
+    let run = RunFolder::open(run)?;
+    let experiment: Experiment = run.config()?;
+    let policy = Checkpoint::list(&run.checkpoints())?.pop().ok_or_else(|| eyre!("no checkpoint"))?.policy()?;
+    let (domain, script) = (experiment.online_domain.clone(), FaultScript::default());
+    let kind = Kind::Emulated { domain, script, seed: 1, is_real_time: false };
+    let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
+    let setup = Setup::new(&experiment.task, RobotConfig::of_hand("orca_v2")?, kind, planning, 1)?;
+    let session = RobotSession::open(setup, &policy.header().environment, robot, Narration::Silent)?;
+    Ok((session, policy))
+}
+
+/// Contract: a policy that is deployed while the hand plays acts from the next chunk on, and episodes tell so; a learner that is gone
+/// without a word lays the hand down, and the error says what to do.
+#[test]
+fn what_a_learner_deploys_acts() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (run, robot) = (path(&folder, "run"), path(&folder, "robot"));
+    success(&tiny_training(&run).output()?)?;
+    let (mut session, policy) = emulated_session(&run, &robot).map_err(|error| error.to_string())?;
+    let imitation = Checkpoint::list(&run.join("checkpoints"))?.remove(0).policy()?;
+    let (deploy, deployed) = bounded(1);
+    let mut actors = Vec::new();
+    let played = session.play(&policy, &deployed, &[5, 6, 7], |episode| {
+        actors.push(episode.label.actor.clone());
+        if actors.len() == 1 {
+            deploy.send(Some(imitation.deep_clone()?))?;
+        }
+        Ok(())
+    });
+    assert_eq!(played.map_err(|error| error.to_string())?.len(), 3);
+    let (old, new) = (policy.header().name.as_str(), imitation.header().name.as_str());
+    assert_eq!(actors, [old, new, new]);
+
+    drop(deploy);
+    let played = session.play(&policy, &deployed, &[8], |_| Ok(()));
+    let error = played.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("the learner has ended") && error.contains("--resume"), "{error}");
+    session.end().map_err(|error| error.to_string())?;
+    let log = std::fs::read_to_string(robot.join("log"))?;
+    let (_, after) = log.split_once("the learner has ended: the hand opens").ok_or_else(|| log.clone())?;
+    assert!(!after.contains("-> Run") && !after.contains(" begins"), "{log}");
+    Ok(())
+}
+
 /// Contract: an episode that cannot be stored is the last one: the hand opens if it may, its torque goes off, and the error says which is lost and
 /// what to do.
 #[test]
@@ -128,20 +175,9 @@ fn nothing_is_collected_that_cannot_be_stored() -> TestResult {
     let folder = tempfile::tempdir()?;
     let (run, robot) = (path(&folder, "run"), path(&folder, "robot"));
     success(&tiny_training(&run).output()?)?;
-    let open = || -> color_eyre::Result<(RobotSession, Policy)> {
-        let run = RunFolder::open(&run)?;
-        let experiment: Experiment = run.config()?;
-        let policy = Checkpoint::list(&run.checkpoints())?.pop().ok_or_else(|| eyre!("no checkpoint"))?.policy()?;
-        let (domain, script) = (experiment.online_domain.clone(), FaultScript::default());
-        let kind = Kind::Emulated { domain, script, seed: 1, is_real_time: false };
-        let planning = Planning { chunk_len: policy.header().chunk_len, lead: policy.header().lead };
-        let setup = Setup::new(&experiment.task, RobotConfig::of_hand("orca_v2")?, kind, planning, 1)?;
-        let session = RobotSession::open(setup, &policy.header().environment, &robot, Narration::Silent)?;
-        Ok((session, policy))
-    };
-    let (mut session, policy) = open().map_err(|error| error.to_string())?;
+    let (mut session, policy) = emulated_session(&run, &robot).map_err(|error| error.to_string())?;
     let mut n_seen = 0;
-    let played = session.play(&policy, &[5, 6, 7], |_| {
+    let played = session.play(&policy, &never(), &[5, 6, 7], |_| {
         n_seen += 1;
         Err(io::Error::from(io::ErrorKind::StorageFull).into())
     });

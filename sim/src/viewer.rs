@@ -28,6 +28,7 @@ mod mouse;
 mod offscreen;
 mod orbit;
 mod overlay;
+mod pad;
 mod paint;
 mod palette;
 mod pickers;

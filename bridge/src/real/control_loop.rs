@@ -159,7 +159,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
 
     /// The limits and deadlines in force; to be printed before anything moves.
     pub fn limits(&self) -> String {
-        format!("{}{}", self.bounds, self.config.failsafe)
+        format!("{}{}", self.bounds, self.config.failsafe.in_words(self.config.tool.is_some()))
     }
 
     /// What is recorded and planned for.

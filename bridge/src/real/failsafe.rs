@@ -9,7 +9,6 @@ use super::status::HandStatus;
 use super::watch::Watch;
 use crate::number::{NumberError, Positive};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The deadlines. All of them are limits above which (or, where they say so, below which) something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,35 +101,32 @@ impl FailsafeConfig {
             arm_lost_s: 0.5.try_into()?,
         })
     }
-}
 
-/// What ends a run and what switches torque off, for whoever stands beside the hand.
-impl fmt::Display for FailsafeConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
+    /// What ends a run and what switches torque off, for whoever stands beside the hand; of an arm only where there is one.
+    #[must_use]
+    pub fn in_words(&self, has_arm: bool) -> String {
+        let of_arm = |text: String| if has_arm { text } else { String::new() };
+        let unheard = of_arm(format!(
+            "; an arm unheard for {} s, or deaf for {} s",
+            self.arm_stale_s.get(),
+            self.arm_deaf_s.get()
+        ));
+        let lost = of_arm(format!("; an arm unheard for {} s", self.arm_lost_s.get()));
+        format!(
             "a run ends:    a servo silent for {} s; {} bad cycles of 50; an object unseen for {} s; a chunk {} s late; the learner \
-             silent for {} s; a command {} s old; an arm unheard for {} s, or deaf for {} s. After {} s of such a hold the hand parks",
+             silent for {} s; a command {} s old{unheard}. After {} s of such a hold the hand parks\n\
+             less current:  {} K below a servo's limit of temperature, a warning {} K below it\n\
+             torque off:    a servo silent for {} s, or {} K below its limit of temperature; a supply outside {} to {} V; more than \
+             {} reboots of a servo; {} periods in a row {} times too long{lost}\n",
             self.joint_stale_s.get(),
             self.bad_cycles,
             self.observation_lost_s.get(),
             self.chunk_late_s.get(),
             self.learner_lost_s.get(),
             self.command_stale_s.get(),
-            self.arm_stale_s.get(),
-            self.arm_deaf_s.get(),
             self.park_after_s.get(),
-        )?;
-        writeln!(
-            f,
-            "less current:  {} K below a servo's limit of temperature, a warning {} K below it",
             self.hot_below_limit_k.get(),
             self.warm_below_limit_k.get(),
-        )?;
-        writeln!(
-            f,
-            "torque off:    a servo silent for {} s, or {} K below its limit of temperature; a supply outside {} to {} V; more than \
-             {} reboots of a servo; {} periods in a row {} times too long; an arm unheard for {} s",
             self.joint_lost_s.get(),
             self.off_below_limit_k.get(),
             self.lowest_voltage_v.get(),
@@ -138,7 +134,6 @@ impl fmt::Display for FailsafeConfig {
             self.max_reboots,
             self.overruns,
             self.overrun_factor.get(),
-            self.arm_lost_s.get(),
         )
     }
 }

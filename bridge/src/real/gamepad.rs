@@ -6,8 +6,10 @@
 
 mod device;
 mod reader;
+mod sticks;
 
 pub use reader::{Gamepad, PadPort, PadReport};
+pub use sticks::{AxisRange, StickMap, StickPad, Sticks};
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -207,23 +209,23 @@ pub struct RawEvent {
     pub value: i32,
 }
 
-/// Events to signs: presses alone, each once.
+/// Events to what buttons mean: presses alone, each once.
 #[derive(Clone, Debug)]
-pub struct PadMap {
-    signs: [Option<Sign>; PadButton::ALL.len()],
+pub struct PadMap<M> {
+    meanings: [Option<M>; PadButton::ALL.len()],
     is_down: [bool; PadButton::ALL.len()],
 }
 
-impl PadMap {
-    /// Nothing pressed.
+impl<M: Copy> PadMap<M> {
+    /// Nothing pressed, of `buttons` and what each means.
     #[must_use]
-    pub fn new(config: &GamepadConfig) -> Self {
-        let sign_of = |button| config.buttons.iter().find(|(other, _)| *other == button).map(|&(_, sign)| sign);
-        Self { signs: PadButton::ALL.map(|(button, _)| sign_of(button)), is_down: [false; PadButton::ALL.len()] }
+    pub fn new(buttons: &[(PadButton, M)]) -> Self {
+        let meaning_of = |button| buttons.iter().find(|(other, _)| *other == button).map(|&(_, meaning)| meaning);
+        Self { meanings: PadButton::ALL.map(|(button, _)| meaning_of(button)), is_down: [false; PadButton::ALL.len()] }
     }
 
     /// What an event says.
-    pub fn take(&mut self, event: RawEvent) -> Option<Sign> {
+    pub fn take(&mut self, event: RawEvent) -> Option<M> {
         let RawEvent { kind, code, value } = event;
         match (kind, code) {
             (EV_KEY, _) => {
@@ -241,16 +243,16 @@ impl PadMap {
         self.is_down.fill(false);
     }
 
-    fn set_pair(&mut self, negative: PadButton, positive: PadButton, value: i32) -> Option<Sign> {
+    fn set_pair(&mut self, negative: PadButton, positive: PadButton, value: i32) -> Option<M> {
         let idx_of = |button| PadButton::ALL.iter().position(|&(other, _)| other == button);
         let (negative, positive) = (idx_of(negative)?, idx_of(positive)?);
-        let signs = [self.set(negative, value < 0), self.set(positive, value > 0)];
-        signs.into_iter().flatten().next()
+        let pressed = [self.set(negative, value < 0), self.set(positive, value > 0)];
+        pressed.into_iter().flatten().next()
     }
 
-    fn set(&mut self, idx: usize, is_down: bool) -> Option<Sign> {
+    fn set(&mut self, idx: usize, is_down: bool) -> Option<M> {
         let was_down = std::mem::replace(&mut self.is_down[idx], is_down);
-        self.signs[idx].filter(|_| is_down && !was_down)
+        self.meanings[idx].filter(|_| is_down && !was_down)
     }
 }
 
@@ -276,7 +278,7 @@ mod tests {
     /// again when it goes down again; what means nothing says nothing.
     #[test]
     fn presses_are_edges() {
-        let mut map = PadMap::new(&config());
+        let mut map = PadMap::new(&config().buttons);
         let events = [(0x130, 1), (0x130, 2), (0x130, 1), (0x130, 0), (0x130, 1), (0x131, 1), (0x133, 1), (0x1, 1)];
         let heard = events.map(|(code, value)| map.take(key(code, value)));
         let (yes, stop) = (Some(Sign::Yes), Some(Sign::EStop));
@@ -291,7 +293,7 @@ mod tests {
     /// Contract: a directional pad is four buttons, whether it is made of buttons or of axes.
     #[test]
     fn directions_are_buttons() {
-        let mut map = PadMap::new(&config());
+        let mut map = PadMap::new(&config().buttons);
         let hat = |value| RawEvent { kind: EV_ABS, code: ABS_HAT0Y, value };
         let heard = [-1, -1, 0, 1, -1, 0].map(|value| map.take(hat(value)));
         let (over, back) = (Some(Sign::TakeOver), Some(Sign::HandBack));

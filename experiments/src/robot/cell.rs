@@ -15,7 +15,7 @@ use bridge::real::pace::Pace;
 use bridge::real::planner::{PlannerWorker, Snapshot};
 use bridge::real::recorder::Recorded;
 use bridge::real::robot::Robot;
-use bridge::real::urgent::Urgency;
+use bridge::real::urgent::{Urgency, Vigil};
 use bridge::{BodySpec, Task};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -51,8 +51,8 @@ pub(super) struct Parts<T> {
 pub(super) enum Running {
     /// The caller's thread, when it is turned, in the emulator's time.
     InStep(EmulatorClock),
-    /// Threads of its own, its planner too. `behind` is dropped after them.
-    OnThreads { clock: MachineClock, behind: Option<Box<dyn Send>> },
+    /// Threads of its own, its planner too, on cores that are kept awake where that is wanted. `behind` is dropped after them.
+    OnThreads { clock: MachineClock, is_awake: bool, behind: Option<Box<dyn Send>> },
 }
 
 /// A robot with its loop.
@@ -205,6 +205,7 @@ struct OnThreads {
     is_over: Arc<AtomicBool>,
     control: Option<JoinHandle<Pace>>,
     planner: Option<JoinHandle<()>>,
+    vigil: Option<Vigil>,
     /// What is behind the port, where it is of this process. It has to outlive the loop.
     behind: Option<Box<dyn Send>>,
 }
@@ -214,6 +215,7 @@ impl OnThreads {
         self.is_over.store(true, Ordering::Relaxed);
         let pace = self.control.take().map(JoinHandle::join);
         let planner = self.planner.take().map(JoinHandle::join);
+        self.vigil = None;
         self.behind = None;
         match (pace, planner) {
             (Some(Ok(pace)), Some(Ok(()))) => Ok(pace),
@@ -280,7 +282,8 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
             let due_s = clock.now_s();
             (Box::new(InStep { control, worker, clock, due_s, pulse }), ends)
         }
-        Running::OnThreads { clock, behind } => {
+        Running::OnThreads { clock, is_awake, behind } => {
+            let vigil = is_awake.then(Vigil::keep).transpose()?;
             let (pulse, learner) = pulse(clock);
             let pulse = LearnerPulse { pulse, emulator: parts.emulator.clone() };
             let ((mut control, worker), ends) =
@@ -293,7 +296,7 @@ pub(super) fn start<R: Robot + 'static, T: Task + 'static>(
             })?;
             let planner = Urgency::Plan.spawn("planner", move || worker.run())?;
             let (control, planner) = (Some(control), Some(planner));
-            (Box::new(OnThreads { clock, pulse, is_over, control, planner, behind }), ends)
+            (Box::new(OnThreads { clock, pulse, is_over, control, planner, vigil, behind }), ends)
         }
     };
     Ok(Cell { runner, ends, film: None })

@@ -170,7 +170,7 @@ impl Setup {
                     film: self.film(|camera| real_camera(camera, clock), || clock, true)?,
                     emulator: None,
                 };
-                let running = Running::OnThreads { clock, behind: None };
+                let running = Running::OnThreads { clock, is_awake: robot.keep_awake, behind: None };
                 self.start(self.driver(self.open_line(&robot.port)?, Some(&calibration))?, around, running)
             }
             Kind::Emulated { domain, script, seed, is_real_time } => {
@@ -271,7 +271,8 @@ impl Setup {
         let film = self.film(|camera| emulated_camera(emulation, camera, clock, NAP), || clock, true)?;
         let (buttons, emulator) = (Some(buttons), Some(emulation.emulator().clone()));
         let around = Around { tracker, arm, clock, buttons, film, emulator };
-        self.start(driver, around, Running::OnThreads { clock, behind: Some(Box::new(served)) })
+        let is_awake = self.robot.keep_awake;
+        self.start(driver, around, Running::OnThreads { clock, is_awake, behind: Some(Box::new(served)) })
     }
 
     fn open_line(&self, port: &Path) -> Result<SerialLine> {

@@ -49,9 +49,7 @@ pub fn obey_keys(
 ) {
     let choice = keys.get_just_pressed().copied().find_map(choice_of).unwrap_or(show.steering.choice);
     let is_turning = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
-    let steering = Steering { choice, direction: direction(&keys), is_turning };
-    show.steering = steering;
-    show.rollout.steer(steering);
+    show.steering = Steering { choice, direction: direction(&keys), is_turning };
     let (right, away) = orbit.right_and_away();
     for &key in keys.get_just_pressed() {
         show.notice.clear();

@@ -1,4 +1,5 @@
-//! A human at the keys instead of a policy: finger tips and the arm move while keys are held.
+//! A human at the keys, or with a gamepad, instead of a policy: finger tips and the arm move while keys are held or sticks are away
+//! from their middle.
 //!
 //! Every action starts from what was really applied, so that nothing winds up against a limit: tips move along the axes of the
 //! hand by inverse kinematics, the tool along and about those of the arm's base.
@@ -15,12 +16,12 @@ const TIP_SPEED_M_S: f64 = 0.06;
 const ARM_SPEED_M_S: f32 = 0.08;
 const ARM_RATE_RAD_S: f32 = 0.5;
 
-/// What the keys ask for.
+/// What keys and sticks ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Steering {
     /// What is to move.
     pub choice: Choice,
-    /// Where to: -1, 0 or 1 along x, y and z.
+    /// Where to, and how fast: -1 to 1 along x, y and z.
     pub direction: [f32; 3],
     /// Whether the arm turns about that axis instead of moving along it.
     pub is_turning: bool,

@@ -10,6 +10,7 @@ use crate::viewer::keys::{HELP, HELP_HINT, STEERING_HELP, obey_keys};
 use crate::viewer::mouse::{obey_mouse, place_camera};
 use crate::viewer::orbit::{Orbit, View};
 use crate::viewer::overlay::{self, Overlay};
+use crate::viewer::pad::{PAD_HELP, Pad, obey_pad};
 use crate::viewer::pickers::{Pick, picked};
 use crate::viewer::pull::Pull;
 use crate::viewer::rollout::{Moment, Rollout, rollout};
@@ -96,13 +97,13 @@ fn build(show: Show) -> App {
 
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
-    app.init_resource::<Footage>();
+    app.init_resource::<Footage>().init_resource::<Pad>();
     studio::furnish(&mut app, subject);
     overlay::lay_over(&mut app, Overlay { has_forces: true, has_traces: true, has_curves: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
         .add_systems(
             Update,
-            (obey_mouse, obey_keys, place_camera, advance, take_pictures, tell_film, present)
+            (obey_mouse, obey_keys, obey_pad, place_camera, advance, take_pictures, tell_film, present)
                 .chain()
                 .before(DrawSubject),
         )
@@ -143,7 +144,7 @@ fn present(show: Res<Show>, mut subject: ResMut<Subject>, mut overlay: ResMut<Ov
     overlay.help = match (show.has_help, is_steered) {
         (false, _) => HELP_HINT.into(),
         (true, false) => HELP.into(),
-        (true, true) => format!("{HELP}\n\n{STEERING_HELP}"),
+        (true, true) => format!("{HELP}\n\n{STEERING_HELP}\n{PAD_HELP}"),
     };
     let pulled = |pull: Pull| {
         let object = subject.frame.truth.objects.get(pull.object_idx)?;

@@ -1,6 +1,7 @@
 //! Pads of this machine: input devices with at least one of the buttons that mean something.
 
 use super::reader::PadPort;
+use super::sticks::{AXES, AxisRange};
 use super::{GamepadConfig, GamepadError, PadButton, RawEvent};
 use evdev::{AbsoluteAxisCode, Device, KeyCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,30 +14,19 @@ const PATIENCE_NS: i64 = 100_000_000;
 const FOLDER: &str = "/dev/input";
 
 /// A pad that was opened.
+#[derive(Debug)]
 pub(super) struct PadDevice {
     device: Device,
 }
 
-/// Opens the pad that `wanted` means; its name.
-pub(super) fn open(wanted: &str, config: &GamepadConfig) -> Result<(PadDevice, String), GamepadError> {
-    let found = if wanted.starts_with('/') { open_path(wanted, config) } else { find(wanted, config) };
-    let (device, name) = found.map_err(|found| GamepadError::NotFound { wanted: wanted.into(), found })?;
-    if !config.stops().any(|button| has(&device, button)) {
-        let missing = config.stops().map(|button| format!("{button:?}")).collect::<Vec<_>>().join(" or ");
-        return Err(GamepadError::CannotStop { name, missing });
+impl PadDevice {
+    fn of(device: Device, name: &str) -> Result<Self, GamepadError> {
+        device.set_nonblocking(true).map_err(|source| GamepadError::Io { name: name.into(), source })?;
+        Ok(Self { device })
     }
-    device.set_nonblocking(true).map_err(|source| GamepadError::Io { name: name.clone(), source })?;
-    Ok((PadDevice { device }, name))
-}
 
-impl PadPort for PadDevice {
-    fn wait(&mut self, events: &mut Vec<RawEvent>) -> io::Result<()> {
-        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS };
-        match poll(&mut [PollFd::new(&self.device, PollFlags::IN)], Some(&patience)) {
-            Ok(0) | Err(Errno::INTR) => return Ok(()),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
+    /// Appends what has happened. Never waits.
+    pub(super) fn fetch(&mut self, events: &mut Vec<RawEvent>) -> io::Result<()> {
         match self.device.fetch_events() {
             Ok(fetched) => {
                 let raw = |event: evdev::InputEvent| RawEvent {
@@ -53,14 +43,58 @@ impl PadPort for PadDevice {
     }
 }
 
+/// Opens the pad that `wanted` means; its name.
+pub(super) fn open(wanted: &str, config: &GamepadConfig) -> Result<(PadDevice, String), GamepadError> {
+    let found = if wanted.starts_with('/') { open_path(wanted, config) } else { find(wanted, config) };
+    let (device, name) = found.map_err(|found| GamepadError::NotFound { wanted: wanted.into(), found })?;
+    if !config.stops().any(|button| has(&device, button)) {
+        let missing = config.stops().map(|button| format!("{button:?}")).collect::<Vec<_>>().join(" or ");
+        return Err(GamepadError::CannotStop { name, missing });
+    }
+    Ok((PadDevice::of(device, &name)?, name))
+}
+
+/// The first pad with two sticks, its name, and the ranges of [`AXES`].
+pub(super) fn with_sticks() -> Result<Option<(PadDevice, String, [AxisRange; 4])>, GamepadError> {
+    for (device, name) in pads(|device| has(device, PadButton::South)).0 {
+        if let Some(ranges) = ranges(&device) {
+            return Ok(Some((PadDevice::of(device, &name)?, name, ranges)));
+        }
+    }
+    Ok(None)
+}
+
+fn ranges(device: &Device) -> Option<[AxisRange; 4]> {
+    let axes: Vec<_> = device.get_absinfo().ok()?.collect();
+    let range = |code: u16| {
+        let (_, info) = axes.iter().find(|(axis, _)| axis.0 == code)?;
+        Some((info.minimum(), info.maximum()))
+    };
+    let [left_x, left_y, right_x, right_y] = AXES.map(range);
+    Some([left_x?, left_y?, right_x?, right_y?])
+}
+
+impl PadPort for PadDevice {
+    fn wait(&mut self, events: &mut Vec<RawEvent>) -> io::Result<()> {
+        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS };
+        match poll(&mut [PollFd::new(&self.device, PollFlags::IN)], Some(&patience)) {
+            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.fetch(events)
+    }
+}
+
 fn open_path(path: &str, config: &GamepadConfig) -> Result<(Device, String), String> {
-    let device = Device::open(path).map_err(|error| format!("{error} ({})", pads(config).1))?;
+    let device = Device::open(path)
+        .map_err(|error| format!("{error} ({})", pads(|device| means_something(device, config)).1))?;
     let name = name_of(&device, Path::new(path));
     Ok((device, name))
 }
 
 fn find(wanted: &str, config: &GamepadConfig) -> Result<(Device, String), String> {
-    let (pads, told) = pads(config);
+    let (pads, told) = pads(|device| means_something(device, config));
     let wanted = wanted.to_lowercase();
     let mut fitting = pads.into_iter().filter(|(_, name)| name.to_lowercase().contains(&wanted));
     match (fitting.next(), fitting.next()) {
@@ -69,8 +103,12 @@ fn find(wanted: &str, config: &GamepadConfig) -> Result<(Device, String), String
     }
 }
 
-/// The pads of this machine, and in words what there is.
-fn pads(config: &GamepadConfig) -> (Vec<(Device, String)>, String) {
+fn means_something(device: &Device, config: &GamepadConfig) -> bool {
+    config.buttons.iter().any(|&(button, _)| has(device, button))
+}
+
+/// The devices of this machine of which `is_pad`, and in words what there is.
+fn pads(is_pad: impl Fn(&Device) -> bool) -> (Vec<(Device, String)>, String) {
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(FOLDER).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("event")));
@@ -78,7 +116,7 @@ fn pads(config: &GamepadConfig) -> (Vec<(Device, String)>, String) {
     let (mut pads, mut n_closed) = (Vec::new(), 0);
     for path in paths {
         match Device::open(&path) {
-            Ok(device) if config.buttons.iter().any(|&(button, _)| has(&device, button)) => {
+            Ok(device) if is_pad(&device) => {
                 let name = name_of(&device, &path);
                 pads.push((device, name));
             }

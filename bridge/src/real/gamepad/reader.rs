@@ -75,7 +75,7 @@ impl Gamepad {
         let (reports_out, reports) = bounded(MAX_REPORTS);
         let is_over = Arc::new(AtomicBool::new(false));
         let listener = Listener {
-            map: PadMap::new(config),
+            map: PadMap::new(&config.buttons),
             e_stop,
             reports: reports_out,
             events: Vec::new(),
@@ -111,7 +111,7 @@ impl Drop for Gamepad {
 }
 
 struct Listener {
-    map: PadMap,
+    map: PadMap<Sign>,
     e_stop: EmergencyStop,
     reports: Sender<PadReport>,
     events: Vec<RawEvent>,

@@ -61,7 +61,7 @@ pub struct Gains {
 impl fmt::Display for HandDriverConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "servos: stop by themselves after {} s of silence", self.watchdog_s.get())?;
-        if let Some(reason) = &self.watchdog_because {
+        if let Some(reason) = self.watchdog_because.as_ref().filter(|_| !self.is_watchdog_usual()) {
             write!(f, " (UNUSUAL: {reason})")?;
         }
         let (hold, calibration) = (100.0 * self.hold_effort_share.get(), self.calibration);
@@ -72,6 +72,10 @@ impl fmt::Display for HandDriverConfig {
 }
 
 impl HandDriverConfig {
+    fn is_watchdog_usual(&self) -> bool {
+        (0.1..=0.2).contains(&self.watchdog_s.get())
+    }
+
     pub(super) fn check(&self, spec: &BodySpec) -> Result<(), HandError> {
         let wrong = |field, found: String, expected: String| Err(HandError::Config { field, found, expected });
         let watchdog_s = self.watchdog_s.get();
@@ -79,7 +83,7 @@ impl HandDriverConfig {
             return wrong("watchdog_s", format!("{watchdog_s} s"), "0.02 s to 2.54 s".into());
         }
         let is_explained = self.watchdog_because.as_ref().is_some_and(|reason| !reason.trim().is_empty());
-        if !(0.1..=0.2).contains(&watchdog_s) && !is_explained {
+        if !self.is_watchdog_usual() && !is_explained {
             let expected = "0.1 s to 0.2 s, or a reason in watchdog_because".into();
             return wrong("watchdog_s", format!("{watchdog_s} s"), expected);
         }
