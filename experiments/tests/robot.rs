@@ -263,17 +263,17 @@ fn the_doctor_looks_at_the_emulated_hand() -> TestResult {
         let named = checks.iter().filter(|check| check["name"] == name);
         named.map(|check| (text(&check["verdict"]), text(&check["found"]))).collect()
     };
-    // How well the loop keeps its rate is this machine's; that it was looked at is the doctor's.
+    // How fast this machine is, and how well it keeps a rate, is its own; that it was looked at is the doctor's.
     let well = examine(&["--move"])?;
     for (name, verdict, text) in [
-        ("physics", "good", "times as fast"),
-        ("port", "good", "/dev/pts/"),
-        ("servos", "good", "17 of 17"),
-        ("tracker", "good", "poses a second"),
-        ("motion", "note", "16 joints"),
+        ("physics", None, "times as fast"),
+        ("port", Some("good"), "/dev/pts/"),
+        ("servos", Some("good"), "17 of 17"),
+        ("tracker", None, "poses a second"),
+        ("motion", Some("note"), "16 joints"),
     ] {
         let found = verdicts(&well, name);
-        let is_there = |(has, says): &(String, String)| has == verdict && says.contains(text);
+        let is_there = |(has, says): &(String, String)| verdict.is_none_or(|it| has == it) && says.contains(text);
         assert!(found.iter().any(is_there), "{name}: {found:?}\n{well}");
     }
     assert_eq!(verdicts(&well, "loop").len(), 1);
