@@ -10,6 +10,7 @@ use crate::experiment::{Experiment, Workcell};
 use crate::robot::RobotSession;
 use crate::{JsonLines, Metrics, MetricsLog, Narration, RunFolder};
 use bridge::dataset::{self, Dataset, DatasetHeader};
+use bridge::real::urgent;
 use bridge::{EnvironmentSpec, Episode, Outcome};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{bounded, never};
@@ -197,6 +198,8 @@ impl Session {
         let is_over = || is_interrupted.load(Ordering::Relaxed) || is_alone.load(Ordering::Relaxed);
         let name = policy.header().name.clone();
         let learn = move || {
+            // Where it cannot, the loop is told to be late by whoever looks at it: it is no reason not to learn.
+            urgent::go_last().ok();
             // There is one bar, and it is the robot's.
             learner.learn_until_boundary(Narration::Silent, is_over)?;
             let acting = learner.trainer.acting()?;

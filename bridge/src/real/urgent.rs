@@ -6,18 +6,14 @@
 //! A core that has nothing to do sleeps too, and then wakes late, in a virtual machine by milliseconds: there the host has given it away.
 //! A [`Vigil`] leaves it no time to sleep.
 
-use rustix::process::setpriority_process;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle, available_parallelism};
+use std::thread::{Builder, JoinHandle, available_parallelism, yield_now};
 use thread_priority::{
     Error, NormalThreadSchedulePolicy, RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue,
     ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
-
-/// Niceness of what goes last, of -20 to 19.
-const LAST: i32 = 19;
 
 /// Which of two threads with a deadline goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +28,13 @@ pub enum Urgency {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives threads of this process no real-time priority ({reason})")]
 pub struct NotUrgent {
+    reason: String,
+}
+
+/// A thread cannot go last here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system knows no time that nobody else wants ({reason})")]
+pub struct NotLast {
     reason: String,
 }
 
@@ -56,12 +59,7 @@ impl Urgency {
             ThreadPriority::Crossplatform(priority),
             ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo),
         )
-        .map_err(|error| NotUrgent {
-            reason: match error {
-                Error::OS(code) => io::Error::from_raw_os_error(code).to_string(),
-                other => format!("{other:?}"),
-            },
-        })
+        .map_err(|error| NotUrgent { reason: in_words(error) })
     }
 
     /// Starts a thread that goes first if that is allowed, and is a usual one if not.
@@ -94,13 +92,23 @@ pub fn spawn_hardware<T: Send + 'static>(
     if rate <= 1.0 { Urgency::Period.spawn(name, work) } else { Builder::new().name(name.into()).spawn(work) }
 }
 
-/// Leaves this thread, and those that it starts from now on, what usual threads leave over. What carries bytes between a port and a thread
-/// that goes first is a usual thread of the system's: it waits for a learner as long as any other.
+/// Leaves this thread, and those that it starts from now on, the time that nobody else wants. Niceness would not do: what carries bytes
+/// between a port and a thread that goes first is a usual thread of the system's, and a nice one keeps its core for milliseconds before
+/// that gets it.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn go_last() -> io::Result<()> {
-    Ok(setpriority_process(None, LAST)?)
+pub fn go_last() -> Result<(), NotLast> {
+    let leftovers = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, leftovers)
+        .map_err(|error| NotLast { reason: in_words(error) })
+}
+
+fn in_words(error: Error) -> String {
+    match error {
+        Error::OS(code) => io::Error::from_raw_os_error(code).to_string(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// Keeps all cores awake as long as it lives: on each a thread spins in the time that nobody else wants.
@@ -123,10 +131,11 @@ impl Vigil {
         for _ in 0..available_parallelism()?.get() {
             let is_over = Arc::clone(&vigil.is_over);
             vigil.threads.push(Builder::new().name("vigil".into()).spawn(move || {
-                let only_leftovers = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-                let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, only_leftovers);
-                // Without the hint that it spins: hosts take the core from a guest that says so.
-                while set.is_ok() && !is_over.load(Ordering::Relaxed) {}
+                let is_last = go_last().is_ok();
+                // Where others go last too, they go before it.
+                while is_last && !is_over.load(Ordering::Relaxed) {
+                    yield_now();
+                }
             })?);
         }
         Ok(vigil)
@@ -156,7 +165,6 @@ pub fn allowed() -> Result<(), NotUrgent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::getpriority_process;
     use thread_priority::thread_schedule_policy;
 
     /// Contract: where threads may go first, urgent ones do, and those that were not asked to do not; where they may not, the work is
@@ -205,16 +213,15 @@ mod tests {
     /// Contract: a thread that goes last takes the ones that it starts along, and nobody else.
     #[test]
     fn what_goes_last_goes_alone() -> Result<(), Box<dyn std::error::Error>> {
-        let niceness = || getpriority_process(None);
-        let before = niceness()?;
-        let attempt = std::thread::spawn(move || {
+        let last = Ok(ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
+        let before = thread_schedule_policy();
+        let attempt = std::thread::spawn(|| {
             go_last()?;
-            let child = std::thread::spawn(niceness).join();
-            std::io::Result::Ok((niceness()?, child))
+            Ok::<_, NotLast>((thread_schedule_policy(), std::thread::spawn(thread_schedule_policy).join()))
         });
         let (own, child) = attempt.join().map_err(|_panic| "it panicked")??;
-        assert_eq!((own, child.map_err(|_panic| "it panicked")??), (LAST, LAST));
-        assert_eq!(niceness()?, before);
+        assert_eq!((own, child.map_err(|_panic| "it panicked")?), (last.clone(), last));
+        assert_eq!(thread_schedule_policy(), before);
         Ok(())
     }
 }

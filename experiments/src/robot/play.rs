@@ -35,6 +35,7 @@ use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use crossbeam::channel::{Receiver, TryRecvError};
 use judged::{named, whole};
 use learn::Policy;
+use learn::kernels::on_every_worker;
 use progress::Progress;
 use std::path::{Path, PathBuf};
 
@@ -332,8 +333,8 @@ impl RobotSession {
         }
         if self.setup.is_real_time() {
             match urgent::allowed() {
-                // The learner's thread: the loop's have their priority.
-                Ok(()) => urgent::go_last()?,
+                // The loop's threads have their priority; the learner's take what is left.
+                Ok(()) => on_every_worker(|| drop(urgent::go_last())),
                 Err(refusal) => self.say(&format!("found: {refusal}; {URGENT_ADVICE}")),
             }
         }

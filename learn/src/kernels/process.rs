@@ -46,6 +46,11 @@ pub fn configure_process() -> Result<usize, ProcessError> {
     .clone()
 }
 
+/// Runs `job` once on every worker thread.
+pub fn on_every_worker(job: impl Fn() + Sync) {
+    rayon::broadcast(|_| job());
+}
+
 fn n_wanted_workers() -> usize {
     std::env::var("RAYON_NUM_THREADS")
         .ok()
