@@ -35,8 +35,6 @@ pub fn patient_robot() -> Result<RobotConfig, Box<dyn Error>> {
     let mut robot = RobotConfig::of_hand("orca_v2").map_err(|error| error.to_string())?;
     robot.servo_hz = 20;
     robot.buttons = None;
-    // Others test here.
-    robot.keep_awake = false;
     (robot.driver.watchdog_s, robot.driver.margin_s) = (WATCHDOG_S.try_into()?, 0.05.try_into()?);
     robot.driver.watchdog_because = Some("a busy machine".into());
     robot.driver.patience_s = 0.5.try_into()?;
