@@ -57,6 +57,14 @@ number!(
     "a finite number",
     |x| x.is_finite()
 );
+impl std::ops::Neg for Finite {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
 number!(
     /// A finite number above zero.
     Positive,

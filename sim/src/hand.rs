@@ -1,10 +1,11 @@
 //! A hand as data: joints, links, finger tips, palm and motors, from one table.
 //!
-//! Hand frame: x to the finger tips, y to the thumb side, z out of the back of the hand. Held palm down, z is up.
+//! Hand frame: x to the finger tips, y to the thumb side (of a mirror image: away from it), z out of the back of the hand. Held
+//! palm down, z is up.
 //! At zero joint positions every link frame is aligned with the hand frame; a link's origin is on its joint.
 
-use crate::asset::{AssetError, HANDS, Library};
-use crate::hand_file::HandFile;
+use crate::asset::{AssetError, HANDS, Library, SCENES};
+use crate::hand_variant;
 use crate::solid::Solid;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
@@ -17,6 +18,10 @@ pub struct Hand {
     pub name: String,
     /// What [`Hand::load`] finds it by: its name, or the path of its file.
     pub address: String,
+    /// What the hand is found by whose scenes, gaits and robot it has: it itself, or that of which it is a variant.
+    pub family: String,
+    /// It is the mirror image of that hand: scene and gaits are the other one's in the mirror.
+    pub is_mirrored: bool,
     /// The fingers, in the order of every joint array.
     pub fingers: Vec<Finger>,
     /// What the palm is made of.
@@ -137,15 +142,22 @@ impl Hand {
     /// When there is none of that name (the error lists those that there are), or the file is not a hand.
     pub fn load(address: &str) -> Result<Self, AssetError> {
         let (library, name) = Library::of(address);
-        library.load::<HandFile>(&HANDS, name)?.resolve(&library.source_name(&HANDS, name), address)
+        hand_variant::resolve(&library.source_name(&HANDS, name), &library.text(&HANDS, name)?, address, &library)
     }
 
-    /// Parses a hand from RON text that came from `source_name`.
+    /// The hands, variants too, whose family has a scene called `<task>_<family>`, by their names.
+    pub(crate) fn with_scene(task: &'static str) -> impl Iterator<Item = (&'static str, Self)> {
+        let has_scene = move |hand: &Self| SCENES.names().any(|name| name == format!("{task}_{}", hand.family));
+        let hands = Self::names().filter_map(|name| Some((name, Self::load(name).ok()?)));
+        hands.filter(move |(_, hand)| has_scene(hand))
+    }
+
+    /// Parses a hand from RON text that came from `source_name`; a variant of a hand is one of those that have names.
     ///
     /// # Errors
     /// When the text is not a hand, or its parts do not fit together.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, AssetError> {
-        bridge::config::parse::<HandFile>(source_name, text)?.resolve(source_name, source_name)
+        hand_variant::resolve(source_name, text, source_name, &Library::BuiltIn)
     }
 
     /// Number of joints.

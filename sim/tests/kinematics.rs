@@ -150,9 +150,9 @@ fn links_reach_and_point() {
 #[test]
 fn unknown_names_are_answered_with_known_ones() {
     let error = Hand::load("shadow").unwrap_err().to_string();
-    assert_eq!(error, "no hand is called `shadow`; known are orca_v2, reference16");
+    assert_eq!(error, "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_torques");
     let error = sim::CubeScene::load("shadow").unwrap_err().to_string();
-    assert!(error.contains("cube_orca_v2, cube_reference16"), "{error}");
+    assert!(error.contains("known are orca_v2, reference16"), "{error}");
 }
 
 /// Contract: a hand with a number, a field or parts that make no sense is refused, with the place and the reason.

@@ -24,7 +24,11 @@ impl Rig {
     }
 
     fn with_seed(domain: &str, seed: u64) -> Result<Self, Box<dyn Error>> {
-        let scene = CubeScene::load("orca_v2")?;
+        Self::of_hand("orca_v2", domain, seed)
+    }
+
+    fn of_hand(hand: &str, domain: &str, seed: u64) -> Result<Self, Box<dyn Error>> {
+        let scene = CubeScene::load(hand)?;
         let mut plant = CubePlant::new(&scene, Domain::load(domain)?, seed, 120)?;
         let servos = BareServos::new(&mut plant, scene.hand(), &CubePlant::calibration(&scene)?.joints)?;
         let sight = plant.sight();
