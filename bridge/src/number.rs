@@ -95,6 +95,12 @@ number!(
     |x| (0.0..=1.0).contains(&x)
 );
 
+impl Default for UnitInterval {
+    fn default() -> Self {
+        Self(0.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -130,12 +130,12 @@ pub(crate) const GAITS: Shelf = shelf!(
     ]
 );
 pub(crate) const DOMAINS: Shelf =
-    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);
+    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16", "tendons_orca_v2"]);
 
 pub(crate) const SCISSORS_DOMAINS: Shelf = shelf!(
     "domain of the scissors",
     "domains",
-    ["scissors_exact", "scissors_nominal", "scissors_randomised", "scissors_shifted"]
+    ["scissors_exact", "scissors_nominal", "scissors_randomised", "scissors_shifted", "scissors_tendons"]
 );
 
 impl Shelf {

@@ -7,6 +7,7 @@
 use crate::asset::{AssetError, HANDS, Library, SCENES};
 use crate::hand_variant;
 use crate::solid::Solid;
+use crate::transmission::taken_by_slack;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
 use rapier3d::glamx::{DMat3, DVec3};
@@ -122,9 +123,12 @@ pub struct Motor {
 }
 
 impl Motor {
-    /// Torque at a distance `error_rad` from the target, with the stiffness scaled by `gain_scale`, N m.
+    /// Torque at a distance `error_rad` from the target, with the stiffness scaled by `gain_scale`, through a tendon that hangs
+    /// through by `slack_rad`, N m.
     #[must_use]
-    pub fn effort_nm(&self, gain_scale: f64, error_rad: f32, velocity_rad_s: f32) -> f32 {
+    pub fn effort_nm(&self, gain_scale: f64, slack_rad: f32, error_rad: f32, velocity_rad_s: f32) -> f32 {
+        let Some(taken_rad) = taken_by_slack(error_rad, slack_rad) else { return 0.0 };
+        let error_rad = error_rad - taken_rad;
         let (stiffness_nm_rad, max_nm) = ((self.stiffness_nm_rad * gain_scale) as f32, self.max_effort_nm as f32);
         (stiffness_nm_rad * error_rad - self.damping_nm_s_rad as f32 * velocity_rad_s).clamp(-max_nm, max_nm)
     }

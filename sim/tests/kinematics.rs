@@ -69,8 +69,12 @@ fn rapier_agrees_with_forward_kinematics() {
             let q_rad: Vec<f64> = hand.joints().map(|j| j.lower_rad + share * (j.upper_rad - j.lower_rad)).collect();
             let single: Vec<f32> = q_rad.iter().map(|&q| q as f32).collect();
             let cube = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: DVec3::new(0.0, 0.0, -0.2), yaw_rad: 0.0 };
-            let surroundings =
-                Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Off };
+            let surroundings = Surroundings {
+                friction: 1.0,
+                motor_gain_scale: 1.0,
+                slack_rad: 0.0,
+                finger_contacts: FingerContacts::Off,
+            };
             let world = World::new(&hand, &single, &cube, &surroundings);
             let tips: Vec<usize> = (0..world.engine().parts().len())
                 .filter(|&part| matches!(world.engine().parts().nth(part).unwrap().kind, PartKind::Tip { .. }))

@@ -110,6 +110,18 @@ fn plants_are_deterministic() -> TestResult {
     Ok(())
 }
 
+/// Contract: the servos of the left hand, whose ids and directions are others, hold a cube as well, behind taut tendons and
+/// behind loose ones.
+#[test]
+fn a_left_hand_keeps_its_cube() -> TestResult {
+    for domain in ["exact", "tendons_orca_v2"] {
+        let mut rig = Rig::of_hand("orca_v2_left", domain, 7)?;
+        rig.grasp();
+        assert!(rig.height_m().is_some_and(|height_m| height_m.abs() < 0.01), "{domain}: the cube is in the hand");
+    }
+    Ok(())
+}
+
 /// Contract: a hand without motors cannot be emulated, and the error says why.
 #[test]
 fn hands_without_motors_are_refused() -> TestResult {
