@@ -32,6 +32,15 @@ impl TurnDirection {
             Self::Clockwise => -1.0,
         }
     }
+
+    /// The other one.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::CounterClockwise => Self::Clockwise,
+            Self::Clockwise => Self::CounterClockwise,
+        }
+    }
 }
 
 /// What is rewarded.

@@ -57,6 +57,14 @@ number!(
     "a finite number",
     |x| x.is_finite()
 );
+impl std::ops::Neg for Finite {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
 number!(
     /// A finite number above zero.
     Positive,
@@ -86,6 +94,12 @@ number!(
     "a number from 0 to 1",
     |x| (0.0..=1.0).contains(&x)
 );
+
+impl Default for UnitInterval {
+    fn default() -> Self {
+        Self(0.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

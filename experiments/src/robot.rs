@@ -46,6 +46,7 @@ use bridge::real::hand_driver::HandDriverConfig;
 use bridge::real::tracker::TrackerConfig;
 use color_eyre::eyre::{Result, eyre};
 use serde::{Deserialize, Serialize};
+use sim::Hand;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -191,16 +192,20 @@ impl RobotConfig {
         Ok(robot)
     }
 
-    /// The robot that comes with `hand`.
+    /// The robot that comes with `hand`. A variant of a hand has the other one's, and a calibration of its own.
     ///
     /// # Errors
     /// When there is none.
     pub fn of_hand(hand: &str) -> Result<Self> {
+        let family = Hand::load(hand).map_or_else(|_| hand.to_owned(), |hand| hand.family);
         let known = || ROBOTS.map(|(name, _)| name).join(", ");
-        let (name, text) = ROBOTS.iter().find(|(name, _)| *name == hand).ok_or_else(|| {
+        let (name, text) = ROBOTS.iter().find(|(name, _)| *name == family).ok_or_else(|| {
             eyre!("robot: none comes with the hand {hand}, known are {}; write one and give it with --robot", known())
         })?;
-        Ok(config::parse(&format!("assets/robots/{name}.ron"), text)?)
+        let robot: Self = config::parse(&format!("assets/robots/{name}.ron"), text)?;
+        let is_own = robot.hand == hand;
+        let calibration = if is_own { robot.calibration } else { format!("calibration/{hand}.ron").into() };
+        Ok(Self { hand: hand.to_owned(), calibration, ..robot })
     }
 }
 
@@ -209,7 +214,7 @@ mod tests {
     use super::*;
 
     /// Contract: every robot that comes along is one, for the hand that it is listed under, and has the usual
-    /// deadlines.
+    /// deadlines; a variant of a hand has the same, with a calibration of its own.
     #[test]
     fn robots_are_valid() {
         for (hand, _) in ROBOTS {
@@ -221,6 +226,10 @@ mod tests {
             let text = ron::to_string(&robot).unwrap();
             assert_eq!(config::parse::<RobotConfig>("again", &text).unwrap(), robot);
         }
+        let left = RobotConfig::of_hand("orca_v2_left").unwrap();
+        assert_eq!(left.calibration, Path::new("calibration/orca_v2_left.ron"));
+        let right = RobotConfig::of_hand("orca_v2").unwrap();
+        assert_eq!(RobotConfig { hand: right.hand.clone(), calibration: right.calibration.clone(), ..left }, right);
         assert!(RobotConfig::of_hand("claw").unwrap_err().to_string().contains("orca_v2"));
     }
 }

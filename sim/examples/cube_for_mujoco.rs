@@ -66,8 +66,12 @@ impl Play {
             name => Some(GaitTable::new(scene.hand(), &Gait::load(name)?)?),
         };
         let (open_rad, holding_rad) = (start.open_rad.clone(), start.holding_rad.clone());
-        let surroundings =
-            Surroundings { friction: FRICTION, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
+        let surroundings = Surroundings {
+            friction: FRICTION,
+            motor_gain_scale: 1.0,
+            slack_rad: 0.0,
+            finger_contacts: FingerContacts::Distal,
+        };
         let mut world = World::new(scene.hand(), &open_rad, &start.cube, &surroundings);
         world.set_cube_weight(false);
         let max_step_rad = |joint: &Joint| (joint.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;

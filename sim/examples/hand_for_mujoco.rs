@@ -46,7 +46,8 @@ fn tips(hand: &Hand) -> Result<(), Box<dyn Error>> {
 /// How far the joints are from the middle of their ranges, and beyond these, at the most.
 fn hold(hand: &Hand, n_steps: u64) -> Result<(f32, f32), Box<dyn Error>> {
     let middle_rad: Vec<f32> = hand.joints().map(|joint| (0.5 * (joint.lower_rad + joint.upper_rad)) as f32).collect();
-    let surroundings = Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
+    let surroundings =
+        Surroundings { friction: 1.0, motor_gain_scale: 1.0, slack_rad: 0.0, finger_contacts: FingerContacts::Distal };
     // The cube lies on the floor, out of the way.
     let away = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: [5.0, 5.0, 5.0].into(), yaw_rad: 0.0 };
     let mut world = World::new(hand, &middle_rad, &away, &surroundings);

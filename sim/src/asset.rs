@@ -1,7 +1,8 @@
 //! The data that is compiled into the library, so that a binary runs anywhere.
 
-use bridge::config::{self, ConfigError, parse};
+use bridge::config::{ConfigError, parse};
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -80,9 +81,18 @@ impl Library {
 
     /// Parses what is called `name`.
     pub(crate) fn load<T: DeserializeOwned>(&self, shelf: &Shelf, name: &str) -> Result<T, AssetError> {
+        Ok(parse(&self.source_name(shelf, name), &self.text(shelf, name)?)?)
+    }
+
+    /// The text of what is called `name`.
+    pub(crate) fn text(&self, shelf: &Shelf, name: &str) -> Result<Cow<'static, str>, AssetError> {
         match self {
-            Self::BuiltIn => shelf.load(name),
-            Self::Folder(folder) => Ok(config::load(&folder.join(format!("{name}.ron")))?),
+            Self::BuiltIn => shelf.text(name).map(Cow::Borrowed),
+            Self::Folder(folder) => {
+                let path = folder.join(format!("{name}.ron"));
+                let read = std::fs::read_to_string(&path);
+                Ok(Cow::Owned(read.map_err(|source| ConfigError::Unreadable { path, source })?))
+            }
         }
     }
 }
@@ -104,7 +114,7 @@ macro_rules! shelf {
     };
 }
 
-pub(crate) const HANDS: Shelf = shelf!("hand", "hands", ["orca_v2", "reference16"]);
+pub(crate) const HANDS: Shelf = shelf!("hand", "hands", ["orca_v2", "reference16", "orca_v2_left", "orca_v2_torques"]);
 pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16", "scissors_orca_v2"]);
 pub(crate) const GAITS: Shelf = shelf!(
     "gait",
@@ -120,12 +130,12 @@ pub(crate) const GAITS: Shelf = shelf!(
     ]
 );
 pub(crate) const DOMAINS: Shelf =
-    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16"]);
+    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16", "tendons_orca_v2"]);
 
 pub(crate) const SCISSORS_DOMAINS: Shelf = shelf!(
     "domain of the scissors",
     "domains",
-    ["scissors_exact", "scissors_nominal", "scissors_randomised", "scissors_shifted"]
+    ["scissors_exact", "scissors_nominal", "scissors_randomised", "scissors_shifted", "scissors_tendons"]
 );
 
 impl Shelf {
@@ -141,12 +151,12 @@ impl Shelf {
 
     /// Parses the file called `name`.
     pub(crate) fn load<T: DeserializeOwned>(&self, name: &str) -> Result<T, AssetError> {
+        Ok(parse(&self.source_name(name), self.text(name)?)?)
+    }
+
+    fn text(&self, name: &str) -> Result<&'static str, AssetError> {
         let file = self.files.iter().find(|(known, _)| *known == name);
-        let (_, text) = file.ok_or_else(|| AssetError::Unknown {
-            kind: self.kind,
-            name: name.to_owned(),
-            known: self.names().collect(),
-        })?;
-        Ok(parse(&self.source_name(name), text)?)
+        let unknown = || AssetError::Unknown { kind: self.kind, name: name.to_owned(), known: self.names().collect() };
+        file.map(|(_, text)| *text).ok_or_else(unknown)
     }
 }

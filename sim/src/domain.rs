@@ -1,6 +1,7 @@
 //! What may differ between a simulated hand and its real twin, and from episode to episode.
 
 use crate::asset::{AssetError, DOMAINS};
+use crate::transmission::Transmission;
 use bridge::number::{NonNegative, Positive, UnitInterval};
 use bridge::random::Rng;
 use rand::Rng as _;
@@ -26,6 +27,9 @@ pub struct Domain {
     pub pose_noise: PoseNoise,
     /// Play between motor and joint, rad: the joint follows when the motor has crossed it.
     pub backlash_rad: NonNegative,
+    /// What is not taut and not steady on the way there; all is without this line.
+    #[serde(default)]
+    pub transmission: Transmission,
     /// How far episodes scatter around these values.
     pub jitter: Jitter,
 }
@@ -75,6 +79,8 @@ pub struct EpisodeDraw {
     pub cube_xy_m: [f64; 2],
     /// Turn of the cube, rad.
     pub cube_yaw_rad: f64,
+    /// By how much the tendons hang through, rad.
+    pub slack_rad: f64,
 }
 
 impl Domain {
@@ -103,6 +109,7 @@ impl Domain {
             motor_gain_scale: self.motor_gain_scale.get() * (1.0 + spread(self.jitter.motor_gain.get())),
             cube_xy_m: [spread(self.jitter.cube_xy_m.get()), spread(self.jitter.cube_xy_m.get())],
             cube_yaw_rad: spread(self.jitter.cube_yaw_rad.get()),
+            slack_rad: self.transmission.slack_rad.get() * (1.0 + spread(self.transmission.slack_jitter.get())),
         }
     }
 }

@@ -10,13 +10,14 @@ use crate::fault::PhysicsFault;
 use crate::hand::{Finger, Hand, Joint};
 use crate::parts::{Part, PartKind, Shape};
 use crate::solid::Solid;
+use crate::transmission::taken_by_slack;
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
     BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, IslandManager,
-    JointAxesMask, JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, NarrowPhase,
-    PhysicsPipeline, PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, RigidBodySet,
-    Rotation, SpringCoefficients, Vector,
+    JointAxesMask, JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, MultibodyLink,
+    NarrowPhase, PhysicsPipeline, PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle,
+    RigidBodySet, Rotation, SpringCoefficients, Vector,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub friction: f64,
     /// Stiffness of the motors over the hand's.
     pub motor_gain_scale: f64,
+    /// By how much the tendons hang through, to either side, rad; see `transmission`.
+    pub slack_rad: f64,
     /// Which finger parts touch those of other fingers.
     pub finger_contacts: FingerContacts,
 }
@@ -67,6 +70,7 @@ pub struct Engine {
     pub(crate) physics: PhysicsWorld,
     pub(crate) palm: RigidBodyHandle,
     joints: Vec<MultibodyJointHandle>,
+    slack_rad: f32,
     /// Bodies, shapes, and how the frames of the shapes are turned in those of the bodies.
     parts: Vec<(RigidBodyHandle, Part, Rotation)>,
     pub(crate) names: Vec<Named>,
@@ -100,6 +104,7 @@ impl Engine {
             physics: empty_world(),
             palm: RigidBodyHandle::invalid(),
             joints: Vec::with_capacity(hand.n_joints()),
+            slack_rad: surroundings.slack_rad as f32,
             parts: Vec::new(),
             names: Vec::new(),
             floor_m,
@@ -184,7 +189,7 @@ impl Engine {
             if let Some((multibody, link)) = self.physics.multibody_joints.get_mut(joint)
                 && let Some(link) = multibody.link_mut(link)
             {
-                link.joint.data.motors[JointAxis::AngX as usize].target_pos = target_rad;
+                pull(link, target_rad, self.slack_rad);
             }
         }
     }
@@ -196,8 +201,9 @@ impl Engine {
             && let Some((multibody, link)) = self.physics.multibody_joints.get_mut(joint)
             && let Some(link) = multibody.link_mut(link)
         {
+            pull(link, target_rad, self.slack_rad);
             let motor = &mut link.joint.data.motors[JointAxis::AngX as usize];
-            (motor.target_pos, motor.stiffness, motor.max_force) = (target_rad, stiffness_nm_rad, max_nm);
+            (motor.stiffness, motor.max_force) = (stiffness_nm_rad, max_nm);
         }
     }
 
@@ -387,6 +393,15 @@ impl Engine {
             multibody.armature_mut()[dof] = joint.map_or(0.0, |joint| joint.armature_kg_m2 as f32);
         }
     }
+}
+
+/// Lets the motor of `link` pull it to `goal_rad` through a tendon that hangs through by `slack_rad`, for a step.
+fn pull(link: &mut MultibodyLink, goal_rad: f32, slack_rad: f32) {
+    let q_rad = link.joint.coords()[JointAxis::AngX as usize];
+    let taken_rad = taken_by_slack(goal_rad - q_rad, slack_rad);
+    let joint = &mut link.joint.data;
+    joint.motor_axes.set(JointAxesMask::ANG_X, taken_rad.is_some());
+    joint.motors[JointAxis::AngX as usize].target_pos = goal_rad - taken_rad.unwrap_or_default();
 }
 
 /// A dynamic body that the arm holds up.

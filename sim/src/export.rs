@@ -13,3 +13,10 @@ mod xml;
 
 pub use mjcf::mjcf;
 pub use urdf::urdf;
+
+use crate::hand::Hand;
+
+/// What the y axis of a hand's frame points to, in words.
+fn y_of(hand: &Hand) -> &'static str {
+    if hand.is_mirrored { "away from the thumb" } else { "to the thumb side" }
+}

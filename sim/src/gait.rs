@@ -85,6 +85,20 @@ impl Gait {
         Ok(Self { period_s: Positive::try_from(self.period_s.get() * factor.get())?, ..self })
     }
 
+    /// The same motion seen in the mirror (see [`Hand::mirrored`](crate::Hand::mirrored)): it turns the other way.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let [x, y, z] = self.center_m;
+        let fingers = self.fingers.iter().map(|finger| FingerGait { angle_rad: -finger.angle_rad, ..*finger });
+        Self {
+            center_m: [x, -y, z],
+            cube_yaw_rad: -self.cube_yaw_rad,
+            stroke_rad: -self.stroke_rad,
+            fingers: fingers.collect(),
+            ..self.clone()
+        }
+    }
+
     /// Where the tip of finger `finger` is to be at phase `phase` (0..1) of its own cycle.
     pub(crate) fn tip_target(&self, finger: usize, phase: f64) -> TipTarget {
         /// Share of the cycle over which the squeeze comes and goes.

@@ -30,12 +30,17 @@ pub struct GaitTable {
 }
 
 impl GaitTable {
-    /// The table of `gait` for `hand`.
+    /// The table of `gait` for `hand`: one of its own, or one of its family, which a mirror image plays mirrored.
     ///
     /// # Errors
-    /// When the gait is not for this hand, has another number of fingers, or a duty of 0 or 1.
+    /// When the gait is for neither, has another number of fingers, or a duty of 0 or 1.
     pub fn new(hand: &Hand, gait: &Gait) -> Result<Self, AssetError> {
         check(hand, gait)?;
+        let is_own = gait.hand == hand.name;
+        Ok(if is_own || !hand.is_mirrored { Self::of(hand, gait) } else { Self::of(hand, &gait.mirrored()) })
+    }
+
+    fn of(hand: &Hand, gait: &Gait) -> Self {
         let mut table = Self {
             period_s: gait.period_s.get(),
             phases: Vec::with_capacity(hand.n_joints()),
@@ -48,7 +53,7 @@ impl GaitTable {
             table.add_finger(index, finger, gait);
         }
         table.mean_miss_m /= (hand.fingers.len() * N_SAMPLES) as f64;
-        Ok(table)
+        table
     }
 
     /// Writes the joint targets (rad) at `time_s`, for a cycle that is `phase` (in cycles) ahead.
@@ -144,7 +149,7 @@ impl GaitTable {
 fn check(hand: &Hand, gait: &Gait) -> Result<(), AssetError> {
     let inconsistent =
         |reason| Err(AssetError::Inconsistent { source_name: format!("gait for {}", gait.hand), reason });
-    if gait.hand != hand.name {
+    if gait.hand != hand.name && gait.hand != hand.family {
         return inconsistent(format!("it was to be played on the hand {}", hand.name));
     }
     if gait.fingers.len() != hand.fingers.len() {

@@ -1,11 +1,13 @@
 //! A hand as data: joints, links, finger tips, palm and motors, from one table.
 //!
-//! Hand frame: x to the finger tips, y to the thumb side, z out of the back of the hand. Held palm down, z is up.
+//! Hand frame: x to the finger tips, y to the thumb side (of a mirror image: away from it), z out of the back of the hand. Held
+//! palm down, z is up.
 //! At zero joint positions every link frame is aligned with the hand frame; a link's origin is on its joint.
 
-use crate::asset::{AssetError, HANDS, Library};
-use crate::hand_file::HandFile;
+use crate::asset::{AssetError, HANDS, Library, SCENES};
+use crate::hand_variant;
 use crate::solid::Solid;
+use crate::transmission::taken_by_slack;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
 use rapier3d::glamx::{DMat3, DVec3};
@@ -17,6 +19,10 @@ pub struct Hand {
     pub name: String,
     /// What [`Hand::load`] finds it by: its name, or the path of its file.
     pub address: String,
+    /// What the hand is found by whose scenes, gaits and robot it has: it itself, or that of which it is a variant.
+    pub family: String,
+    /// It is the mirror image of that hand: scene and gaits are the other one's in the mirror.
+    pub is_mirrored: bool,
     /// The fingers, in the order of every joint array.
     pub fingers: Vec<Finger>,
     /// What the palm is made of.
@@ -117,9 +123,12 @@ pub struct Motor {
 }
 
 impl Motor {
-    /// Torque at a distance `error_rad` from the target, with the stiffness scaled by `gain_scale`, N m.
+    /// Torque at a distance `error_rad` from the target, with the stiffness scaled by `gain_scale`, through a tendon that hangs
+    /// through by `slack_rad`, N m.
     #[must_use]
-    pub fn effort_nm(&self, gain_scale: f64, error_rad: f32, velocity_rad_s: f32) -> f32 {
+    pub fn effort_nm(&self, gain_scale: f64, slack_rad: f32, error_rad: f32, velocity_rad_s: f32) -> f32 {
+        let Some(taken_rad) = taken_by_slack(error_rad, slack_rad) else { return 0.0 };
+        let error_rad = error_rad - taken_rad;
         let (stiffness_nm_rad, max_nm) = ((self.stiffness_nm_rad * gain_scale) as f32, self.max_effort_nm as f32);
         (stiffness_nm_rad * error_rad - self.damping_nm_s_rad as f32 * velocity_rad_s).clamp(-max_nm, max_nm)
     }
@@ -137,15 +146,22 @@ impl Hand {
     /// When there is none of that name (the error lists those that there are), or the file is not a hand.
     pub fn load(address: &str) -> Result<Self, AssetError> {
         let (library, name) = Library::of(address);
-        library.load::<HandFile>(&HANDS, name)?.resolve(&library.source_name(&HANDS, name), address)
+        hand_variant::resolve(&library.source_name(&HANDS, name), &library.text(&HANDS, name)?, address, &library)
     }
 
-    /// Parses a hand from RON text that came from `source_name`.
+    /// The hands, variants too, whose family has a scene called `<task>_<family>`, by their names.
+    pub(crate) fn with_scene(task: &'static str) -> impl Iterator<Item = (&'static str, Self)> {
+        let has_scene = move |hand: &Self| SCENES.names().any(|name| name == format!("{task}_{}", hand.family));
+        let hands = Self::names().filter_map(|name| Some((name, Self::load(name).ok()?)));
+        hands.filter(move |(_, hand)| has_scene(hand))
+    }
+
+    /// Parses a hand from RON text that came from `source_name`; a variant of a hand is one of those that have names.
     ///
     /// # Errors
     /// When the text is not a hand, or its parts do not fit together.
     pub fn parse(source_name: &str, text: &str) -> Result<Self, AssetError> {
-        bridge::config::parse::<HandFile>(source_name, text)?.resolve(source_name, source_name)
+        hand_variant::resolve(source_name, text, source_name, &Library::BuiltIn)
     }
 
     /// Number of joints.

@@ -1,6 +1,6 @@
-//! The RON form of a hand: a table in the frame of whoever measured it.
+//! The RON form of a hand: a table in the frame of whoever measured it. A variant of another hand is in `hand_variant`.
 
-use crate::asset::AssetError;
+use crate::asset::{AssetError, Library};
 use crate::collision::MAX_FINGERS;
 use crate::hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
 use crate::solid::Solid;
@@ -193,7 +193,15 @@ impl HandFile {
         checked.map_err(|error| inconsistent(error.to_string()))?;
         let palm = self.palm.iter().map(|part| part.resolve(hand_from_table, DVec3::ZERO));
         let palm = palm.collect::<Result<_, _>>().map_err(|reason| inconsistent(format!("palm: {reason}")))?;
-        Ok(Hand { name: self.name, address: address.to_owned(), palm, fingers, motors: self.motors })
+        Ok(Hand {
+            name: self.name,
+            family: Library::of(address).1.to_owned(),
+            address: address.to_owned(),
+            is_mirrored: false,
+            palm,
+            fingers,
+            motors: self.motors,
+        })
     }
 }
 

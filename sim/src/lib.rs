@@ -16,8 +16,9 @@
 //! - The same seed gives the same bits, on any number of threads and after any snapshot.
 //! - The physics never panics into its caller: what blows up is a [`bridge::BodyError::SimFault`], and a [`Dump`]
 //!   leads to it again.
-//! - The hand frame, which is the palm's, has x to the finger tips, y to the thumb side, z out of the back. Around the cube
-//!   it is the world frame too, z up; around the scissors the world frame is that of the table.
+//! - The hand frame, which is the palm's, has x to the finger tips, y to the thumb side, z out of the back; a mirror image has
+//!   its thumb on the other side. Around the cube it is the world frame too, z up; around the scissors the world frame is that of
+//!   the table.
 //! - Without the feature `viewer` nothing here draws, and nothing here learns.
 
 pub mod export;
@@ -27,7 +28,6 @@ pub mod kinematics;
 mod asset;
 mod collision;
 mod contact;
-mod delay;
 mod demonstrator;
 mod domain;
 mod dump;
@@ -37,8 +37,10 @@ mod gait;
 mod gait_table;
 mod hand;
 mod hand_file;
+mod hand_variant;
 mod inertia;
 mod latch;
+mod mirror;
 mod parts;
 mod plant;
 mod scene;
@@ -49,6 +51,7 @@ mod sensors;
 mod sim_hand;
 mod simulated;
 mod solid;
+mod transmission;
 mod world;
 
 pub use asset::AssetError;
@@ -74,4 +77,5 @@ pub use search::{GaitScore, SearchOptions, SearchProgress, search_gait};
 pub use sim_hand::{SERVO_HZ, SimHand, Snapshot, Start};
 pub use simulated::Simulated;
 pub use solid::Solid;
+pub use transmission::{PLAY_LASTS_S, Transmission};
 pub use world::{Cube, World};

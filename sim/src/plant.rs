@@ -5,7 +5,7 @@
 //! torque of the joint = gain k (target - q) - d dq/dt             k, d of the hand; at most i_limit c |ratio|, i by
 //! current = torque / (c ratio)                                    the servo's goal current, c by the motor table
 //! ```
-//! The target is the servo's goal behind the domain's delay and play; without torque k is 0, and d is what the gears brake.
+//! The target is the servo's goal behind the domain's delay, play and slack; without torque k is 0, and d is what the gears brake.
 //! Joints that the body does not have follow their goals.
 //!
 //! A [`Room`] is the world that the hand is in, and somebody who stands beside it: [`cube`] and [`scissors`]. A [`Sight`] is
@@ -24,10 +24,11 @@ pub use seen::{Presses, Seen, Sight, Sighting};
 pub use shafts::emulated_calibration;
 
 use crate::asset::AssetError;
-use crate::delay::{CommandDelay, follow_with_play};
 use crate::engine::{Engine, PHYSICS_HZ};
 use crate::hand::{Hand, Motor};
 use crate::sensors::normals;
+use crate::transmission::{CommandDelay, Play, Transmission};
+use bridge::number::NonNegative;
 use bridge::random::{Rng, stream};
 use bridge::real::emulator::{Drive, FirstOrderPlant, Plant, Shaft};
 use shafts::{ShaftMap, held_shaft, motor_range_rad, motors_of};
@@ -49,6 +50,9 @@ trait Room: Send {
     /// Stiffness of the motors over the hand's, now.
     fn motor_gain_scale(&self) -> f64;
 
+    /// By how much the tendons hang through, now, rad.
+    fn slack_rad(&self) -> f64;
+
     /// Lets a step of the physics pass that ends at `time_s`. Where it fails the hand is found anew at `q_rad`, where it
     /// was last: its servos see joints that stand still, and things that are gone.
     fn step(&mut self, time_s: f64, q_rad: &[f32]);
@@ -69,8 +73,9 @@ struct HandSeen<'a> {
 
 /// What of a domain concerns the hand alone.
 struct HandTraits {
-    command_delay_s: f64,
-    backlash_rad: f32,
+    command_delay_s: NonNegative,
+    backlash_rad: NonNegative,
+    transmission: Transmission,
     joint_noise_rad: f32,
 }
 
@@ -84,6 +89,7 @@ struct HandPlant<R> {
     held_shafts: Vec<Shaft>,
     noise: Rng,
     delay: CommandDelay,
+    play: Play,
     wanted_rad: Vec<f32>,
     target_rad: Vec<f32>,
     motors: Vec<JointMotor>,
@@ -148,7 +154,18 @@ impl<R: Room> HandPlant<R> {
             held: FirstOrderPlant::new(held),
             shafts,
             noise: stream(seed, "sensor noise", 0),
-            delay: CommandDelay::new(steps_of(traits.command_delay_s), &q_rad),
+            delay: CommandDelay::new(
+                traits.command_delay_s,
+                traits.transmission.delay_jitter_s,
+                &q_rad,
+                stream(seed, "command delay", 0),
+            ),
+            play: Play::new(
+                traits.backlash_rad,
+                traits.transmission.backlash_jitter,
+                q_rad.len(),
+                stream(seed, "play", 0),
+            ),
             motors: vec![JointMotor::default(); q_rad.len()],
             of_hand: hand.joints().map(|joint| joint.motor).collect(),
             dq_rad_s: vec![0.0; q_rad.len()],
@@ -168,7 +185,7 @@ impl<R: Room> HandPlant<R> {
 
     /// One step of the physics.
     fn step(&mut self) {
-        follow_with_play(&mut self.target_rad, self.delay.push(&self.wanted_rad), self.traits.backlash_rad);
+        self.play.follow(&mut self.target_rad, self.delay.push(&self.wanted_rad));
         let gain_scale = self.room.motor_gain_scale();
         for (joint, (motor, of_hand)) in self.motors.iter().zip(&self.of_hand).enumerate() {
             let stiffness_nm_rad = if motor.is_on { (of_hand.stiffness_nm_rad * gain_scale) as f32 } else { 0.0 };
@@ -218,6 +235,7 @@ impl<R: Room> HandPlant<R> {
     }
 
     fn report(&self, shafts: &mut [Shaft]) {
+        let (gain_scale, slack_rad) = (self.room.motor_gain_scale(), self.room.slack_rad() as f32);
         for (behind, shaft) in self.shafts.iter().zip(shafts) {
             *shaft = match *behind {
                 Behind::Held { idx } => self.held_shafts[idx],
@@ -226,7 +244,7 @@ impl<R: Room> HandPlant<R> {
                     let error_rad = self.target_rad[idx] - self.q_rad[idx];
                     let effort_nm = if motor.is_on {
                         self.of_hand[idx]
-                            .effort_nm(self.room.motor_gain_scale(), error_rad, self.dq_rad_s[idx])
+                            .effort_nm(gain_scale, slack_rad, error_rad, self.dq_rad_s[idx])
                             .clamp(-motor.max_nm, motor.max_nm)
                     } else {
                         0.0
@@ -254,11 +272,6 @@ impl<R: Room> Plant for HandPlant<R> {
         }
         self.report(shafts);
     }
-}
-
-/// Steps of the physics in `time_s`.
-fn steps_of(time_s: f64) -> usize {
-    (time_s * f64::from(PHYSICS_HZ)).round() as usize
 }
 
 /// Whether `n_steps` are `time_s` or more.

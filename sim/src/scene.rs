@@ -1,12 +1,11 @@
 //! Scenes as data: which hand, which cube, where, how it starts, and which gaits demonstrate it.
 
-use crate::asset::{AssetError, GAITS, HANDS, Library, SCENES};
+use crate::asset::{AssetError, GAITS, Library, SCENES};
 use crate::collision::FingerContacts;
 use crate::domain::Domain;
 use crate::gait::Gait;
 use crate::gait_table::GaitTable;
 use crate::hand::Hand;
-use crate::hand_file::HandFile;
 use crate::sim_hand::{SimHand, Start};
 use crate::world::Cube;
 use bridge::number::{Finite, NonNegative, NumberError, Positive};
@@ -82,18 +81,19 @@ struct CubeFile {
 impl CubeScene {
     /// Names of the hands that have a cube scene.
     pub fn hands() -> impl Iterator<Item = &'static str> {
-        SCENES.names().filter_map(|name| name.strip_prefix("cube_"))
+        Hand::with_scene("cube").map(|(name, _)| name)
     }
 
     /// The cube scene of the hand called `hand`; or, of a hand in the file `FOLDER/HAND.ron`, that in `FOLDER/cube_HAND.ron`,
-    /// with the gaits `FOLDER/GAIT.ron`.
+    /// with the gaits `FOLDER/GAIT.ron`. A variant of a hand has the scene and the gaits of that one, its mirror image in
+    /// the mirror.
     ///
     /// # Errors
-    /// When there is none for that hand (the error lists the scenes that there are), or one of its parts is unknown.
+    /// When there is no such hand (the error lists those that there are), no scene for it, or a part of that is unknown.
     pub fn load(hand: &str) -> Result<Self, AssetError> {
-        let (library, name) = Library::of(hand);
-        let scene = format!("cube_{name}");
-        library.load_scene::<SceneFile>(&scene, hand)?.resolve(scene, hand, &library)
+        let (library, _) = Library::of(hand);
+        let own = Hand::load(hand)?;
+        library.load_scene::<SceneFile>(&format!("cube_{}", own.family), hand)?.resolve(own, &library)
     }
 
     /// Name of the scene, e.g. `cube_orca_v2`.
@@ -189,14 +189,26 @@ impl CubeScene {
 }
 
 impl SceneFile {
-    fn resolve(self, name: String, address: &str, library: &Library) -> Result<CubeScene, AssetError> {
-        let (_, expected) = Library::of(address);
-        if self.hand != expected {
-            let reason = format!("hand: found {:?}, expected {expected:?}, whose scene this is by its name", self.hand);
-            return Err(AssetError::Inconsistent { source_name: library.source_name(&SCENES, &name), reason });
+    /// What the scene is in the mirror, where the hand is a mirror image.
+    fn mirrored(self) -> Self {
+        let [x, y, z] = self.cube.center_m;
+        let cube = CubeFile { center_m: [x, -y, z], yaw_rad: -self.cube.yaw_rad, ..self.cube };
+        Self { cube, direction: self.direction.reversed(), ..self }
+    }
+
+    fn resolve(self, hand: Hand, library: &Library) -> Result<CubeScene, AssetError> {
+        let source_name = library.source_name(&SCENES, &format!("cube_{}", hand.family));
+        if self.hand != hand.family {
+            let (found, expected) = (self.hand, hand.family);
+            let reason = format!("hand: found {found:?}, expected {expected:?}, whose scene this is by its name");
+            return Err(AssetError::Inconsistent { source_name, reason });
         }
-        let file = library.load::<HandFile>(&HANDS, &self.hand)?;
-        let hand = file.resolve(&library.source_name(&HANDS, &self.hand), address)?;
+        let scene = if hand.is_mirrored { self.mirrored() } else { self };
+        scene.set(hand, &source_name, library)
+    }
+
+    /// The scene with its hand and gaits.
+    fn set(self, hand: Hand, source_name: &str, library: &Library) -> Result<CubeScene, AssetError> {
         let load_gait = |name: &str| library.load::<Gait>(&GAITS, name);
         let postures = GaitTable::new(&hand, &load_gait(&self.start_gait)?)?;
         let start = Start {
@@ -220,14 +232,15 @@ impl SceneFile {
         };
         let demonstrations = self.demonstrations.into_iter().map(|config| {
             let gait = load_gait(&config.gait)?.slowed_down(config.slowdown).map_err(|error| {
-                let source_name = library.source_name(&SCENES, &name);
-                AssetError::Inconsistent { source_name, reason: format!("slowdown of {}: {error}", config.gait) }
+                let reason = format!("slowdown of {}: {error}", config.gait);
+                AssetError::Inconsistent { source_name: source_name.to_owned(), reason }
             })?;
             // Refuses a gait that does not fit the hand now rather than when it is played.
             GaitTable::new(&hand, &gait)?;
             Ok(Demonstration { gait, config })
         });
         let demonstrations = demonstrations.collect::<Result<_, AssetError>>()?;
+        let name = format!("cube_{}", Library::of(&hand.address).1);
         let (hand, start) = (Arc::new(hand), Arc::new(start));
         Ok(CubeScene { name, hand, start, task, demonstrations, fault_folder: None })
     }

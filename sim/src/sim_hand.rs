@@ -2,7 +2,6 @@
 
 use crate::collision::FingerContacts;
 use crate::contact::Contact;
-use crate::delay::{CommandDelay, follow_with_play};
 use crate::domain::{Domain, EpisodeDraw};
 use crate::dump::{Dump, History, Origin};
 use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
@@ -11,6 +10,7 @@ use crate::hand::Hand;
 use crate::latch::FaultLatch;
 use crate::sensors::{disturb, normals};
 use crate::simulated::Simulated;
+use crate::transmission::{CommandDelay, Play};
 use crate::world::{Cube, World};
 use bridge::random::{Rng, stream};
 use bridge::{Body, BodyError, BodySpec, ObjectPose, Percept};
@@ -65,6 +65,7 @@ struct State {
     step: u64,
     commanded_rad: Vec<f32>,
     delay: CommandDelay,
+    play: Play,
     /// Targets of the joints, behind delay and play.
     target_rad: Vec<f32>,
     noise: Rng,
@@ -127,8 +128,7 @@ impl SimHand {
     /// Runs one servo period.
     fn advance(&mut self, targets_rad: &[f32]) -> Result<(), BodyError> {
         self.latch.check()?;
-        let result = check_targets(&self.spec, targets_rad)
-            .and_then(|()| self.episode.advance(targets_rad, self.domain.backlash_rad.f32()));
+        let result = check_targets(&self.spec, targets_rad).and_then(|()| self.episode.advance(targets_rad));
         self.latch.hold(result, |fault| {
             let origin = Origin::Cube {
                 hand: self.hand.address.clone(),
@@ -224,13 +224,16 @@ impl Episode {
         let surroundings = Surroundings {
             friction: draw.friction,
             motor_gain_scale: draw.motor_gain_scale,
+            slack_rad: draw.slack_rad,
             finger_contacts: start.finger_contacts,
         };
-        let delay_steps = (domain.command_delay_s.get() * f64::from(PHYSICS_HZ)).round() as usize;
+        let (delay_s, unsteady) = (domain.command_delay_s, &domain.transmission);
+        let (delay_rng, play_rng) = (stream(seed, "command delay", 0), stream(seed, "play", 0));
         let state = State {
             step: 0,
             commanded_rad: start.open_rad.clone(),
-            delay: CommandDelay::new(delay_steps, &start.open_rad),
+            delay: CommandDelay::new(delay_s, unsteady.delay_jitter_s, &start.open_rad, delay_rng),
+            play: Play::new(domain.backlash_rad, unsteady.backlash_jitter, hand.n_joints(), play_rng),
             target_rad: start.open_rad.clone(),
             noise: stream(seed, "sensor noise", 0),
             history: History::new(hand.n_joints()),
@@ -242,11 +245,11 @@ impl Episode {
         self.state.step as f64 / f64::from(PHYSICS_HZ)
     }
 
-    fn advance(&mut self, targets_rad: &[f32], backlash_rad: f32) -> Result<(), PhysicsFault> {
+    fn advance(&mut self, targets_rad: &[f32]) -> Result<(), PhysicsFault> {
         let state = &mut self.state;
         state.commanded_rad.copy_from_slice(targets_rad);
         for _ in 0..STEPS_PER_COMMAND {
-            follow_with_play(&mut state.target_rad, state.delay.push(targets_rad), backlash_rad);
+            state.play.follow(&mut state.target_rad, state.delay.push(targets_rad));
             self.world.set_targets(&state.target_rad);
             self.world.step()?;
             state.step += 1;
@@ -262,7 +265,8 @@ impl Episode {
         self.world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&self.state.target_rad);
         for (((effort, &q), &target), joint) in efforts.zip(hand.joints()) {
-            *effort = joint.motor.effort_nm(self.draw.motor_gain_scale, target - q, *effort);
+            let EpisodeDraw { motor_gain_scale, slack_rad, .. } = self.draw;
+            *effort = joint.motor.effort_nm(motor_gain_scale, slack_rad as f32, target - q, *effort);
         }
         percept.commanded_rad.clone_from(&self.state.commanded_rad);
         percept.objects.clear();

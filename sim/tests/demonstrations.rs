@@ -4,7 +4,7 @@
 
 use bridge::number::{NonNegative, Positive, UnitInterval};
 use bridge::{Body, CubeReward, Environment, Episode, GovernorConfig, Percept};
-use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, collect, search_gait};
+use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, Transmission, collect, search_gait};
 
 fn governor() -> GovernorConfig {
     GovernorConfig::usual().unwrap()
@@ -64,10 +64,44 @@ fn a_shift_changes_what_it_says() {
     let effort = |percepts: &[Percept]| percepts[29].effort_nm.iter().map(|e| e.abs()).sum::<f32>();
     assert!(effort(&weak) < 0.8 * effort(&reference), "{} N m, {} N m", effort(&weak), effort(&reference));
 
-    let play = Domain { backlash_rad: NonNegative::try_from(0.08).unwrap(), ..exact };
+    let play = Domain { backlash_rad: NonNegative::try_from(0.08).unwrap(), ..exact.clone() };
     let (play, _) = hold(play, 1);
-    let lost: f32 = (0..16).map(|j| reference[29].measured_rad[j] - play[29].measured_rad[j]).sum();
-    assert!(lost > 0.05, "16 joints lost {lost} rad to play");
+    let lost = |percepts: &[Percept]| -> f32 {
+        (0..16).map(|j| reference[29].measured_rad[j] - percepts[29].measured_rad[j]).sum()
+    };
+    assert!(lost(&play) > 0.05, "16 joints lost {} rad to play", lost(&play));
+
+    let slack_rad = 0.04;
+    let transmission = Transmission { slack_rad: NonNegative::try_from(slack_rad).unwrap(), ..Transmission::default() };
+    let (loose, targets_rad) = hold(Domain { transmission, ..exact }, 1);
+    assert!(lost(&loose) > 0.05, "16 joints lost {} rad to slack", lost(&loose));
+    for percept in &loose {
+        for (joint, (q, target)) in percept.measured_rad.iter().zip(&targets_rad).enumerate() {
+            let is_loose = (target - q).abs() < slack_rad as f32;
+            assert_eq!(percept.effort_nm[joint] == 0.0, is_loose, "joint {joint}: {q} rad, target {target} rad");
+        }
+    }
+}
+
+/// Contract: what is not steady differs from seed to seed, and is the same for the same seed.
+#[test]
+fn unsteadiness_is_drawn_from_the_seed() {
+    let exact = Domain::load("exact").unwrap();
+    let (nothing, half) = (Transmission::default(), UnitInterval::try_from(0.5).unwrap());
+    let (play_rad, delay_s) = (NonNegative::try_from(0.02).unwrap(), NonNegative::try_from(0.03).unwrap());
+    let unsteady = [
+        Transmission { backlash_jitter: half, ..nothing },
+        Transmission { delay_jitter_s: delay_s, ..nothing },
+        Transmission { slack_rad: play_rad, slack_jitter: half, ..nothing },
+    ];
+    for transmission in unsteady {
+        let domain = Domain { transmission, backlash_rad: play_rad, command_delay_s: delay_s, ..exact.clone() };
+        let measured = |domain: &Domain, seed: u64| hold(domain.clone(), seed).0[29].measured_rad.clone();
+        assert_eq!(measured(&domain, 1), measured(&domain, 1), "{transmission:?}");
+        assert_ne!(measured(&domain, 1), measured(&domain, 2), "{transmission:?}");
+        let steady = Domain { transmission: nothing, ..domain };
+        assert_eq!(measured(&steady, 1), measured(&steady, 2));
+    }
 }
 
 /// Contract: an episode's draw depends on the seed, stays within the jitter, and without jitter is the domain itself.
@@ -101,7 +135,8 @@ fn assets_fit_together() {
         let hand = Hand::load(&gait.hand).unwrap();
         let table = GaitTable::new(&hand, &gait).unwrap();
         assert!(table.mean_miss_m() < 1e-3, "{name}: the tips miss by {} m", table.mean_miss_m());
-        let other = Hand::names().find(|&other| other != gait.hand).unwrap();
+        let is_another = |other: &&str| Hand::load(other).unwrap().family != gait.hand;
+        let other = Hand::names().find(is_another).unwrap();
         assert!(GaitTable::new(&Hand::load(other).unwrap(), &gait).is_err(), "{name} was accepted for {other}");
     }
     for hand in CubeScene::hands() {

@@ -69,8 +69,12 @@ fn rapier_agrees_with_forward_kinematics() {
             let q_rad: Vec<f64> = hand.joints().map(|j| j.lower_rad + share * (j.upper_rad - j.lower_rad)).collect();
             let single: Vec<f32> = q_rad.iter().map(|&q| q as f32).collect();
             let cube = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: DVec3::new(0.0, 0.0, -0.2), yaw_rad: 0.0 };
-            let surroundings =
-                Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Off };
+            let surroundings = Surroundings {
+                friction: 1.0,
+                motor_gain_scale: 1.0,
+                slack_rad: 0.0,
+                finger_contacts: FingerContacts::Off,
+            };
             let world = World::new(&hand, &single, &cube, &surroundings);
             let tips: Vec<usize> = (0..world.engine().parts().len())
                 .filter(|&part| matches!(world.engine().parts().nth(part).unwrap().kind, PartKind::Tip { .. }))
@@ -150,9 +154,9 @@ fn links_reach_and_point() {
 #[test]
 fn unknown_names_are_answered_with_known_ones() {
     let error = Hand::load("shadow").unwrap_err().to_string();
-    assert_eq!(error, "no hand is called `shadow`; known are orca_v2, reference16");
+    assert_eq!(error, "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_torques");
     let error = sim::CubeScene::load("shadow").unwrap_err().to_string();
-    assert!(error.contains("cube_orca_v2, cube_reference16"), "{error}");
+    assert!(error.contains("known are orca_v2, reference16"), "{error}");
 }
 
 /// Contract: a hand with a number, a field or parts that make no sense is refused, with the place and the reason.

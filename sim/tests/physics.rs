@@ -119,7 +119,8 @@ fn a_static_grasp_does_not_creep() {
         }
     }
 
-    let surroundings = Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
+    let surroundings =
+        Surroundings { friction: 1.0, motor_gain_scale: 1.0, slack_rad: 0.0, finger_contacts: FingerContacts::Distal };
     let mut world = World::new(&hand, &open_rad, &cube, &surroundings);
     world.set_cube_weight(false);
     let mut settled_m = [0.0; 3];
@@ -139,6 +140,38 @@ fn a_static_grasp_does_not_creep() {
     let held_m = world.cube_pose(0.0).position_m;
     let slip_m = (0..3).map(|axis| (held_m[axis] - settled_m[axis]).powi(2)).sum::<f32>().sqrt();
     assert!(slip_m < 1e-3, "slipped {slip_m} m in 9 s, from {settled_m:?} to {held_m:?}");
+}
+
+/// Contract: tendons that hang through let fingers hang: those joints that weight bends rest at the end of their slack,
+/// where the motor begins to pull, and no joint is further from its goal than that and the sag of a motor that holds it.
+#[test]
+fn loose_fingers_hang() {
+    const SLACK_RAD: f32 = 0.04;
+    // Less than 0.05 kg at 0.08 m on 3 N m/rad.
+    const SAG_RAD: f32 = 0.013;
+    let hand = Hand::load("orca_v2").unwrap();
+    let goals_rad: Vec<f32> = hand.joints().map(|joint| joint.neutral_rad as f32).collect();
+    let aside = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: DVec3::new(0.0, -0.3, 0.0), yaw_rad: 0.0 };
+    let errors_rad = |slack_rad: f64| {
+        let finger_contacts = FingerContacts::Off;
+        let surroundings = Surroundings { friction: 1.0, motor_gain_scale: 1.0, slack_rad, finger_contacts };
+        let mut world = World::new(&hand, &goals_rad, &aside, &surroundings);
+        for _ in 0..3 * PHYSICS_HZ {
+            world.set_targets(&goals_rad);
+            world.step().unwrap();
+        }
+        let (mut q_rad, mut dq_rad_s) = (vec![0.0; goals_rad.len()], vec![0.0; goals_rad.len()]);
+        world.engine().read_joints(&mut q_rad, &mut dq_rad_s);
+        q_rad.iter().zip(&goals_rad).map(|(q, goal)| q - goal).collect::<Vec<f32>>()
+    };
+    let (taut, loose) = (errors_rad(0.0), errors_rad(SLACK_RAD.into()));
+    for (joint, (taut, loose)) in hand.joints().zip(taut.iter().zip(&loose)) {
+        assert!(taut.abs() < SAG_RAD, "{}: {taut} rad", joint.name);
+        assert!(loose.abs() < SLACK_RAD + SAG_RAD, "{}: {loose} rad", joint.name);
+        if !joint.name.starts_with("thumb") && !joint.name.ends_with("abd") {
+            assert!(*loose > SLACK_RAD - 1e-3, "{}: {loose} rad", joint.name);
+        }
+    }
 }
 
 /// Contract: a target that is not finite, or an array of the wrong length, is refused by name and moves nothing.

@@ -24,7 +24,11 @@ impl Rig {
     }
 
     fn with_seed(domain: &str, seed: u64) -> Result<Self, Box<dyn Error>> {
-        let scene = CubeScene::load("orca_v2")?;
+        Self::of_hand("orca_v2", domain, seed)
+    }
+
+    fn of_hand(hand: &str, domain: &str, seed: u64) -> Result<Self, Box<dyn Error>> {
+        let scene = CubeScene::load(hand)?;
         let mut plant = CubePlant::new(&scene, Domain::load(domain)?, seed, 120)?;
         let servos = BareServos::new(&mut plant, scene.hand(), &CubePlant::calibration(&scene)?.joints)?;
         let sight = plant.sight();
@@ -103,6 +107,18 @@ fn plants_are_deterministic() -> TestResult {
     let (one, same, other) = (run(7)?, run(7)?, run(8)?);
     assert_eq!(one, same);
     assert!(one.1.is_some() && one != other);
+    Ok(())
+}
+
+/// Contract: the servos of the left hand, whose ids and directions are others, hold a cube as well, behind taut tendons and
+/// behind loose ones.
+#[test]
+fn a_left_hand_keeps_its_cube() -> TestResult {
+    for domain in ["exact", "tendons_orca_v2"] {
+        let mut rig = Rig::of_hand("orca_v2_left", domain, 7)?;
+        rig.grasp();
+        assert!(rig.height_m().is_some_and(|height_m| height_m.abs() < 0.01), "{domain}: the cube is in the hand");
+    }
     Ok(())
 }
 

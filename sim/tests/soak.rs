@@ -1,8 +1,8 @@
 //! Contract: whatever is done to a body, in whatever domain: no panic, no fault, no number that is not finite, and nothing
-//! goes through hand, floor or table. `examples/soak` does the same for a million steps, and tells how far blades sink into the
+//! goes through hand, floor or table. `examples/soak_physics` does the same for a million steps, and tells how far blades sink into the
 //! case.
 
-#[path = "../examples/soak/soak.rs"]
+#[path = "../examples/soak_physics/soak.rs"]
 mod soak;
 
 use soak::{Task, soak};

@@ -52,6 +52,17 @@ pub enum Turns {
     Against,
 }
 
+impl Turns {
+    /// The other way.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Along => Self::Against,
+            Self::Against => Self::Along,
+        }
+    }
+}
+
 /// A limit on what a motor exerts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum EffortLimit {

@@ -1,6 +1,7 @@
 //! MJCF, the format of MuJoCo.
 
 use super::xml::{Xml, numbers, small_numbers};
+use super::y_of;
 use crate::collision::{FingerContacts, Groups};
 use crate::engine::PHYSICS_HZ;
 use crate::hand::{Finger, Hand, Joint};
@@ -20,9 +21,10 @@ pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
     let usual = hand.joints().next();
     let rates = hand.joints().map(|joint| numbers([joint.motor.max_rate_rad_s])).collect::<BTreeSet<_>>();
     let mut xml = Xml::new(&format!(
-        "  {}. Metres, kilograms, seconds, radians. The palm is fixed; its frame has x to the finger tips, y to the\n  \
-         thumb side, z out of the back. Targets are made for joints that turn at {} rad/s at most: MJCF has no word for it.",
+        "  {}. Metres, kilograms, seconds, radians. The palm is fixed; its frame has x to the finger tips,\n  \
+         y {}, z out of the back. Targets are made for joints that turn at {} rad/s at most: MJCF has no word for it.",
         hand.name,
+        y_of(hand),
         rates.into_iter().collect::<Vec<_>>().join(", ")
     ));
     xml.open("mujoco", &[("model", hand.name.clone())]);

@@ -1,6 +1,7 @@
 //! URDF, the format of ROS.
 
 use super::xml::{Xml, numbers, small_numbers};
+use super::y_of;
 use crate::hand::{Hand, Joint};
 use crate::inertia::Inertia;
 use crate::solid::Solid;
@@ -16,10 +17,11 @@ pub fn urdf(hand: &Hand) -> String {
         different.into_iter().collect::<Vec<_>>().join(", ")
     };
     let mut xml = Xml::new(&format!(
-        "  {}. Metres, kilograms, seconds, radians. The palm's frame has x to the finger tips, y to the thumb side, z out\n  \
+        "  {}. Metres, kilograms, seconds, radians. The palm's frame has x to the finger tips, y {}, z out\n  \
          of the back. URDF has no words for these: every motor is a position servo of {} N m/rad and {} N m s/rad, the\n  \
          inertia of its rotor at the joint is {} kg m^2; palm and fingers, and the links of one finger, do not touch.",
         hand.name,
+        y_of(hand),
         words(|joint| joint.motor.stiffness_nm_rad),
         words(|joint| joint.motor.damping_nm_s_rad),
         words(|joint| joint.armature_kg_m2)

@@ -56,8 +56,9 @@ impl CubePlant {
         let draw = domain.draw(&mut stream(seed, "domain", 0));
         let open_rad = start.open_rad.clone();
         let traits = HandTraits {
-            command_delay_s: domain.command_delay_s.get(),
-            backlash_rad: domain.backlash_rad.f32(),
+            command_delay_s: domain.command_delay_s,
+            backlash_rad: domain.backlash_rad,
+            transmission: domain.transmission,
             joint_noise_rad: domain.joint_noise_rad.f32(),
         };
         let room = CubeRoom {
@@ -105,6 +106,10 @@ impl Room for CubeRoom {
         self.draw.motor_gain_scale
     }
 
+    fn slack_rad(&self) -> f64 {
+        self.draw.slack_rad
+    }
+
     fn step(&mut self, _time_s: f64, q_rad: &[f32]) {
         if self.world.step().is_err() || self.world.engine().check().is_err() {
             self.world = world(&self.hand, &self.start, &self.draw, q_rad, ASIDE_M);
@@ -150,6 +155,7 @@ fn world(hand: &Hand, start: &Start, draw: &EpisodeDraw, q_rad: &[f32], from_pla
     let surroundings = Surroundings {
         friction: draw.friction,
         motor_gain_scale: draw.motor_gain_scale,
+        slack_rad: draw.slack_rad,
         finger_contacts: start.finger_contacts,
     };
     World::new(hand, q_rad, &cube, &surroundings)

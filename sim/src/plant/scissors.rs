@@ -9,14 +9,14 @@
 //! domain. A tape that is cut is told at once: the button for success.
 
 use super::{HandPlant, HandSeen, HandTraits, OPEN_S, Presses, RESTED_S, Room, Sight, Sighting, THERE_WITHIN_RAD};
-use super::{is_unlike, lasts, steps_of};
+use super::{is_unlike, lasts};
 use crate::asset::AssetError;
-use crate::delay::CommandDelay;
 use crate::engine::Engine;
 use crate::hand::Hand;
 use crate::scissors::{Placement, ScissorsDomain, ScissorsDraw, ScissorsScene, ScissorsStart, ScissorsWorld};
 use crate::sensors::{disturb, normals};
 use crate::sim_hand::STEPS_PER_COMMAND;
+use crate::transmission::CommandDelay;
 use bridge::random::{Rng, stream};
 use bridge::real::emulator::{Drive, EmulatedArm, Plant, Shaft};
 use bridge::real::labels::Button;
@@ -67,15 +67,21 @@ impl ScissorsPlant {
         let draw = domain.draw(&mut stream(seed, "domain", 0));
         let q_rad = start.released_rad.clone();
         let traits = HandTraits {
-            command_delay_s: domain.command_delay_s.get(),
-            backlash_rad: domain.backlash_rad.f32(),
+            command_delay_s: domain.command_delay_s,
+            backlash_rad: domain.backlash_rad,
+            transmission: domain.transmission,
             joint_noise_rad: domain.joint_noise_rad.f32(),
         };
         let felt = ToolState { measured: start.tool, commanded: start.tool, ..ToolState::default() };
         let room = ScissorsRoom {
             world: world(&hand, &start, &draw, &q_rad, start.tool, ASIDE_M),
             arm: EmulatedArm::new(seed as u32 | 1),
-            delay: CommandDelay::new(steps_of(traits.command_delay_s), &start.tool.values()),
+            delay: CommandDelay::new(
+                domain.command_delay_s,
+                domain.transmission.delay_jitter_s,
+                &start.tool.values(),
+                stream(seed, "command delay", 1),
+            ),
             felt,
             held: None,
             force_noise: stream(seed, "force noise", 0),
@@ -172,6 +178,10 @@ impl Room for ScissorsRoom {
 
     fn motor_gain_scale(&self) -> f64 {
         self.draw.motor_gain_scale
+    }
+
+    fn slack_rad(&self) -> f64 {
+        self.draw.slack_rad
     }
 
     fn step(&mut self, time_s: f64, q_rad: &[f32]) {

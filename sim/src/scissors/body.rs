@@ -5,7 +5,6 @@ use super::parameters::ScissorsParameters;
 use super::world::{ScissorsWorld, ScissorsWorldSnapshot};
 use crate::collision::FingerContacts;
 use crate::contact::Contact;
-use crate::delay::{CommandDelay, follow_with_play};
 use crate::dump::{Dump, History, Origin};
 use crate::engine::{Engine, PHYSICS_HZ};
 use crate::fault::{PhysicsFault, check_targets};
@@ -14,6 +13,7 @@ use crate::latch::FaultLatch;
 use crate::sensors::{disturb, normals};
 use crate::sim_hand::{SERVO_HZ, STEPS_PER_COMMAND};
 use crate::simulated::Simulated;
+use crate::transmission::{CommandDelay, Play};
 use bridge::random::{Rng, stream};
 use bridge::{
     Body, BodyError, BodySpec, Percept, ScissorsObject, TAPE_CUT_SIGNAL, TAPE_TORN_SIGNAL, TOOL_POSE_LEN, ToolPose,
@@ -65,6 +65,7 @@ struct State {
     /// Tool pose and joints.
     command: Vec<f32>,
     delay: CommandDelay,
+    play: Play,
     /// Targets of the joints, behind delay and play, rad.
     target_rad: Vec<f32>,
     tool: ToolState,
@@ -137,8 +138,7 @@ impl SimScissors {
     /// Runs one servo period.
     fn advance(&mut self, command: &[f32]) -> Result<(), BodyError> {
         self.latch.check()?;
-        let result = check_targets(&self.spec, command)
-            .and_then(|()| self.episode.advance(command, self.domain.backlash_rad.f32()));
+        let result = check_targets(&self.spec, command).and_then(|()| self.episode.advance(command));
         self.latch.hold(result, |fault| {
             let origin = Origin::Scissors {
                 hand: self.hand.address.clone(),
@@ -222,10 +222,12 @@ impl Episode {
             start.finger_contacts,
         );
         let command: Vec<f32> = start.tool.values().iter().chain(&start.posture_rad).copied().collect();
-        let delay_steps = (domain.command_delay_s.get() * f64::from(PHYSICS_HZ)).round() as usize;
+        let (delay_s, unsteady) = (domain.command_delay_s, &domain.transmission);
+        let (delay_rng, play_rng) = (stream(seed, "command delay", 0), stream(seed, "play", 0));
         let state = State {
             step: 0,
-            delay: CommandDelay::new(delay_steps, &command),
+            delay: CommandDelay::new(delay_s, unsteady.delay_jitter_s, &command, delay_rng),
+            play: Play::new(domain.backlash_rad, unsteady.backlash_jitter, hand.n_joints(), play_rng),
             command,
             target_rad: start.posture_rad.clone(),
             tool: ToolState { measured: start.tool, commanded: start.tool, ..ToolState::default() },
@@ -235,7 +237,7 @@ impl Episode {
         Self { seed, draw, world, state }
     }
 
-    fn advance(&mut self, command: &[f32], backlash_rad: f32) -> Result<(), PhysicsFault> {
+    fn advance(&mut self, command: &[f32]) -> Result<(), PhysicsFault> {
         let state = &mut self.state;
         state.command.copy_from_slice(command);
         for _ in 0..STEPS_PER_COMMAND {
@@ -243,7 +245,7 @@ impl Episode {
             if let Some(target) = tool.first_chunk().and_then(ToolPose::from_values) {
                 self.world.set_tool_target(target);
             }
-            follow_with_play(&mut state.target_rad, joints_rad, backlash_rad);
+            state.play.follow(&mut state.target_rad, joints_rad);
             self.world.set_targets(&state.target_rad);
             self.world.step()?;
             state.step += 1;
@@ -262,7 +264,7 @@ impl Episode {
         world.engine().read_joints(&mut percept.measured_rad, &mut percept.effort_nm);
         let efforts = percept.effort_nm.iter_mut().zip(&percept.measured_rad).zip(&state.target_rad);
         for (((effort, &q), &target), joint) in efforts.zip(hand.joints()) {
-            *effort = joint.motor.effort_nm(draw.motor_gain_scale, target - q, *effort);
+            *effort = joint.motor.effort_nm(draw.motor_gain_scale, draw.slack_rad as f32, target - q, *effort);
         }
         percept.commanded_rad.clear();
         percept.commanded_rad.extend_from_slice(joints_rad);

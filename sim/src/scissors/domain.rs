@@ -2,6 +2,7 @@
 
 use crate::asset::{AssetError, SCISSORS_DOMAINS};
 use crate::domain::PoseNoise;
+use crate::transmission::Transmission;
 use bridge::number::{NonNegative, Positive, UnitInterval};
 use bridge::random::Rng;
 use rand::Rng as _;
@@ -36,6 +37,9 @@ pub struct ScissorsDomain {
     pub force_noise_n: NonNegative,
     /// Play between motor and joint, rad.
     pub backlash_rad: NonNegative,
+    /// What is not taut and not steady on the way there; all is without this line.
+    #[serde(default)]
+    pub transmission: Transmission,
     /// How far episodes scatter around these values.
     pub jitter: ScissorsJitter,
 }
@@ -116,6 +120,8 @@ pub struct ScissorsDraw {
     pub wrist_gain_scale: f64,
     /// By how much case and tape are moved.
     pub shift: Placement,
+    /// By how much the tendons hang through, rad.
+    pub slack_rad: f64,
 }
 
 impl ScissorsDomain {
@@ -157,6 +163,7 @@ impl ScissorsDomain {
                 ],
                 tape_yaw_rad: spread(jitter.tape_yaw_rad.get()),
             },
+            slack_rad: self.transmission.slack_rad.get() * (1.0 + spread(self.transmission.slack_jitter.get())),
         }
     }
 }

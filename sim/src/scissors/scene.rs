@@ -84,16 +84,20 @@ struct SceneFile {
 impl ScissorsScene {
     /// Names of the hands that have a scissors scene.
     pub fn hands() -> impl Iterator<Item = &'static str> {
-        SCENES.names().filter_map(|name| name.strip_prefix("scissors_"))
+        Hand::with_scene("scissors").filter(|(_, hand)| !hand.is_mirrored).map(|(name, _)| name)
     }
 
-    /// The scissors scene of the hand called `hand`.
+    /// The scissors scene of the hand called `hand`, or of the one that it is a variant of.
     ///
     /// # Errors
-    /// When there is none for that hand, or its parts do not fit together.
+    /// When there is none for that hand, it is a mirror image, or the scene's parts do not fit together.
     pub fn load(hand: &str) -> Result<Self, AssetError> {
-        let name = format!("scissors_{hand}");
-        SCENES.load::<SceneFile>(&name)?.resolve(name)
+        let hand = Hand::load(hand)?;
+        if hand.is_mirrored {
+            let reason = format!("the scissors are laid out for {}, expected a hand that is not mirrored", hand.family);
+            return Err(AssetError::Inconsistent { source_name: format!("hand {}", hand.name), reason });
+        }
+        SCENES.load::<SceneFile>(&format!("scissors_{}", hand.family))?.resolve(hand)
     }
 
     /// Parses a scene called `name` from RON text.
@@ -101,7 +105,9 @@ impl ScissorsScene {
     /// # Errors
     /// When the text is not a scene, or its parts do not fit together.
     pub fn parse(name: &str, text: &str) -> Result<Self, AssetError> {
-        bridge::config::parse::<SceneFile>(name, text)?.resolve(name.to_owned())
+        let file = bridge::config::parse::<SceneFile>(name, text)?;
+        let hand = Hand::load(&file.hand)?;
+        file.resolve(hand)
     }
 
     /// Name of the scene, e.g. `scissors_orca_v2`.
@@ -238,8 +244,14 @@ impl ScissorsScene {
 }
 
 impl SceneFile {
-    fn resolve(self, name: String) -> Result<ScissorsScene, AssetError> {
-        let inconsistent = |reason| AssetError::Inconsistent { source_name: SCENES.source_name(&name), reason };
+    fn resolve(self, hand: Hand) -> Result<ScissorsScene, AssetError> {
+        let name = format!("scissors_{}", hand.name);
+        let source_name = SCENES.source_name(&format!("scissors_{}", hand.family));
+        let inconsistent = |reason| AssetError::Inconsistent { source_name: source_name.clone(), reason };
+        if self.hand != hand.family {
+            let (found, expected) = (&self.hand, &hand.family);
+            return Err(inconsistent(format!("hand: found {found:?}, expected {expected:?}, whose scene this is")));
+        }
         if self.parameters.tape.n_elements < 2 {
             let found = self.parameters.tape.n_elements;
             return Err(inconsistent(format!("tape.n_elements: found {found}, expected at least 2")));
@@ -253,7 +265,6 @@ impl SceneFile {
                 "parameters.wrist.tool: found {tool:?}, expected lower_m below upper_m and finite limits above 0"
             )));
         }
-        let hand = Hand::load(&self.hand)?;
         if self.released_rad.len() != hand.n_joints() {
             let (found, expected) = (self.released_rad.len(), hand.n_joints());
             return Err(inconsistent(format!("released_rad: found {found} values, expected {expected}, one a joint")));

@@ -48,8 +48,12 @@ impl ScissorsWorld {
         draw: &ScissorsDraw,
         finger_contacts: FingerContacts,
     ) -> Self {
-        let surroundings =
-            Surroundings { friction: draw.friction, motor_gain_scale: draw.motor_gain_scale, finger_contacts };
+        let surroundings = Surroundings {
+            friction: draw.friction,
+            motor_gain_scale: draw.motor_gain_scale,
+            slack_rad: draw.slack_rad,
+            finger_contacts,
+        };
         let groups = Groups::new(finger_contacts);
         let mut engine = Engine::new(hand, q_rad, mount(&parameters.wrist, &tool), 0.0, &surroundings);
         let wrist = Wrist::new(&engine, parameters.wrist, draw.wrist_gain_scale);

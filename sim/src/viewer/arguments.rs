@@ -3,7 +3,7 @@
 use crate::viewer::error::ViewerError;
 use crate::viewer::replay::Replay;
 use clap::{Parser, ValueEnum};
-use sim::CubeScene;
+use sim::{CubeScene, Hand};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = TaskName::Cube)]
     pub task: TaskName,
 
-    /// Hand that does it: orca_v2, reference16, or the path of a .ron file.
+    /// Hand that does it: one that `softflow tasks` lists, e.g. orca_v2 or orca_v2_left, or the path of a .ron file.
     #[arg(long, default_value = "orca_v2", value_parser = hand)]
     pub hand: String,
 
@@ -38,8 +38,8 @@ pub struct Arguments {
     #[arg(long, default_value = "demo", value_name = "demo|zero|random|teleop|RUN")]
     pub policy: PolicyName,
 
-    /// Physics around the hand: nominal is where policies are trained, shifted is a twin that differs from it, exact is
-    /// nominal without any scatter between episodes.
+    /// Physics around the hand: nominal is where policies are trained, shifted is a twin that differs from it, tendons is
+    /// nominal behind loose tendons, exact is nominal without any scatter between episodes.
     #[arg(long, value_enum, default_value_t = DomainName::Nominal)]
     pub domain: DomainName,
 
@@ -90,6 +90,8 @@ pub enum DomainName {
     Nominal,
     /// A twin of the hand that differs from the one that policies are trained on.
     Shifted,
+    /// Nominal, behind tendons that are not taut.
+    Tendons,
     /// Nominal, every episode alike.
     Exact,
 }
@@ -155,14 +157,17 @@ impl Arguments {
         }
     }
 
-    /// Name of the domain: a shifted twin of the cube task belongs to one hand.
+    /// Name of the domain: a twin of the cube task belongs to one hand and its variants.
     pub fn domain_name(&self) -> String {
+        let family = || Hand::load(&self.hand).map_or_else(|_| self.hand.clone(), |hand| hand.family);
         match (self.task, self.domain) {
             (TaskName::Cube, DomainName::Nominal) => "nominal".into(),
-            (TaskName::Cube, DomainName::Shifted) => format!("shifted_{}", self.hand),
+            (TaskName::Cube, DomainName::Shifted) => format!("shifted_{}", family()),
+            (TaskName::Cube, DomainName::Tendons) => format!("tendons_{}", family()),
             (TaskName::Cube, DomainName::Exact) => "exact".into(),
             (TaskName::Scissors, DomainName::Nominal) => "scissors_nominal".into(),
             (TaskName::Scissors, DomainName::Shifted) => "scissors_shifted".into(),
+            (TaskName::Scissors, DomainName::Tendons) => "scissors_tendons".into(),
             (TaskName::Scissors, DomainName::Exact) => "scissors_exact".into(),
         }
     }

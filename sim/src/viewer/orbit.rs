@@ -39,8 +39,8 @@ const RAD_PER_PIXEL: f32 = 0.006;
 pub const FIELD_OF_VIEW_RAD: f32 = 0.52;
 
 impl Orbit {
-    /// A view of a task, given by `points` of the parts of its world.
-    pub fn framing(task: TaskName, view: View, points: impl IntoIterator<Item = Vec3>) -> Self {
+    /// A view of a task, given by `points` of the parts of its world. What `is_mirrored` is looked at from the other side.
+    pub fn framing(task: TaskName, is_mirrored: bool, view: View, points: impl IntoIterator<Item = Vec3>) -> Self {
         let first = Self::first(task, points);
         let steep_rad = match task {
             TaskName::Cube => -1.3,
@@ -52,6 +52,7 @@ impl Orbit {
             View::Side => (FRAC_PI_2, 0.05),
             View::Steep => (first.azimuth_rad, steep_rad),
         };
+        let azimuth_rad = if is_mirrored { -azimuth_rad } else { azimuth_rad };
         Self { azimuth_rad, elevation_rad, ..first }
     }
 
@@ -113,15 +114,18 @@ impl Orbit {
 mod tests {
     use super::*;
 
-    /// Contract: all views look at the same place from the same distance, ahead of the tips (x), from the thumb's side (y), and
-    /// from where nothing is in the way.
+    /// Contract: all views look at the same place from the same distance, ahead of the tips (x), from the thumb's side (y; of a
+    /// mirror image -y), and from where nothing is in the way.
     #[test]
     fn views_differ_in_direction() {
         let points = [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)];
-        for (task, steep) in [(TaskName::Cube, -1.0), (TaskName::Scissors, 1.0)] {
-            let first = Orbit::framing(task, View::First, points);
-            for (view, towards) in [(View::Ahead, Vec3::X), (View::Side, Vec3::Y), (View::Steep, steep * Vec3::Z)] {
-                let orbit = Orbit::framing(task, view, points);
+        let all = [(TaskName::Cube, false, -1.0), (TaskName::Cube, true, -1.0), (TaskName::Scissors, false, 1.0)];
+        for (task, is_mirrored, steep) in all {
+            let first = Orbit::framing(task, is_mirrored, View::First, points);
+            let thumb = if is_mirrored { -Vec3::Y } else { Vec3::Y };
+            assert!((first.transform().translation - first.center).dot(thumb) > 0.0 || task == TaskName::Scissors);
+            for (view, towards) in [(View::Ahead, Vec3::X), (View::Side, thumb), (View::Steep, steep * Vec3::Z)] {
+                let orbit = Orbit::framing(task, is_mirrored, view, points);
                 assert_eq!((orbit.center, orbit.distance_m), (first.center, first.distance_m));
                 let outwards = (orbit.transform().translation - orbit.center).normalize();
                 assert!(outwards.dot(towards) > 0.9, "{task:?} {view:?}: {outwards}");
@@ -132,7 +136,7 @@ mod tests {
     /// Contract: the camera always looks at its centre from its distance, the right way up, however it was dragged.
     #[test]
     fn the_subject_stays_in_view() {
-        let mut orbit = Orbit::framing(TaskName::Cube, View::First, [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
+        let mut orbit = Orbit::framing(TaskName::Cube, false, View::First, [Vec3::ZERO, Vec3::new(0.14, 0.03, -0.08)]);
         for (drag, clicks) in [((0.0, 0.0), 0.0), ((300.0, 900.0), 2.0), ((-5000.0, -9000.0), -40.0)] {
             orbit.drag(drag.into());
             orbit.zoom(clicks);

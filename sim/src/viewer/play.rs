@@ -10,7 +10,7 @@ use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::steering::Steering;
 use crate::viewer::takes::Takes;
 use bridge::{Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
-use sim::{Part, SERVO_HZ};
+use sim::{Hand, Part, SERVO_HZ};
 use std::path::Path;
 
 /// How long the end of an episode is watched before the next one begins, s.
@@ -144,6 +144,10 @@ impl Play {
 impl Rollout for Play {
     fn task(&self) -> TaskName {
         self.arguments.task
+    }
+
+    fn is_mirrored(&self) -> bool {
+        Hand::load(&self.arguments.hand).is_ok_and(|hand| hand.is_mirrored)
     }
 
     fn title(&self) -> String {

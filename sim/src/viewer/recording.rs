@@ -72,7 +72,7 @@ impl Film {
     /// A camera in front of the rollout's start.
     fn camera(&self, arguments: &Arguments) -> Result<Offscreen, ViewerError> {
         let subject = self.subject();
-        let view = Orbit::framing(self.rollout.task(), View::First, subject.points());
+        let view = Orbit::framing(self.rollout.task(), self.rollout.is_mirrored(), View::First, subject.points());
         Offscreen::new(arguments.picture_size(), view, subject, self.overlay())
     }
 

@@ -9,7 +9,7 @@ use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::steering::Steering;
 use crate::viewer::{cube, scissors};
 use bridge::{Body, Outcome};
-use sim::{Dump, Origin, Part, SERVO_HZ};
+use sim::{Dump, Hand, Origin, Part, SERVO_HZ};
 use std::path::Path;
 
 /// How long the moment of the fault is shown before everything begins anew, s.
@@ -60,6 +60,11 @@ impl Rollout for Replay {
             Origin::Cube { .. } => TaskName::Cube,
             Origin::Scissors { .. } => TaskName::Scissors,
         }
+    }
+
+    fn is_mirrored(&self) -> bool {
+        let (Origin::Cube { hand, .. } | Origin::Scissors { hand, .. }) = &self.dump.origin;
+        Hand::load(hand).is_ok_and(|hand| hand.is_mirrored)
     }
 
     fn title(&self) -> String {

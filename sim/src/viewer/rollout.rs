@@ -22,6 +22,9 @@ pub trait Rollout: Send + Sync {
     /// What is shown.
     fn task(&self) -> TaskName;
 
+    /// Whether the hand is a mirror image: it is looked at from the other side.
+    fn is_mirrored(&self) -> bool;
+
     /// Who does what where, in one line.
     fn title(&self) -> String;
 

@@ -205,7 +205,7 @@ impl Show {
 
     /// A view of what is shown.
     pub fn view(&self, view: View) -> Orbit {
-        Orbit::framing(self.rollout.task(), view, self.subject().points())
+        Orbit::framing(self.rollout.task(), self.rollout.is_mirrored(), view, self.subject().points())
     }
 
     /// What a picture of this moment is called.

@@ -21,7 +21,8 @@ fn posture(hand: &Hand, index: u64) -> Vec<f64> {
 /// How far the joints are from the middle of their ranges at the most, after `n_steps` in which motors held them there, rad.
 fn lean_rad(hand: &Hand, n_steps: u32) -> f32 {
     let middle_rad: Vec<f32> = hand.joints().map(|joint| (0.5 * (joint.lower_rad + joint.upper_rad)) as f32).collect();
-    let surroundings = Surroundings { friction: 1.0, motor_gain_scale: 1.0, finger_contacts: FingerContacts::Distal };
+    let surroundings =
+        Surroundings { friction: 1.0, motor_gain_scale: 1.0, slack_rad: 0.0, finger_contacts: FingerContacts::Distal };
     let away = Cube { edge_m: 0.05, mass_kg: 0.08, center_m: DVec3::splat(5.0), yaw_rad: 0.0 };
     let mut world = World::new(hand, &middle_rad, &away, &surroundings);
     world.set_cube_weight(false);

@@ -4,7 +4,7 @@
 //! perceived number is finite, no step fails, and nothing is inside of what it cannot pass. Depths are lower bounds, from
 //! the ball in the cube and from points on the scissors; see [`Room`].
 
-use bridge::number::{NonNegative, NumberError, Positive};
+use bridge::number::{NonNegative, NumberError, Positive, UnitInterval};
 use bridge::random::{Rng, stream};
 use bridge::{
     BodyError, BodySpec, GovernorConfig, Limits, Percept, ScissorsObject, TOOL_POSE_LEN, rotate, rotate_back,
@@ -13,7 +13,7 @@ use rand::{Rng as _, RngCore as _};
 use rapier3d::glamx::DVec3;
 use sim::{
     CubeScene, Domain, Engine, Hand, PHYSICS_HZ, PartKind, SERVO_HZ, ScissorsDomain, ScissorsParameters, ScissorsScene,
-    Shape, Simulated,
+    Shape, Simulated, Transmission,
 };
 use std::error::Error;
 
@@ -185,6 +185,7 @@ fn random_cube_domain(rng: &mut Rng) -> Result<Domain, Box<dyn Error>> {
         motor_gain_scale: between(rng, 0.3, 2.0)?,
         command_delay_s: from_zero(rng, 0.1)?,
         backlash_rad: from_zero(rng, 0.1)?,
+        transmission: random_transmission(rng)?,
         ..nominal
     })
 }
@@ -201,7 +202,17 @@ fn random_scissors_domain(rng: &mut Rng) -> Result<ScissorsDomain, Box<dyn Error
         wrist_gain_scale: between(rng, 0.3, 2.0)?,
         command_delay_s: from_zero(rng, 0.1)?,
         backlash_rad: from_zero(rng, 0.1)?,
+        transmission: random_transmission(rng)?,
         ..randomised
+    })
+}
+
+fn random_transmission(rng: &mut Rng) -> Result<Transmission, NumberError> {
+    Ok(Transmission {
+        slack_rad: from_zero(rng, 0.1)?,
+        slack_jitter: UnitInterval::try_from(rng.random_range(0.0..=1.0))?,
+        backlash_jitter: UnitInterval::try_from(rng.random_range(0.0..=1.0))?,
+        delay_jitter_s: from_zero(rng, 0.1)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Random actions on random domains, for long: says what it found, and fails if it found anything.
 //!
-//! `cargo run --release -p sim --no-default-features --example soak -- task=cube steps=1000000 seed=1`
+//! `cargo run --release -p sim --no-default-features --example soak_physics -- task=cube steps=1000000 seed=1`
 
 mod soak;
 
