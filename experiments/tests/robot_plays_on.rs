@@ -17,7 +17,7 @@ fn a_hand_plays_on_while_the_learner_learns() -> TestResult {
     save(&patient_robot()?, &robot_file)?;
     let mut command = tiny_training(&run);
     for change in
-        ["learn.online.steps_per_iteration=300", "learn.online.gate=Open", "learn.online.episodes_per_iteration=2"]
+        ["learn.online.steps_per_iteration=100", "learn.online.gate=Open", "learn.online.episodes_per_iteration=2"]
     {
         command.args(["--set", change]);
     }

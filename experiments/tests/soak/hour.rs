@@ -4,6 +4,7 @@ use bridge::real::cause::Cause;
 use bridge::real::emulator::{Fault, FaultScript, Servos};
 use clap::Parser as _;
 use color_eyre::eyre::{Report, Result, bail, ensure, eyre};
+use crossbeam::channel::never;
 use experiments::cli::{Cli, Command};
 use experiments::experiment::{Experiment, Workcell};
 use experiments::robot::{Kind, Planning, RobotConfig, RobotSession, Setup};
@@ -122,7 +123,7 @@ pub fn soak(work: Work, length_s: f64, seed: u64, folder: &Path) -> Result<Strin
     let watched = Watched::start();
     let mut n_episodes: u64 = 0;
     while session.now_s().is_some_and(|now_s| now_s < length_s) {
-        session.play(&policy, &[n_episodes], |_| Ok(()))?;
+        session.play(&policy, &never(), &[n_episodes], |_| Ok(()))?;
         n_episodes += 1;
     }
     let robot_s = session.now_s().unwrap_or_default();

@@ -24,6 +24,8 @@ pub(in crate::real) struct Servo {
     pub(in crate::real) goal_ticks: i32,
     pub(in crate::real) current_a: f64,
     pub(in crate::real) seen: Option<Duration>,
+    /// When it was asked for that: it may have been true then already.
+    asked: Duration,
     /// Whether `present_ticks` is from the servo.
     pub(in crate::real) has_position: bool,
     pub(in crate::real) n_jumps: u32,
@@ -41,6 +43,7 @@ impl Servo {
             goal_ticks: 0,
             current_a: 0.0,
             seen: None,
+            asked: Duration::ZERO,
             has_position: false,
             n_jumps: 0,
             recovery: ServoRecovery::default(),
@@ -66,18 +69,19 @@ impl Servo {
         let turns_ticks = self.map.and_then(|map| map.turns_ticks(raw_ticks));
         self.turns_ticks = turns_ticks.unwrap_or_default();
         self.present_ticks = raw_ticks.wrapping_add(self.turns_ticks);
-        self.seen = Some(now);
+        (self.seen, self.asked) = (Some(now), now);
         self.has_position = true;
         turns_ticks.is_some() || self.map.is_none()
     }
 
-    /// Takes feedback; whether it can be true.
-    pub(in crate::real) fn accept(&mut self, data: &[u8], now: Duration) -> bool {
+    /// Takes feedback that it was `asked` for; whether it can be true. An answer may have lain unread while a busy machine did
+    /// something else: how old the last one is counts from when it was asked for.
+    pub(in crate::real) fn accept(&mut self, data: &[u8], asked: Duration, now: Duration) -> bool {
         let find = |register: crate::real::dynamixel::control_table::Register| register.find(data, FEEDBACK.0);
         let (Some(raw_ticks), Some(current)) = (find(PRESENT_POSITION), find(PRESENT_CURRENT)) else { return false };
         let ticks = raw_ticks.wrapping_add(self.turns_ticks);
-        if let Some(seen) = self.seen {
-            let elapsed_s = now.saturating_sub(seen).as_secs_f64();
+        if self.seen.is_some() {
+            let elapsed_s = now.saturating_sub(self.asked).as_secs_f64();
             let change = f64::from(ticks) - f64::from(self.present_ticks);
             if change.abs() > plausible_ticks(&self.motor, elapsed_s).min(f64::from(JUMP_TICKS)) {
                 self.n_jumps += 1;
@@ -86,7 +90,7 @@ impl Servo {
         }
         self.present_ticks = ticks;
         self.current_a = f64::from(current) * self.motor.model.current_unit_a().unwrap_or_default();
-        self.seen = Some(now);
+        (self.seen, self.asked) = (Some(now), asked);
         self.has_position = true;
         true
     }
@@ -146,4 +150,41 @@ pub(in crate::real) fn note_health(status: &mut ServoStatus, bytes: &[u8]) {
 fn plausible_ticks(motor: &Motor, elapsed_s: f64) -> f64 {
     // With room for an encoder that wobbles.
     motor.model.implausible_speed_rad_s() * elapsed_s / RAD_PER_TICK + 50.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const MOTOR: &str = r#"(
+        joint: "knuckle", id: 1, turns: Along, model: Xc330T288, mode: CurrentBasedPosition, limit: CurrentMa(300.0),
+        torque_nm_per_a: 0.967, held: None,
+    )"#;
+
+    /// Contract: a position that is further away than a shaft can have come since the last one was asked for is refused and counted;
+    /// one that is not is taken, though the last answer lay unread for a while.
+    #[test]
+    fn answers_may_be_read_late() -> Result<(), config::ConfigError> {
+        let spec = BodySpec {
+            name: "one joint".into(),
+            joints: Vec::new(),
+            tool: None,
+            objects: Vec::new(),
+            signals: Vec::new(),
+            servo_hz: 100,
+        };
+        let mut servo = Servo::new(&config::parse("motor", MOTOR)?, &spec);
+        let at = |ticks: i32| [&[0; 6][..], &ticks.to_le_bytes()].concat();
+        let ms = Duration::from_millis;
+        assert!(servo.accept(&at(0), ms(0), ms(3)));
+        // 10 ms at 25 rad/s are 163 ticks, and 50 for the encoder.
+        assert!(!servo.accept(&at(300), ms(10), ms(13)) && servo.n_jumps == 1);
+        assert!(servo.accept(&at(150), ms(10), ms(13)));
+        // Asked for at 20 ms, read at 120 ms; at 130 ms the shaft has come far.
+        assert!(servo.accept(&at(300), ms(20), ms(120)));
+        assert!(servo.accept(&at(900), ms(130), ms(133)));
+        assert!(!servo.accept(&at(1500), ms(140), ms(143)) && servo.n_jumps == 2);
+        Ok(())
+    }
 }

@@ -123,7 +123,7 @@ impl<P: Port> HandDriver<P> {
             match self.feedback.fresh(index) {
                 Some(block) => {
                     self.status.servos[index].is_alert = block.error.is_alert();
-                    is_complete &= servo.accept(block.data, now);
+                    is_complete &= servo.accept(block.data, start, now);
                 }
                 None => is_complete = false,
             }
