@@ -187,6 +187,14 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// When the shapes do not fit together.
     fn sample(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> TensorResult<Draw>;
 
+    /// [`Draw::u`] alone, in the same bits: for those who do not ask how likely it is.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    fn chunks(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> TensorResult<Tensor> {
+        Ok(self.sample(embedding, noise, track)?.u)
+    }
+
     /// `ln p(u|o)`, `[r]`, of `u [r, D]`; `embedding` is `[r, E]`, or `[1, E]` for all rows.
     ///
     /// # Errors

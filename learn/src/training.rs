@@ -301,8 +301,8 @@ impl Trainer {
         let mut rng = stream(self.seed, "start value", 0);
         let z = self.rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
         let observations = self.rows(&batch.observations, n, 0..n)?;
-        let own = self.actor.sample(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-        Ok(mean(&self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)?)
+        let u = self.actor.chunks(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
+        Ok(mean(&self.critic.value(&observations, &squash(&u)?, Track::Frozen)?)?)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.

@@ -223,7 +223,7 @@ impl Trainer {
         let mut mean = vec![0.0; range.len()];
         for noise in noises {
             let noise = self.rows(noise, self.batch.n_rows, range.clone())?;
-            let u = self.actor.sample(&embedding, &noise, Track::Frozen)?.u;
+            let u = self.actor.chunks(&embedding, &noise, Track::Frozen)?;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += f64::from(q) / noises.len() as f64);
         }

@@ -94,7 +94,7 @@ impl Trainer {
         let observations = self.rows(&repeated, n, 0..n)?;
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
         let embedding = self.actor.embed(&observations, Track::Frozen)?;
-        let chunks = squash(&self.actor.sample(&embedding, &self.rows(&z, n, 0..n)?, Track::Frozen)?.u)?;
+        let chunks = squash(&self.actor.chunks(&embedding, &self.rows(&z, n, 0..n)?, Track::Frozen)?)?;
         metrics.push(("candidate_spread", deviation(&chunks, N_CANDIDATES)?));
         if stage != Stage::Imitation {
             let q = self.critic.value(&observations, &chunks, Track::Frozen)?.reshape((n, 1))?;
