@@ -49,6 +49,7 @@ impl Networks {
             combine: Combine::Min,
             target_subset: TargetSubset::All,
             backup: Backup::Chunk,
+            target_candidates: std::num::NonZeroUsize::MIN,
             behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
         };
         let flow = Flow::new(flow_config, OBS, CHUNK, 1, &Device::Cpu).expect("allowed sizes");

@@ -167,6 +167,7 @@ impl Learner {
             combine: Combine::Min,
             target_subset: TargetSubset::All,
             backup: Backup::Chunk,
+            target_candidates: std::num::NonZeroUsize::MIN,
             behavior_penalty: NonNegative::try_from(0.0)?,
         };
         let actor = Flow::new(flow_config, observation, chunk, 1, &Device::Cpu)?;

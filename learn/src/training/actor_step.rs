@@ -255,7 +255,7 @@ impl Trainer {
         let noise = self.actor.imitation_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = self.rows(&batch.observations, n, range.clone())?;
-            let (best, q_sum) = self.best_candidates(&observations, &candidates, range.clone())?;
+            let (best, q_sum) = self.best_candidates(&observations, &candidates, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Weights)?;
             let noise = self.rows(&noise, n, range.clone())?;
             let best_loss = self.actor.imitation_loss(&embedding, &best, &noise, Track::Weights)?;
@@ -266,11 +266,13 @@ impl Trainer {
         })
     }
 
-    /// The candidates with the largest value, as u, and the sum of those values.
-    fn best_candidates(
+    /// Of candidates by their base noise, `n` rows each, those with the largest value in the rows `range`, as u, and the sum of those
+    /// values.
+    pub(super) fn best_candidates(
         &self,
         observations: &Tensor,
         candidates: &[Vec<f32>],
+        n: usize,
         range: Range<usize>,
     ) -> TensorResult<(Tensor, f64)> {
         let embedding = self.actor.embed(observations, Track::Frozen)?;
@@ -278,8 +280,8 @@ impl Trainer {
         let mut best_q = vec![f32::NEG_INFINITY; range.len()];
         let mut best_u = vec![0.0; range.len() * width];
         for z in candidates {
-            let z = self.rows(z, self.batch.n_rows, range.clone())?;
-            let u = self.actor.sample(&embedding, &z, Track::Frozen)?.u;
+            let z = self.rows(z, n, range.clone())?;
+            let u = self.actor.chunks(&embedding, &z, Track::Frozen)?;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
             for (row, (&q, best)) in q.iter().zip(&mut best_q).enumerate() {
