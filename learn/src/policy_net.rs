@@ -103,7 +103,8 @@ pub enum PolicyConfig {
     },
     /// One chunk per observation; no density. With `DemoLikelihood` or `NormalizedDemoLikelihood` it is TD3+BC.
     Deterministic {
-        /// Standard deviation of the clipped noise of a sample, in standard deviations of the data. 0.2.
+        /// Standard deviation of the clipped noise of a sample at temperature 1, in standard deviations of the data: what explores,
+        /// and smooths the critic's targets. 0.2.
         noise: NonNegative,
         /// Width of the hidden layers. 256.
         hidden: usize,
@@ -173,6 +174,11 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// says otherwise.
     fn base_noise(&self, n_rows: usize, temperature: f32, rng: &mut Rng) -> Vec<f32> {
         tempered(n_rows * self.noise_len(), temperature, rng)
+    }
+
+    /// Base noise of the chunks whose value an objective raises: that of temperature 1, unless the network says otherwise.
+    fn improved_noise(&self, n_rows: usize, rng: &mut Rng) -> Vec<f32> {
+        self.base_noise(n_rows, 1.0, rng)
     }
 
     /// Encodes observations `[r, O]` as `[r, E]`; the same embedding serves any number of the calls below.

@@ -90,7 +90,7 @@ impl Trainer {
     /// A3. Q and the densities come from one sampling pass and a frozen density pass for each policy to compare with.
     fn reverse_kl(&self, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.actor.base_noise(n, 1.0, rng);
+        let z = self.actor.improved_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = self.rows(&batch.observations, n, range.clone())?;
             let own = self.own_chunks(&observations, &self.rows(&z, n, range)?, Track::Weights)?;
@@ -324,7 +324,7 @@ impl Trainer {
     /// What A0 to A2 need: demonstrated chunks, and base noise for own ones.
     fn draw(&mut self, rng: &mut Rng) -> Drawn {
         let demonstrated = self.draw_demonstrated(rng);
-        Drawn { demonstrated, z: self.actor.base_noise(self.batch.n_rows, 1.0, rng) }
+        Drawn { demonstrated, z: self.actor.improved_noise(self.batch.n_rows, rng) }
     }
 
     /// Reverse KL of `net` to pi_0 on its own samples at temperature 1, nats per chunk; none without a density.

@@ -122,7 +122,7 @@ impl Trainer {
     ) -> Result<(), LearnError> {
         let n = met.n_rows;
         let observations = self.rows(&met.observations, n, 0..n)?;
-        let z = self.actor.base_noise(n, 1.0, rng);
+        let z = self.actor.improved_noise(n, rng);
         let own = self.own_chunks(&observations, &self.rows(&z, n, 0..n)?, Track::Weights)?;
         let fixed_q = own.q.detach();
         let demo_loss = |rng: &mut Rng| -> Result<Tensor, LearnError> {
