@@ -114,7 +114,7 @@ pub struct Trainer {
     critic: ChunkCritic,
     target_critic: ChunkCritic,
     critic_optimizers: Vec<AdamW>,
-    /// Weight of the KL in A3, Q ranges per nat.
+    /// Weight of the KL in A3, or of the entropy in A2 where that is tuned. Q ranges per nat.
     beta: f64,
 
     position: Position,
@@ -175,6 +175,7 @@ impl Trainer {
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
             Objective::ReverseKl { beta, .. } => beta.get(),
+            Objective::MaxEntropy { entropy, tuning: Some(_), .. } => entropy.get(),
             _ => 0.0,
         };
         let has_anchor = matches!(config.objective, Objective::ReverseKl { reference: Reference::Average { .. }, .. });

@@ -9,7 +9,7 @@ use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, Replay};
 use crate::shards::{self, Gradient, ShardOutput, gradients};
 use crate::squash::{action_log_prob, squash};
-use crate::{LearnError, Objective, Reference};
+use crate::{EntropyTuning, LearnError, Objective, Reference};
 use bridge::random::Rng;
 use candle_core::{Result as TensorResult, Tensor, bail};
 use std::ops::Range;
@@ -22,6 +22,8 @@ const KL: &str = "kl_to_imitation";
 const KL_TO_ANCHOR: &str = "kl_to_reference";
 /// Name of the imitation loss of demonstrated chunks, per chunk.
 const DEMO_LOSS: &str = "demo_loss";
+/// Name of the entropy of own normalized chunks, nats.
+const ENTROPY: &str = "entropy_own";
 /// A1 divides by no smaller value than this, Q ranges: early values are near zero.
 const MIN_Q: f64 = 0.1;
 /// A1 divides by no smaller imitation loss than this per dimension of the chunk: a likelihood may cross zero.
@@ -39,7 +41,10 @@ impl Trainer {
             Objective::ReverseKl { .. } => self.reverse_kl(rng)?,
             Objective::DemoLikelihood { lambda } => self.demo_likelihood(lambda.get(), rng)?,
             Objective::NormalizedDemoLikelihood { lambda } => self.normalized_demo_likelihood(lambda.get(), rng)?,
-            Objective::MaxEntropy { lambda, entropy } => self.max_entropy([lambda.get(), entropy.get()], rng)?,
+            Objective::MaxEntropy { lambda, entropy, tuning } => {
+                let entropy = self.entropy_weight(entropy.get(), tuning);
+                self.max_entropy([lambda.get(), entropy], rng)?
+            }
             Objective::AdvantageWeighted { n, scale, max_weight } => {
                 self.advantage_weighted(n, [scale.get(), max_weight.get()], rng)?
             }
@@ -63,6 +68,12 @@ impl Trainer {
             let observations = self.rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
             let kl = self.kl_to_imitation(self.actor.as_ref(), &observations, rng)?;
             metrics.extend(kl.map(|kl| (KL, kl)));
+        }
+        if let Objective::MaxEntropy { tuning: Some(tuning), .. } = self.config.objective {
+            metrics.push(("entropy_weight", self.beta));
+            let per_dim = metric(&gradient, ENTROPY).unwrap_or(f64::NAN) / self.chunk_dim() as f64;
+            let missed = tuning.target_nats_per_dim.get() - per_dim;
+            self.beta = objectives::adapt_weight(self.beta, missed, tuning.dual_rate.get());
         }
         Ok(())
     }
@@ -143,6 +154,11 @@ impl Trainer {
         })
     }
 
+    /// The weight of the entropy in A2: `held`, unless it is tuned.
+    pub(super) fn entropy_weight(&self, held: f64, tuning: Option<EntropyTuning>) -> f64 {
+        tuning.map_or(held, |_| self.beta)
+    }
+
     /// The gradient of an objective of own chunks on the batch's observations and of demonstrated chunks.
     fn against_demonstrations(
         &self,
@@ -153,7 +169,10 @@ impl Trainer {
         gradients(self.actor.params(), n, |range| {
             let (own, demo_loss) = self.own_and_demo(drawn, range, Track::Weights)?;
             let loss = objective(&own, &demo_loss, n)?;
-            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            let mut metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            if self.config.objective.needs_density() {
+                metrics.push((ENTROPY, -mean_share(&action_log_prob(own.log_pi()?, &own.u)?, n)?));
+            }
             Ok(ShardOutput { loss, metrics })
         })
     }

@@ -148,9 +148,9 @@ impl Trainer {
                 q_scale = scales[0];
                 objectives::normalized_demo_likelihood(&fixed_q, &demo_loss, lambda.get(), scales, n)?
             }
-            Objective::MaxEntropy { lambda, entropy } => {
+            Objective::MaxEntropy { lambda, entropy, tuning } => {
                 let log_pi_action = action_log_prob(own.log_pi()?, &own.u)?;
-                let weights = [lambda.get(), entropy.get()];
+                let weights = [lambda.get(), self.entropy_weight(entropy.get(), tuning)];
                 objectives::max_entropy(&fixed_q, &demo_loss(rng)?, &log_pi_action, weights, n)?
             }
             Objective::AdvantageWeighted { .. } | Objective::BestOfN { .. } | Objective::Imitation => return Ok(()),
