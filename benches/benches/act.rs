@@ -49,6 +49,7 @@ impl Networks {
             combine: Combine::Min,
             target_subset: TargetSubset::All,
             backup: Backup::Chunk,
+            target_candidates: std::num::NonZeroUsize::MIN,
             behavior_penalty: 0.0.try_into().expect("0 is not below 0"),
         };
         let flow = Flow::new(flow_config, OBS, CHUNK, 1, &Device::Cpu).expect("allowed sizes");
@@ -64,7 +65,7 @@ impl Networks {
 
     fn best_of(&self, obs: &Tensor, z: &Tensor) -> candle_core::Result<u32> {
         let embedding = self.flow.embed(obs, Track::Frozen)?;
-        let actions = squash::squash(&self.flow.sample(&embedding, z, Track::Frozen)?.u)?;
+        let actions = squash::squash(&self.flow.chunks(&embedding, z, Track::Frozen)?)?;
         self.critic.value(obs, &actions, Track::Frozen)?.argmax(0)?.to_scalar()
     }
 
@@ -102,7 +103,7 @@ fn sample_tokens(criterion: &mut Criterion) {
     criterion.bench_function("token_flow_sample_24", |bencher| {
         bencher.iter(|| {
             let embedding = flow.embed(&obs, Track::Frozen).expect("shapes that fit together");
-            black_box(flow.sample(&embedding, &z, Track::Frozen).expect("shapes that fit together"))
+            black_box(flow.chunks(&embedding, &z, Track::Frozen).expect("shapes that fit together"))
         });
     });
 }

@@ -167,6 +167,7 @@ impl Learner {
             combine: Combine::Min,
             target_subset: TargetSubset::All,
             backup: Backup::Chunk,
+            target_candidates: std::num::NonZeroUsize::MIN,
             behavior_penalty: NonNegative::try_from(0.0)?,
         };
         let actor = Flow::new(flow_config, observation, chunk, 1, &Device::Cpu)?;
@@ -259,7 +260,7 @@ impl Learner {
             let observations = rows(&batch.next_observations, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Frozen)?;
             let chunks =
-                squash::squash(&self.actor.sample(&embedding, &rows(&batch.next_z, range)?, Track::Frozen)?.u)?;
+                squash::squash(&self.actor.chunks(&embedding, &rows(&batch.next_z, range)?, Track::Frozen)?)?;
             self.target_critic.value(&observations, &chunks, Track::Frozen)?.to_vec1()
         })?;
         Ok(values.iter().flatten().zip(&batch.rewards).map(|(&q, &reward)| reward + CONTINUATION * q).collect())
@@ -291,7 +292,7 @@ impl Learner {
         let observation = matrix(&self.batch.observation, 1)?;
         let embedding = self.actor.embed(&observation, Track::Frozen)?;
         let z = matrix(&self.batch.candidate_z, CANDIDATES)?;
-        let chunks = squash::squash(&self.actor.sample(&embedding, &z, Track::Frozen)?.u)?;
+        let chunks = squash::squash(&self.actor.chunks(&embedding, &z, Track::Frozen)?)?;
         let values = self.critic.value(&observation, &chunks, Track::Frozen)?.to_vec1::<f32>()?;
         let best = (1..CANDIDATES).fold(0, |best, i| if values[i] > values[best] { i } else { best });
         let chunk = chunks.get(best)?.to_vec1::<f32>()?;

@@ -156,12 +156,16 @@ fn toys_are_environments() {
 /// toy, from configuration alone.
 #[test]
 fn everything_runs_on_every_toy() {
-    const POLICIES: [&str; 6] = [
+    const POLICIES: [&str; 9] = [
         "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 4), partition: Complementary, s_max: 1.0)",
+        "Flow(n_blocks: 4, couplings: Token(width: 4, n_heads: 1, n_layers: 1, hidden: 4, n_observation_tokens: 1),
+              partition: Complementary, s_max: 1.0)",
         "Gaussian(hidden: 8, n_layers: 1)",
         "Mixture(n_components: 2, hidden: 8, n_layers: 1)",
         "FlowMatching(n_steps: 2, one_step: false, hidden: 8, n_layers: 1)",
+        "FlowMatching(n_steps: 2, one_step: true, hidden: 8, n_layers: 1)",
         "Diffusion(n_steps: 2, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 1)",
+        "Diffusion(n_steps: 2, n_sampling_steps: 2, sampler: Ddpm, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 1)",
         "Deterministic(noise: 0.2, hidden: 8, n_layers: 1)",
     ];
     const CRITICS: [[&str; 2]; 3] = [["HlGauss", "Chunk"], ["Mse", "PerStep"], ["Mse", "NStep"]];
@@ -209,7 +213,7 @@ fn everything_runs_on_every_toy() {
             }
         }
     }
-    assert_eq!(n_trained, 4 * 3 * (3 * 7 + 3 * 5));
+    assert_eq!(n_trained, 4 * 3 * (4 * 7 + 5 * 5));
 }
 
 fn train(experiment: &Experiment, demonstrations: &[Episode]) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::LearnError;
 use crate::adamw::AdamWConfig;
 use crate::critic::CriticConfig;
-use crate::objectives::BETA_RANGE;
+use crate::objectives::WEIGHT_RANGE;
 use crate::policy_net::PolicyConfig;
 
 /// The learner.
@@ -101,14 +101,19 @@ impl LearnConfig {
         if let Some((field, _)) = at_least_one.into_iter().find(|&(_, value)| value == 0) {
             return Err(LearnError::Config { field, reason: "found 0, expected at least 1".into() });
         }
-        if let Objective::ReverseKl { beta, dual_rate, .. } = self.objective
-            && dual_rate.get() > 0.0
-            && !(BETA_RANGE[0]..=BETA_RANGE[1]).contains(&beta.get())
-        {
-            let [low, high] = BETA_RANGE;
-            let reason =
-                format!("found {}, expected {low} to {high} Q ranges per nat, or a dual_rate of 0", beta.get());
-            return Err(LearnError::Config { field: "learn.objective.beta", reason });
+        let adapted = match self.objective {
+            Objective::ReverseKl { beta, dual_rate, .. } if dual_rate.get() > 0.0 => {
+                Some(("learn.objective.beta", beta.get(), "a dual_rate of 0"))
+            }
+            Objective::MaxEntropy { entropy, tuning: Some(_), .. } => {
+                Some(("learn.objective.entropy", entropy.get(), "no tuning"))
+            }
+            _ => None,
+        };
+        let [low, high] = WEIGHT_RANGE;
+        if let Some((field, found, or)) = adapted.filter(|(_, found, _)| !(low..=high).contains(found)) {
+            let reason = format!("found {found}, expected {low} to {high} Q ranges per nat, or {or}");
+            return Err(LearnError::Config { field, reason });
         }
         if self.objective.needs_density() && !self.policy.has_density() {
             let (objective, policy) = (self.objective.name(), self.policy.name());
@@ -299,8 +304,11 @@ pub enum Objective {
     MaxEntropy {
         /// Q ranges per nat of imitation loss.
         lambda: NonNegative,
-        /// Q ranges per nat of entropy.
+        /// Q ranges per nat of entropy; the first weight, where it is tuned.
         entropy: NonNegative,
+        /// How the weight of the entropy is tuned; it stays what it is unless it is said.
+        #[serde(default)]
+        tuning: Option<EntropyTuning>,
     },
     /// A4: imitation loss of replayed chunks, weighted by `exp(advantage / scale)`; the advantage is against the mean value
     /// of n own chunks. Padded chunks weigh nothing.
@@ -345,6 +353,17 @@ impl Objective {
     pub const fn needs_density(&self) -> bool {
         matches!(self, Self::ReverseKl { .. } | Self::MaxEntropy { .. })
     }
+}
+
+/// The weight of the entropy in A2 is raised and lowered so that the entropy meets a target, as in SAC (Haarnoja et al. 2018) and RLPD
+/// (Ball et al. 2023).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntropyTuning {
+    /// The entropy of own normalized actions that is wanted, nats per dimension of the chunk. -0.5 in RLPD.
+    pub target_nats_per_dim: Finite,
+    /// Relative change of the weight per step and nat per dimension that is missing.
+    pub dual_rate: Positive,
 }
 
 /// What the reverse KL of A3 is measured to.

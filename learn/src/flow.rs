@@ -188,25 +188,47 @@ impl Flow {
     /// # Errors
     /// When the shapes do not fit together.
     pub fn sample(&self, embedding: &Tensor, z: &Tensor, track: Track) -> candle_core::Result<Sample> {
+        let mut log_det: Option<Tensor> = None;
+        let u = self.to_chunks(embedding, z, track, |net_out| {
+            log_det = Some(self.add_log_scale(log_det.take(), net_out)?);
+            Ok(())
+        })?;
+        let Some(log_det) = log_det else { bail!("a flow has at least one coupling") };
+        let log_prob = self.with_base_density(&ops::squared_norm(z)?, &log_det, track)?;
+        Ok(Sample { u, log_prob })
+    }
+
+    /// [`Sample::u`] alone, in the same bits: no work is done for the density.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    pub fn chunks(&self, embedding: &Tensor, z: &Tensor, track: Track) -> candle_core::Result<Tensor> {
+        self.to_chunks(embedding, z, track, |_| Ok(()))
+    }
+
+    /// `u [r, D]`. `see` is shown what every coupling's network returns.
+    fn to_chunks(
+        &self,
+        embedding: &Tensor,
+        z: &Tensor,
+        track: Track,
+        mut see: impl FnMut(&Tensor) -> candle_core::Result<()>,
+    ) -> candle_core::Result<Tensor> {
         self.check_rows(embedding, z)?;
         let [mut a, mut b] = split::enter(z, &self.routes.enter_last)?;
-        let mut log_det: Option<Tensor> = None;
         for (j, nets) in self.turns.iter().enumerate().rev() {
             for (turn, net) in nets.iter().enumerate().rev() {
                 let (passive, active) = if turn == 0 { (&a, &mut b) } else { (&b, &mut a) };
                 let net_out = net.forward(passive, embedding, track)?;
                 *active = ops::coupling_inverse(active, &net_out, self.s_max())?;
-                log_det = Some(self.add_log_scale(log_det, &net_out)?);
+                see(&net_out)?;
             }
             if let Some(before) = j.checked_sub(1) {
                 [a, b] = split::regroup(&a, &b, &self.routes.backward[before])?;
             }
         }
         let x = ops::select_from_halves(&a, &b, &self.routes.leave_first)?;
-        let u = ops::act_norm_inverse(&x, &track.tensor(&self.shift), &track.tensor(&self.log_scale))?;
-        let Some(log_det) = log_det else { bail!("a flow has at least one coupling") };
-        let log_prob = self.with_base_density(&ops::squared_norm(z)?, &log_det, track)?;
-        Ok(Sample { u, log_prob })
+        ops::act_norm_inverse(&x, &track.tensor(&self.shift), &track.tensor(&self.log_scale))
     }
 
     /// The two halves of the last split, and `sum s`. `see` is shown what every coupling's network returns.

@@ -48,7 +48,8 @@ pub mod tensor_file;
 
 pub use checkpoint::{Checkpoint, find_policy};
 pub use config::{
-    Acting, ActionRange, Choice, Compute, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig, Reference,
+    Acting, ActionRange, Choice, Compute, EntropyTuning, Gate, ImitationConfig, LearnConfig, Objective, OnlineConfig,
+    Reference,
 };
 pub use deliberation::Deliberation;
 pub use error::LearnError;

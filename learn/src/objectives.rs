@@ -16,8 +16,8 @@
 
 use candle_core::{Result, Tensor};
 
-/// Where an adapted beta stays, Q ranges per nat.
-pub const BETA_RANGE: [f64; 2] = [1e-5, 1e-1];
+/// Where an adapted weight stays, Q ranges per nat.
+pub const WEIGHT_RANGE: [f64; 2] = [1e-5, 1e-1];
 
 /// A0 (SOFT-FLOW, the displayed objective): minimize `-E[Q] + lambda E[l(a_D)]`.
 ///
@@ -98,14 +98,17 @@ pub fn imitation(demo_loss: &Tensor, n_rows: usize) -> Result<Tensor> {
 }
 
 /// Dual ascent on beta: `log beta += rate * clip(KL / target - 1)`, so that the KL meets its target whatever the scale
-/// of Q. A beta that is adapted stays within [`BETA_RANGE`]; at rate 0 it is what it was.
+/// of Q. At rate 0 beta is what it was.
 #[must_use]
 pub fn adapt_beta(beta: f64, kl: f64, target: f64, rate: f64) -> f64 {
-    if rate == 0.0 {
-        return beta;
-    }
-    let error = (kl / target - 1.0).clamp(-1.0, 1.0);
-    (beta.ln() + rate * error).exp().clamp(BETA_RANGE[0], BETA_RANGE[1])
+    if rate == 0.0 { beta } else { adapt_weight(beta, kl / target - 1.0, rate) }
+}
+
+/// Dual ascent on the weight of what has to be held: `log weight += rate * clip(missed)`, within [`WEIGHT_RANGE`]. For the entropy
+/// of A2 `missed` is what it is below its target.
+#[must_use]
+pub fn adapt_weight(weight: f64, missed: f64, rate: f64) -> f64 {
+    (weight.ln() + rate * missed.clamp(-1.0, 1.0)).exp().clamp(WEIGHT_RANGE[0], WEIGHT_RANGE[1])
 }
 
 #[cfg(test)]
@@ -185,7 +188,8 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: beta rises when the KL is above its target, falls below it, rests on it, and stays in its bounds.
+    /// Contract: beta rises when the KL is above its target, falls below it, rests on it, and stays in its bounds; the weight of
+    /// the entropy rises when that is below its target, and falls above it.
     #[test]
     fn beta_follows_the_kl() {
         assert!(adapt_beta(1e-3, 9.0, 6.0, 0.01) > 1e-3);
@@ -194,6 +198,8 @@ mod tests {
         for held in [0.0018, 0.5] {
             assert_eq!(adapt_beta(held, 1e12, 6.0, 0.0), held);
         }
+        // An entropy of -7 nats where -6 are wanted is missed by 1.
+        assert!(adapt_weight(1e-3, -6.0 - -7.0, 0.01) > 1e-3 && adapt_weight(1e-3, -6.0 - -5.0, 0.01) < 1e-3);
         assert!((1..10_000).fold(1e-3, |beta, _| adapt_beta(beta, 1e12, 6.0, 0.1)) <= 0.1 + 1e-12);
     }
 }

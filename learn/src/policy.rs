@@ -197,15 +197,19 @@ impl Policy {
         chunk_rad
     }
 
-    /// Candidates at the acting temperature: the policy's, then the imitation policy's where it offers some; a density is told
-    /// where all of them are the policy's.
+    /// Candidates at the acting temperature: the policy's, then the imitation policy's where it offers some; their density is told
+    /// where it is what chooses.
     pub(crate) fn candidates(&self, observation: &Tensor, rng: &mut Rng) -> Result<Draw, LearnError> {
         let Acting { n_candidates, temperature } = self.header.acting;
         let sample = |net: &dyn PolicyNet, n: usize, rng: &mut Rng| -> Result<Draw, LearnError> {
             let noise = net.base_noise(n, temperature.f32(), rng);
             let noise = Tensor::from_vec(noise, (n, net.noise_len()), &Device::Cpu)?;
             // One row of embedding serves all candidates.
-            Ok(net.sample(&net.embed(observation, Track::Frozen)?, &noise, Track::Frozen)?)
+            let embedding = net.embed(observation, Track::Frozen)?;
+            Ok(match (n_candidates, self.header.choice) {
+                (2.., Choice::Likelihood) => net.sample(&embedding, &noise, Track::Frozen)?,
+                _ => Draw { u: net.chunks(&embedding, &noise, Track::Frozen)?, log_prob: None },
+            })
         };
         let own = sample(self.net.as_ref(), n_candidates.max(1), rng)?;
         if let (Some(frozen), 2.., Choice::Value) = (&self.frozen, n_candidates, self.header.choice) {

@@ -103,7 +103,8 @@ pub enum PolicyConfig {
     },
     /// One chunk per observation; no density. With `DemoLikelihood` or `NormalizedDemoLikelihood` it is TD3+BC.
     Deterministic {
-        /// Standard deviation of the clipped noise of a sample, in standard deviations of the data. 0.2.
+        /// Standard deviation of the clipped noise of a sample at temperature 1, in standard deviations of the data: what explores,
+        /// and smooths the critic's targets. 0.2.
         noise: NonNegative,
         /// Width of the hidden layers. 256.
         hidden: usize,
@@ -175,6 +176,11 @@ pub trait PolicyNet: Debug + Send + Sync {
         tempered(n_rows * self.noise_len(), temperature, rng)
     }
 
+    /// Base noise of the chunks whose value an objective raises: that of temperature 1, unless the network says otherwise.
+    fn improved_noise(&self, n_rows: usize, rng: &mut Rng) -> Vec<f32> {
+        self.base_noise(n_rows, 1.0, rng)
+    }
+
     /// Encodes observations `[r, O]` as `[r, E]`; the same embedding serves any number of the calls below.
     ///
     /// # Errors
@@ -186,6 +192,14 @@ pub trait PolicyNet: Debug + Send + Sync {
     /// # Errors
     /// When the shapes do not fit together.
     fn sample(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> TensorResult<Draw>;
+
+    /// [`Draw::u`] alone, in the same bits: for those who do not ask how likely it is.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    fn chunks(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> TensorResult<Tensor> {
+        Ok(self.sample(embedding, noise, track)?.u)
+    }
 
     /// `ln p(u|o)`, `[r]`, of `u [r, D]`; `embedding` is `[r, E]`, or `[1, E]` for all rows.
     ///

@@ -114,7 +114,7 @@ pub struct Trainer {
     critic: ChunkCritic,
     target_critic: ChunkCritic,
     critic_optimizers: Vec<AdamW>,
-    /// Weight of the KL in A3, Q ranges per nat.
+    /// Weight of the KL in A3, or of the entropy in A2 where that is tuned. Q ranges per nat.
     beta: f64,
 
     position: Position,
@@ -175,6 +175,7 @@ impl Trainer {
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
         let beta = match config.objective {
             Objective::ReverseKl { beta, .. } => beta.get(),
+            Objective::MaxEntropy { entropy, tuning: Some(_), .. } => entropy.get(),
             _ => 0.0,
         };
         let has_anchor = matches!(config.objective, Objective::ReverseKl { reference: Reference::Average { .. }, .. });
@@ -312,8 +313,8 @@ impl Trainer {
         let mut rng = stream(self.seed, "start value", 0);
         let z = self.rows(&self.actor.base_noise(n, self.config.acting.temperature.f32(), &mut rng), n, 0..n)?;
         let observations = self.rows(&batch.observations, n, 0..n)?;
-        let own = self.actor.sample(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
-        Ok(mean(&self.critic.value(&observations, &squash(&own.u)?, Track::Frozen)?)?)
+        let u = self.actor.chunks(&self.actor.embed(&observations, Track::Frozen)?, &z, Track::Frozen)?;
+        Ok(mean(&self.critic.value(&observations, &squash(&u)?, Track::Frozen)?)?)
     }
 
     /// The learner's newest average of the actor, and its critic, as a policy.

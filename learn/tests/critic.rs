@@ -23,9 +23,9 @@ const CHUNK: usize = 4;
 fn config(ensemble: usize) -> CriticConfig {
     let support = Support::new(-0.5, 2.0, 31).unwrap();
     let (head, combine, backup) = (Head::HlGauss, Combine::Min, Backup::Chunk);
-    let behavior_penalty = 0.0.try_into().unwrap();
+    let (target_candidates, behavior_penalty) = (std::num::NonZeroUsize::MIN, 0.0.try_into().unwrap());
     let (net, target_subset) = (CriticNet::Mlp { hidden: 24, n_layers: 3 }, TargetSubset::All);
-    CriticConfig { ensemble, net, support, head, combine, target_subset, backup, behavior_penalty }
+    CriticConfig { ensemble, net, support, head, combine, target_subset, target_candidates, backup, behavior_penalty }
 }
 
 fn flow_config(n_blocks: usize, hidden: usize, embedding: usize) -> FlowConfig {

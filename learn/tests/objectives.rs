@@ -76,6 +76,7 @@ fn golden_critic(golden: &oracle::Golden) -> ChunkCritic {
         combine: Combine::Min,
         target_subset: TargetSubset::All,
         backup: Backup::Chunk,
+        target_candidates: std::num::NonZeroUsize::MIN,
         behavior_penalty: 0.0.try_into().unwrap(),
     };
     let critic = ChunkCritic::new(config, 5, 6, 0, &Device::Cpu).unwrap();

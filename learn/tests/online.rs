@@ -260,14 +260,16 @@ fn with_all_extras_a_training_resumes() -> TestResult {
     assert_same(&straight, &resumed)
 }
 
-/// Contract: RLPD (Ball et al. 2023) is a configuration: no imitation and no offline stage, a Gaussian that keeps its entropy,
-/// ten critics of which two make the targets, half of every batch demonstrations, several critic steps per actor step. It
-/// passes the demonstrators within a hundred own episodes.
+/// Contract: RLPD (Ball et al. 2023) is a configuration: no imitation and no offline stage, a Gaussian whose entropy is held at a target,
+/// ten critics of which two make the targets, half of every batch demonstrations, several critic steps per actor step. It passes
+/// the demonstrators within a hundred own episodes.
 #[test]
 fn rlpd_is_a_configuration() -> TestResult {
     let critic =
         CRITIC.replace("ensemble: 2", "ensemble: 10").replace("target_subset: All", "target_subset: Random(2)");
-    let config = config_of("Gaussian(hidden: 32, n_layers: 2)", &critic, "MaxEntropy(lambda: 0.0, entropy: 0.0005)")?;
+    let objective =
+        "MaxEntropy(lambda: 0.0, entropy: 0.0005, tuning: Some((target_nats_per_dim: -0.5, dual_rate: 0.01)))";
+    let config = config_of("Gaussian(hidden: 32, n_layers: 2)", &critic, objective)?;
     let online = OnlineConfig {
         iterations: 10,
         episodes_per_iteration: 10,

@@ -221,6 +221,21 @@ fn networks_are_copied() -> Result<()> {
     Ok(())
 }
 
+/// Contract: chunks alone have the bits of those that come with their density, with gradients or without.
+#[test]
+fn chunks_alone_are_the_same() -> Result<()> {
+    for text in ALL {
+        let net = random_net(text, 6);
+        let (noise, obs) = (base_noise(net.as_ref(), 8, 1.0), normal(9, "obs", (1, OBS), 1.0));
+        for track in [Track::Frozen, Track::Weights] {
+            let embedding = net.embed(&obs, track)?;
+            let chunks = net.chunks(&embedding, &noise, track)?;
+            assert_eq!(vec1(&chunks), vec1(&net.sample(&embedding, &noise, track)?.u), "{text}");
+        }
+    }
+    Ok(())
+}
+
 /// Contract: an untrained velocity field carries its noise nowhere, so a sample is its noise in units of the data; the
 /// denoised chunk never leaves its bound.
 #[test]

@@ -119,6 +119,7 @@ fn every_critic_is_repeatable() -> TestResult {
         "ensemble: 3, head: Mse, combine: Mean, target_subset: All, backup: Chunk, behavior_penalty: 0.0",
         "ensemble: 2, head: Mse, combine: Min, target_subset: All, backup: PerStep, behavior_penalty: 0.1",
         "ensemble: 10, head: HlGauss, combine: Min, target_subset: Random(2), backup: NStep, behavior_penalty: 0.0",
+        "ensemble: 2, head: Mse, combine: Mean, target_subset: All, target_candidates: 3, backup: Chunk, behavior_penalty: 0.0",
     ] {
         for net in ["Mlp(hidden: 32, n_layers: 2)", TRANSFORMER] {
             let critic = format!("net: {net}, {rest}");

@@ -37,6 +37,7 @@ fn critic_config(head: Head) -> CriticConfig {
         combine: Combine::Min,
         target_subset: TargetSubset::All,
         backup: Backup::Chunk,
+        target_candidates: std::num::NonZeroUsize::MIN,
         behavior_penalty: 0.0.try_into().unwrap(),
     }
 }

@@ -170,6 +170,92 @@ fn unlike_next_chunks_cost() -> TestResult {
     Ok(())
 }
 
+/// The state at the end of the warm-up, and another training that goes on from it.
+fn after_warmup(before: LearnConfig, then: LearnConfig) -> Result<Trainer, Box<dyn Error>> {
+    let (demonstrations, folder) = (demonstrations()?, tempfile::tempdir()?);
+    let mut trainer = Trainer::new(before, Line::new().spec, &demonstrations, temperature()?, 3)?;
+    while trainer.learn()?.boundary != Some(Boundary::Stage(Stage::Warmup)) {}
+    trainer.save(folder.path())?;
+    Ok(Trainer::resume(then, Line::new().spec, &demonstrations, &[], temperature()?, folder.path())?)
+}
+
+/// Contract: a target is that of the policy's own chunk that the critics like best of several. One is the plain target; and where
+/// there is nothing to choose from, since all candidates are alike, several are no better than one.
+#[test]
+fn targets_may_be_of_the_best_of_several() -> TestResult {
+    let target_mean = |n: usize, temperature: f64| -> Result<f64, Box<dyn Error>> {
+        let critic = CRITIC.replace("backup", &format!("target_candidates: {n}, backup"));
+        let acting = learn::Acting { n_candidates: 8, temperature: temperature.try_into()? };
+        let then = LearnConfig { acting, ..config_of(FLOW, &critic, REVERSE_KL)? };
+        let report = after_warmup(config(REVERSE_KL)?, then)?.learn()?;
+        let mean = report.metrics.iter().find(|(name, _)| *name == "target_mean").map(|(_, mean)| *mean);
+        Ok(mean.ok_or("no targets")?)
+    };
+    let [one, several] = [target_mean(1, 0.7)?, target_mean(8, 0.7)?];
+    assert!(several > one + 0.01, "one {one}, the best of eight {several}");
+    let [one, several] = [target_mean(1, 1e-6)?, target_mean(8, 1e-6)?];
+    assert!((several - one).abs() < 1e-4, "one {one}, eight alike {several}");
+    Ok(())
+}
+
+/// Contract: the noise of a deterministic policy explores and smooths targets; what the actor raises is the value of its mean, so
+/// that under the same critic the noise changes no bit of it.
+#[test]
+fn noise_is_not_improved() -> TestResult {
+    let config_with = |noise: f64| -> Result<LearnConfig, Box<dyn Error>> {
+        let policy = format!("Deterministic(noise: {noise:?}, hidden: 8, n_layers: 1)");
+        let config = short(config_of(&policy, CRITIC, "NormalizedDemoLikelihood(lambda: 1.0)")?);
+        Ok(LearnConfig { warmup_steps: 50, critic_steps_per_actor_step: 0, ..config })
+    };
+    let improved = |noise: f64| -> Result<_, Box<dyn Error>> {
+        let mut trainer = after_warmup(config_with(0.2)?, config_with(noise)?)?;
+        let metrics = trainer.diagnose(Stage::Offline)?;
+        assert!(metrics.iter().any(|&(name, norm)| name == "gradient_norm_value" && norm > 0.0), "{metrics:?}");
+        while trainer.learn()?.boundary.is_none() {}
+        Ok(bytes(&trainer)?.into_iter().find(|(name, _)| name == "actor.safetensors").ok_or("there is no actor")?)
+    };
+    assert!(improved(0.0)? == improved(0.5)?);
+    Ok(())
+}
+
+/// Contract: the tuned weight of the entropy rises after every step that found the entropy of own actions below its target, and falls
+/// after every other; a policy that is to have more entropy ends with more.
+#[test]
+fn the_entropy_is_drawn_to_its_target() -> TestResult {
+    let demonstrations = demonstrations()?;
+    let mut ends = Vec::new();
+    for target in [-1.5, 0.5] {
+        let objective = format!(
+            "MaxEntropy(lambda: 0.0, entropy: 0.001, tuning: Some((target_nats_per_dim: {target:?}, dual_rate: 0.02)))"
+        );
+        let config = config_of("Gaussian(hidden: 32, n_layers: 2)", CRITIC, &objective)?;
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations, temperature()?, 3)?;
+        let mut steps = Vec::new();
+        loop {
+            let report = trainer.learn()?;
+            if report.stage == Stage::Offline {
+                let of = |name: &str| report.metrics.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
+                let entropy = of("entropy_own").ok_or("no entropy")? / 4.0;
+                steps.push((entropy, of("entropy_weight").ok_or("no weight")?));
+            }
+            if report.boundary == Some(Boundary::Stage(Stage::Offline)) {
+                break;
+            }
+        }
+        for step in steps.windows(2) {
+            let [(entropy, weight), (_, next)] = step[..] else { continue };
+            // Where it has come to an end of its range it stays.
+            let moved =
+                if next == weight { weight <= 1e-5 || weight >= 0.1 } else { (next > weight) == (entropy < target) };
+            assert!(moved, "{entropy} nats per dimension, target {target}: weight {weight}, then {next}");
+        }
+        let last = &steps[steps.len() - 50..];
+        ends.push(last.iter().map(|(entropy, _)| entropy).sum::<f64>() / last.len() as f64);
+    }
+    assert!(ends[1] > ends[0] + 0.2, "{ends:?}");
+    Ok(())
+}
+
 /// Contract: a damaged checkpoint is refused with the file's name, whatever byte of it is hit or missing.
 #[test]
 fn a_damaged_checkpoint_is_refused() -> TestResult {

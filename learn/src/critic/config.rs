@@ -3,6 +3,7 @@
 use crate::hl_gauss::Support;
 use bridge::number::NonNegative;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// Size of an ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,11 +21,20 @@ pub struct CriticConfig {
     pub combine: Combine,
     /// Which target networks a target is made of.
     pub target_subset: TargetSubset,
+    /// Chunks of the policy's own, at the acting temperature, of which the critics choose the best for a target; the target networks
+    /// then value it. 1, unless it is said, is the plain target. 32 in Q-chunking (Li et al. 2025), whose critics take the mean: the
+    /// maximum of a noisy critic is biased upwards, and costs as many samples.
+    #[serde(default = "one")]
+    pub target_candidates: NonZeroUsize,
     /// What a value is of, and how its target is backed up.
     pub backup: Backup,
     /// What a target loses for the policy's next chunk being unlike the replayed one: Q ranges per mean squared difference
     /// of the actions that a critic reads (ReBRAC, Tarasov et al. 2023). 0 for the plain target.
     pub behavior_penalty: NonNegative,
+}
+
+const fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
 }
 
 /// The network of a critic.

@@ -1,15 +1,18 @@
-//! One chunk per observation, with clipped exploration noise: the actor of TD3 (Fujimoto et al. 2018) and its successors.
+//! One chunk per observation, with clipped noise where it explores and in the critic's targets: the actor of TD3 (Fujimoto et al.
+//! 2018) and its successors.
 //!
 //! ```text
 //! mu = MLP(o)                                              [r, D], zero in the beginning: the mean of the data
 //! loss = |x - mu|^2                                        [r], summed over D
 //! sampling: mu + std clip(z, -2.5, 2.5)
 //! ```
+//! The actor raises the value of mu itself.
 
 use super::standardized::{Law, Widths};
 use crate::layers::{Init, Mlp, MlpSize, Track};
 use crate::ops;
 use crate::params::{Params, ParamsBuilder, ParamsError};
+use bridge::random::Rng;
 use candle_core::{Result, Tensor};
 
 /// Bound of the noise, in its standard deviations: TD3 clips noise of 0.2 at 0.5.
@@ -47,6 +50,10 @@ impl Law for Deterministic {
 
     fn noise_len(&self) -> usize {
         self.width
+    }
+
+    fn improved_noise(&self, n_rows: usize, _rng: &mut Rng) -> Vec<f32> {
+        vec![0.0; n_rows * self.width]
     }
 
     fn embed(&self, observations: &Tensor, track: Track) -> Result<Tensor> {

@@ -33,13 +33,17 @@ impl PolicyNet for Flow {
         Ok(Draw { u: sample.u, log_prob: Some(sample.log_prob) })
     }
 
+    fn chunks(&self, embedding: &Tensor, noise: &Tensor, track: Track) -> Result<Tensor> {
+        self.chunks(embedding, noise, track)
+    }
+
     fn log_prob(&self, embedding: &Tensor, u: &Tensor, track: Track) -> Result<Tensor> {
         self.log_prob(embedding, u, track)
     }
 
     /// The largest log-scale of a coupling, and how far the way to the latent and back misses u.
     fn inspect(&self, embedding: &Tensor, u: &Tensor) -> Result<Vec<(&'static str, f64)>> {
-        let back = self.sample(embedding, &self.latent(embedding, u, Track::Frozen)?, Track::Frozen)?.u;
+        let back = self.chunks(embedding, &self.latent(embedding, u, Track::Frozen)?, Track::Frozen)?;
         let missed = (back - u)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
         let log_scale = self.largest_log_scale(embedding, u)?;
         Ok(vec![("max_log_scale", f64::from(log_scale)), ("round_trip_error", f64::from(missed))])

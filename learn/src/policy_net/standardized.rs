@@ -35,6 +35,10 @@ pub(super) trait Law: Debug + Send + Sync + Sized + 'static {
         tempered(n_rows * self.noise_len(), temperature, rng)
     }
 
+    fn improved_noise(&self, n_rows: usize, rng: &mut Rng) -> Vec<f32> {
+        self.base_noise(n_rows, 1.0, rng)
+    }
+
     fn embed(&self, observations: &Tensor, track: Track) -> Result<Tensor>;
 
     /// `x`, and its log-density where there is one.
@@ -123,6 +127,10 @@ impl<L: Law> PolicyNet for Standardized<L> {
 
     fn base_noise(&self, n_rows: usize, temperature: f32, rng: &mut Rng) -> Vec<f32> {
         self.law.base_noise(n_rows, temperature, rng)
+    }
+
+    fn improved_noise(&self, n_rows: usize, rng: &mut Rng) -> Vec<f32> {
+        self.law.improved_noise(n_rows, rng)
     }
 
     fn embed(&self, observations: &Tensor, track: Track) -> Result<Tensor> {

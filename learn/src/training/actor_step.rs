@@ -9,7 +9,7 @@ use crate::policy_net::PolicyNet;
 use crate::replay::{ChunkBatch, Replay};
 use crate::shards::{self, Gradient, ShardOutput, gradients};
 use crate::squash::{action_log_prob, squash};
-use crate::{LearnError, Objective, Reference};
+use crate::{EntropyTuning, LearnError, Objective, Reference};
 use bridge::random::Rng;
 use candle_core::{Result as TensorResult, Tensor, bail};
 use std::ops::Range;
@@ -22,6 +22,8 @@ const KL: &str = "kl_to_imitation";
 const KL_TO_ANCHOR: &str = "kl_to_reference";
 /// Name of the imitation loss of demonstrated chunks, per chunk.
 const DEMO_LOSS: &str = "demo_loss";
+/// Name of the entropy of own normalized chunks, nats.
+const ENTROPY: &str = "entropy_own";
 /// A1 divides by no smaller value than this, Q ranges: early values are near zero.
 const MIN_Q: f64 = 0.1;
 /// A1 divides by no smaller imitation loss than this per dimension of the chunk: a likelihood may cross zero.
@@ -39,7 +41,10 @@ impl Trainer {
             Objective::ReverseKl { .. } => self.reverse_kl(rng)?,
             Objective::DemoLikelihood { lambda } => self.demo_likelihood(lambda.get(), rng)?,
             Objective::NormalizedDemoLikelihood { lambda } => self.normalized_demo_likelihood(lambda.get(), rng)?,
-            Objective::MaxEntropy { lambda, entropy } => self.max_entropy([lambda.get(), entropy.get()], rng)?,
+            Objective::MaxEntropy { lambda, entropy, tuning } => {
+                let entropy = self.entropy_weight(entropy.get(), tuning);
+                self.max_entropy([lambda.get(), entropy], rng)?
+            }
             Objective::AdvantageWeighted { n, scale, max_weight } => {
                 self.advantage_weighted(n, [scale.get(), max_weight.get()], rng)?
             }
@@ -63,6 +68,12 @@ impl Trainer {
             let observations = self.rows(&self.batch.observations, self.batch.n_rows, 0..self.batch.n_rows)?;
             let kl = self.kl_to_imitation(self.actor.as_ref(), &observations, rng)?;
             metrics.extend(kl.map(|kl| (KL, kl)));
+        }
+        if let Objective::MaxEntropy { tuning: Some(tuning), .. } = self.config.objective {
+            metrics.push(("entropy_weight", self.beta));
+            let per_dim = metric(&gradient, ENTROPY).unwrap_or(f64::NAN) / self.chunk_dim() as f64;
+            let missed = tuning.target_nats_per_dim.get() - per_dim;
+            self.beta = objectives::adapt_weight(self.beta, missed, tuning.dual_rate.get());
         }
         Ok(())
     }
@@ -90,7 +101,7 @@ impl Trainer {
     /// A3. Q and the densities come from one sampling pass and a frozen density pass for each policy to compare with.
     fn reverse_kl(&self, rng: &mut Rng) -> Result<Gradient, LearnError> {
         let (batch, n) = (&self.batch, self.batch.n_rows);
-        let z = self.actor.base_noise(n, 1.0, rng);
+        let z = self.actor.improved_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = self.rows(&batch.observations, n, range.clone())?;
             let own = self.own_chunks(&observations, &self.rows(&z, n, range)?, Track::Weights)?;
@@ -143,6 +154,11 @@ impl Trainer {
         })
     }
 
+    /// The weight of the entropy in A2: `held`, unless it is tuned.
+    pub(super) fn entropy_weight(&self, held: f64, tuning: Option<EntropyTuning>) -> f64 {
+        tuning.map_or(held, |_| self.beta)
+    }
+
     /// The gradient of an objective of own chunks on the batch's observations and of demonstrated chunks.
     fn against_demonstrations(
         &self,
@@ -153,7 +169,10 @@ impl Trainer {
         gradients(self.actor.params(), n, |range| {
             let (own, demo_loss) = self.own_and_demo(drawn, range, Track::Weights)?;
             let loss = objective(&own, &demo_loss, n)?;
-            let metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            let mut metrics = vec![("q_own", self.mean_value(&own.q, n)?), (DEMO_LOSS, mean_share(&demo_loss, n)?)];
+            if self.config.objective.needs_density() {
+                metrics.push((ENTROPY, -mean_share(&action_log_prob(own.log_pi()?, &own.u)?, n)?));
+            }
             Ok(ShardOutput { loss, metrics })
         })
     }
@@ -223,7 +242,7 @@ impl Trainer {
         let mut mean = vec![0.0; range.len()];
         for noise in noises {
             let noise = self.rows(noise, self.batch.n_rows, range.clone())?;
-            let u = self.actor.sample(&embedding, &noise, Track::Frozen)?.u;
+            let u = self.actor.chunks(&embedding, &noise, Track::Frozen)?;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             mean.iter_mut().zip(q).for_each(|(mean, q)| *mean += f64::from(q) / noises.len() as f64);
         }
@@ -255,7 +274,7 @@ impl Trainer {
         let noise = self.actor.imitation_noise(n, rng);
         gradients(self.actor.params(), n, |range| {
             let observations = self.rows(&batch.observations, n, range.clone())?;
-            let (best, q_sum) = self.best_candidates(&observations, &candidates, range.clone())?;
+            let (best, q_sum) = self.best_candidates(&observations, &candidates, n, range.clone())?;
             let embedding = self.actor.embed(&observations, Track::Weights)?;
             let noise = self.rows(&noise, n, range.clone())?;
             let best_loss = self.actor.imitation_loss(&embedding, &best, &noise, Track::Weights)?;
@@ -266,11 +285,13 @@ impl Trainer {
         })
     }
 
-    /// The candidates with the largest value, as u, and the sum of those values.
-    fn best_candidates(
+    /// Of candidates by their base noise, `n` rows each, those with the largest value in the rows `range`, as u, and the sum of those
+    /// values.
+    pub(super) fn best_candidates(
         &self,
         observations: &Tensor,
         candidates: &[Vec<f32>],
+        n: usize,
         range: Range<usize>,
     ) -> TensorResult<(Tensor, f64)> {
         let embedding = self.actor.embed(observations, Track::Frozen)?;
@@ -278,8 +299,8 @@ impl Trainer {
         let mut best_q = vec![f32::NEG_INFINITY; range.len()];
         let mut best_u = vec![0.0; range.len() * width];
         for z in candidates {
-            let z = self.rows(z, self.batch.n_rows, range.clone())?;
-            let u = self.actor.sample(&embedding, &z, Track::Frozen)?.u;
+            let z = self.rows(z, n, range.clone())?;
+            let u = self.actor.chunks(&embedding, &z, Track::Frozen)?;
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
             for (row, (&q, best)) in q.iter().zip(&mut best_q).enumerate() {
@@ -322,7 +343,7 @@ impl Trainer {
     /// What A0 to A2 need: demonstrated chunks, and base noise for own ones.
     fn draw(&mut self, rng: &mut Rng) -> Drawn {
         let demonstrated = self.draw_demonstrated(rng);
-        Drawn { demonstrated, z: self.actor.base_noise(self.batch.n_rows, 1.0, rng) }
+        Drawn { demonstrated, z: self.actor.improved_noise(self.batch.n_rows, rng) }
     }
 
     /// Reverse KL of `net` to pi_0 on its own samples at temperature 1, nats per chunk; none without a density.

@@ -1,11 +1,10 @@
 //! The critic: the loss of every member against the label of
 //!
-//! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, Qbar the value
-//! of the ensemble's target networks, or of a random subset of them; what Q reads of a chunk, and L, are those of [`crate::critic::Backup`].
+//! `y = R + gamma^L (1 - d) Qbar(o_{t+L}, a')`, a' one chunk of the current policy at the acting temperature, or the best of
+//! several by Q, Qbar the value of the ensemble's target networks, or of a random subset of them; what Q reads of a chunk, and L, are
+//! those of [`crate::critic::Backup`].
 //!
 //! With ReBRAC's penalty, Qbar is `Qbar(o_{t+L}, a') - penalty mean (a' - a'_R)^2`, a'_R what the replay holds there.
-//!
-//! One sample, not the best of N: the maximum over N of a noisy critic is biased upwards, and N times dearer.
 
 use super::{Metrics, Stage, Trainer};
 use crate::LearnError;
@@ -63,14 +62,23 @@ impl Trainer {
     /// The targets y of a batch, n.
     pub(super) fn targets(&self, batch: &ChunkBatch, rng: &mut Rng) -> Result<Vec<f32>, LearnError> {
         let n = batch.n_rows;
-        let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
+        let temperature = self.config.acting.temperature.f32();
+        let candidates: Vec<Vec<f32>> = (0..self.config.critic.target_candidates.get())
+            .map(|_| self.actor.base_noise(n, temperature, rng))
+            .collect();
         let members = self.target_critic.target_members(rng);
         let penalty = self.config.critic.behavior_penalty.get() * self.q_range();
         let n_read = self.config.critic.backup.n_actions(self.config.chunk_len) * self.environment.action_len;
         let values = shards::map(n, |range| -> candle_core::Result<Vec<f32>> {
             let observations = self.rows(&batch.next_observations, n, range.clone())?;
-            let embedding = self.actor.embed(&observations, Track::Frozen)?;
-            let chunks = squash(&self.actor.sample(&embedding, &self.rows(&z, n, range.clone())?, Track::Frozen)?.u)?;
+            let u = match &candidates[..] {
+                [z] => {
+                    let embedding = self.actor.embed(&observations, Track::Frozen)?;
+                    self.actor.chunks(&embedding, &self.rows(z, n, range.clone())?, Track::Frozen)?
+                }
+                several => self.best_candidates(&observations, several, n, range.clone())?.0,
+            };
+            let chunks = squash(&u)?;
             let values = self.target_critic.value_of_members(&members, &observations, &chunks, Track::Frozen)?;
             let mut values = values.to_vec1::<f32>()?;
             if penalty > 0.0 {

@@ -94,7 +94,7 @@ impl Trainer {
         let observations = self.rows(&repeated, n, 0..n)?;
         let z = self.actor.base_noise(n, self.config.acting.temperature.f32(), rng);
         let embedding = self.actor.embed(&observations, Track::Frozen)?;
-        let chunks = squash(&self.actor.sample(&embedding, &self.rows(&z, n, 0..n)?, Track::Frozen)?.u)?;
+        let chunks = squash(&self.actor.chunks(&embedding, &self.rows(&z, n, 0..n)?, Track::Frozen)?)?;
         metrics.push(("candidate_spread", deviation(&chunks, N_CANDIDATES)?));
         if stage != Stage::Imitation {
             let q = self.critic.value(&observations, &chunks, Track::Frozen)?.reshape((n, 1))?;
@@ -122,7 +122,7 @@ impl Trainer {
     ) -> Result<(), LearnError> {
         let n = met.n_rows;
         let observations = self.rows(&met.observations, n, 0..n)?;
-        let z = self.actor.base_noise(n, 1.0, rng);
+        let z = self.actor.improved_noise(n, rng);
         let own = self.own_chunks(&observations, &self.rows(&z, n, 0..n)?, Track::Weights)?;
         let fixed_q = own.q.detach();
         let demo_loss = |rng: &mut Rng| -> Result<Tensor, LearnError> {
@@ -148,9 +148,9 @@ impl Trainer {
                 q_scale = scales[0];
                 objectives::normalized_demo_likelihood(&fixed_q, &demo_loss, lambda.get(), scales, n)?
             }
-            Objective::MaxEntropy { lambda, entropy } => {
+            Objective::MaxEntropy { lambda, entropy, tuning } => {
                 let log_pi_action = action_log_prob(own.log_pi()?, &own.u)?;
-                let weights = [lambda.get(), entropy.get()];
+                let weights = [lambda.get(), self.entropy_weight(entropy.get(), tuning)];
                 objectives::max_entropy(&fixed_q, &demo_loss(rng)?, &log_pi_action, weights, n)?
             }
             Objective::AdvantageWeighted { .. } | Objective::BestOfN { .. } | Objective::Imitation => return Ok(()),

@@ -156,8 +156,8 @@ impl Trainer {
 
     /// The target critic's value of the chunks that `net` makes of base noise `z`, `[n]`.
     fn own_value(&self, net: &dyn PolicyNet, observations: &Tensor, z: &Tensor) -> TensorResult<Tensor> {
-        let own = net.sample(&net.embed(observations, Track::Frozen)?, z, Track::Frozen)?;
-        self.target_critic.value(observations, &squash(&own.u)?, Track::Frozen)
+        let u = net.chunks(&net.embed(observations, Track::Frozen)?, z, Track::Frozen)?;
+        self.target_critic.value(observations, &squash(&u)?, Track::Frozen)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct TrainerState {
     pub position: Position,
     /// Own episodes that it has accepted.
     pub n_online_episodes: usize,
-    /// Weight of the KL, Q ranges per nat.
+    /// Weight of the KL in A3, or of the entropy in A2 where that is tuned. Q ranges per nat.
     pub beta: f64,
     /// Predicted minus realised value at the last collection, Q ranges.
     pub calibration_gap: f64,

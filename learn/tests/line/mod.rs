@@ -161,6 +161,7 @@ pub const OBJECTIVES: [&[&str]; 2] = [
         "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.0,
                    reference: Average(decay: 0.5, max_nats_per_dim: 5.0))",
         "MaxEntropy(lambda: 0.03, entropy: 0.001)",
+        "MaxEntropy(lambda: 0.03, entropy: 0.001, tuning: Some((target_nats_per_dim: -0.5, dual_rate: 0.1)))",
     ],
     &[
         "DemoLikelihood(lambda: 0.03)",
