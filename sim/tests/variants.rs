@@ -1,7 +1,5 @@
 //! Contract: a variant of a hand is that hand but for what its file says; a mirror image is its mirror image in everything.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use bridge::random::stream;
 use bridge::real::motors::Turns;
 use rand::Rng;
