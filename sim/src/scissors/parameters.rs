@@ -112,8 +112,9 @@ pub struct TapeParameters {
     pub strength_n: Positive,
     /// Torque at the pivot that cutting takes, N m.
     pub cutting_torque_nm: Positive,
-    /// How far it lets itself be pushed sideways while it is cut, m.
-    pub give_m: Positive,
+    /// Share of its length by which it stretches until it tears. The less, the harder a blade is pushed back to the middle
+    /// that pushes it aside.
+    pub stretch_at_break: Positive,
     /// Edge of a post, m.
     pub post_m: Positive,
 }

@@ -41,6 +41,16 @@ fn twist(world: &mut ScissorsWorld, torque_nm: f32, n_steps: u32) {
     }
 }
 
+/// Holds the scissors as a hand would that yields to nothing and lets only the blades turn.
+fn hold(world: &mut ScissorsWorld, pivot: Vector, (opening_rad, rate_rad_s): (f32, f32)) {
+    float(world, pivot, opening_rad);
+    for (half, side) in world.shears.halves.into_iter().zip([0.5, -0.5]) {
+        let half = &mut world.engine.physics.bodies[half];
+        half.set_linvel(Vector::ZERO, true);
+        half.set_angvel(Vector::X * (side * rate_rad_s), true);
+    }
+}
+
 /// Contract: the detent holds the scissors in their case against their own weight, upside down; without it they leave.
 #[test]
 fn the_detent_holds_the_scissors() {
@@ -142,9 +152,9 @@ fn weak_and_opening_blades_cut_nothing() {
         let mut body = pressed(0.225, 0.06);
         let world = body.world_mut();
         twist(world, -0.06, 7 * PHYSICS_HZ);
-        assert_eq!(world.state.tape.deepest_cut_m(), 0.0, "pressed");
+        assert_eq!(world.state.tape.cut_m(), 0.0, "pressed");
         twist(world, opening_nm, PHYSICS_HZ / 8);
-        assert_eq!(world.state.tape.deepest_cut_m(), 0.0, "opened with {opening_nm} N m");
+        assert_eq!(world.state.tape.cut_m(), 0.0, "opened with {opening_nm} N m");
     }
     // Of the scene's file: what the pivot and the tape resist with; where the edges reach a tape that is held like this.
     let (friction_nm, cutting_nm, contact_rad) = (0.008, 0.08, 0.2245);
@@ -167,9 +177,82 @@ fn weak_and_opening_blades_cut_nothing() {
         let paid_j = (pressed_nm - friction_nm) * (opening_rad - end_rad) + cutting_nm * free_rad;
         let cost_j = cutting_nm * (contact_rad - end_rad);
         assert!(cost_j < paid_j, "{pressed_nm} N m from {opening_rad} rad: {cost_j} J of {paid_j} J");
-        n_cut += usize::from(world.state.tape.deepest_cut_m() > 0.0);
+        n_cut += usize::from(world.state.tape.cut_m() > 0.0);
     }
     assert!(n_cut >= 5, "momentum cuts, too: {n_cut}");
+}
+
+/// Contract: what is closed already cuts nothing: not blades that are closed beside the tape and pressed while they are slid
+/// over it, nor those that have cut one place and are moved along the tape to another.
+#[test]
+fn closed_blades_cut_nothing_they_are_moved_to() {
+    for side in [1.0, -1.0] {
+        let mut body = body(|_| ());
+        let world = body.world_mut();
+        let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+        let above = Vector::new(tape[0], tape[1], tape[2] + 0.045);
+        hold(world, above, (0.5, 0.0));
+        twist(world, 0.0, 1);
+        for step in 0..40 {
+            let aside_m = 0.012 * (1.0 - step as f32 / 30.0).max(0.0);
+            hold(world, above + Vector::Y * (side * aside_m), (0.1, -0.1));
+            twist(world, -0.2, 1);
+            assert_eq!(world.state.tape.cut_m(), 0.0, "{aside_m} m beside the tape, side {side}");
+            assert!(!world.is_tape_torn(), "{aside_m} m beside the tape, side {side}");
+        }
+    }
+
+    let mut body = body(|_| ());
+    let world = body.world_mut();
+    let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+    // So high that the points of closed blades leave some of the width.
+    float(world, Vector::new(tape[0], tape[1], tape[2] + 0.068), 0.5);
+    twist(world, -0.2, PHYSICS_HZ / 4);
+    let cut_m = world.state.tape.cut_m();
+    assert!(cut_m > 0.01 && !world.is_tape_cut(), "{cut_m} m");
+    // From the middle of the tape past the next of its joints, which are 8 mm apart.
+    for half in world.shears.halves {
+        let half = &mut world.engine.physics.bodies[half];
+        half.set_translation(half.translation() + Vector::X * 0.010, true);
+    }
+    twist(world, -0.2, PHYSICS_HZ / 4);
+    let moved_m = world.state.tape.cut_m();
+    assert!((moved_m - cut_m).abs() < 5e-4, "{moved_m} m, {cut_m} m before");
+}
+
+/// Contract: a tape between the blades is not passed beside. A hand that yields is pushed until the tape is in the middle, and
+/// cuts; one that yields to nothing cuts where it overcomes what the tape pushes with, stays open where it does not, and
+/// tears it where it is stretched too far.
+#[test]
+fn a_tape_between_the_blades_is_not_passed() {
+    // Where the edges reach a tape that is held like this, rad.
+    let contact_rad = 0.2245;
+    for (name, aside_m, yields, cuts, tears) in [
+        ("yielding", 0.010, true, true, false),
+        ("a little aside", 0.004, false, true, false),
+        ("aside", 0.010, false, false, false),
+        ("far aside", 0.030, false, false, true),
+    ] {
+        for side in [1.0, -1.0] {
+            let mut body = body(|_| ());
+            let world = body.world_mut();
+            let tape = world.object_pose(ScissorsObject::Tape, 0.0).position_m;
+            let above = Vector::new(tape[0], tape[1], tape[2] + 0.045);
+            hold(world, above, (0.9, 0.0));
+            twist(world, 0.0, 1);
+            let aside = above + Vector::Y * (side * aside_m);
+            hold(world, aside, (0.9, 0.0));
+            for _ in 0..PHYSICS_HZ {
+                twist(world, -0.2, 1);
+                let pivot =
+                    if yields { world.engine.physics.bodies[world.shears.halves[0]].translation() } else { aside };
+                hold(world, pivot, world.shears.opening(&world.engine));
+            }
+            assert_eq!((world.is_tape_cut(), world.is_tape_torn()), (cuts, tears), "{name}, side {side}");
+            let opening_rad = world.opening_rad();
+            assert!(cuts || tears || opening_rad > contact_rad, "{name}, side {side}: {opening_rad} rad");
+        }
+    }
 }
 
 /// Contract: the wrist is where it is told to be, within 1 mm, and its force on what blocks it is that of the clipped
