@@ -40,11 +40,22 @@ fn play(scene: &ScissorsScene, domain: ScissorsDomain, which: usize, seed: u64) 
     environment.outcome()
 }
 
-/// Commands of an episode that succeeds, one a servo tick, with the seed of its reset.
+/// Commands that cut the tape, one a servo tick, with the seed of the reset before them.
 fn commands(scene: &ScissorsScene, domain: &ScissorsDomain) -> (u64, Vec<Vec<f32>>) {
     let exact = scene.clone().with_exact_strategies().unwrap();
-    let episode = &collect_scissors(&exact, domain, governor(), 1, 5, 1, |_| ()).unwrap()[0];
-    assert!(episode.label.outcome.succeeded, "{:?}", episode.label.outcome);
+    let episodes = collect_scissors(&exact, domain, governor(), 8, 5, 2, |_| ()).unwrap();
+    let cutting = episodes.iter().filter(|episode| episode.label.outcome.succeeded).find_map(|episode| {
+        let commands = commands_of(scene, episode);
+        let mut body = scene.body(domain.clone());
+        body.reset(episode.label.seed).unwrap();
+        bits(&mut body, &commands);
+        body.world().is_tape_cut().then_some((episode.label.seed, commands))
+    });
+    cutting.unwrap()
+}
+
+/// The commands of an episode's steps, without what a governor makes of them in between.
+fn commands_of(scene: &ScissorsScene, episode: &Episode) -> Vec<Vec<f32>> {
     let n_ticks = SERVO_HZ / scene.task_config().control_hz;
     let mut commands = vec![scene.start_command()];
     for step in 0..episode.n_steps() {
@@ -54,7 +65,7 @@ fn commands(scene: &ScissorsScene, domain: &ScissorsDomain) -> (u64, Vec<Vec<f32
             commands.push(from.iter().zip(to).map(|(from, to)| from + (to - from) * share).collect());
         }
     }
-    (episode.label.seed, commands.split_off(1))
+    commands.split_off(1)
 }
 
 /// Sends `commands` and returns the bits of everything that is perceived after each.
@@ -132,7 +143,7 @@ fn a_snapshot_leads_to_the_same_bits() {
 }
 
 /// Contract: as it is, every strategy cuts the tape in the exact domain, in its own way; with the scatter of a person, about
-/// six in ten demonstrations do.
+/// half of the demonstrations do.
 #[test]
 fn strategies_cut_the_tape() {
     let exact = scene().with_exact_strategies().unwrap();
