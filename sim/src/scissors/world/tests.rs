@@ -230,7 +230,7 @@ fn a_tape_between_the_blades_is_not_passed() {
     for (name, aside_m, yields, cuts, tears) in [
         ("yielding", 0.010, true, true, false),
         ("a little aside", 0.004, false, true, false),
-        ("aside", 0.010, false, false, false),
+        ("aside", 0.013, false, false, false),
         ("far aside", 0.030, false, false, true),
     ] {
         for side in [1.0, -1.0] {
