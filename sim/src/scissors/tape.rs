@@ -10,8 +10,9 @@
 //! between them: the scissors are pushed until it is in the middle, or the blades stay open, or the tape tears.
 //!
 //! Where the edges cross at the uncut width, the pivot resists closing with the cutting torque on top of its friction. Where
-//! the fingers overcome it, the width is cut by as much as the crossing moves on: closing cuts, and neither what was closed
-//! before nor what is moved. Until blades have let go of the whole width, they cut it at no other joint.
+//! the fingers overcome it, the width is cut by as much as the blades have closed upon it: closing cuts, and neither what
+//! was closed before they reached it nor what they are moved. Until they let go of the whole width they cut it where they
+//! reached it, also if they are moved along the tape.
 
 use super::parameters::TapeParameters;
 use super::shears::Shears;
@@ -78,6 +79,8 @@ struct Between {
     crossing_m: f32,
     /// The joint at which they have reached the width; it alone is cut until they let go.
     joint: Option<usize>,
+    /// How far they have closed upon what is not cut of it, m.
+    closed_m: f32,
 }
 
 #[cfg(test)]
@@ -189,13 +192,14 @@ impl Tape {
             Some(before) => before,
             None if upper_m < lower_m && is_in_gap(meeting.upper, upper_m) && is_in_gap(meeting.lower, lower_m) => {
                 self.set_groups(engine, InteractionGroups::none());
-                Between { crossing_m, joint: None }
+                Between { crossing_m, joint: None, closed_m: 0.0 }
             }
             None => return,
         };
         let has_let_go = crossing_m < upper_m - state.cut_m[meeting.joint] - ABOUT_TO_REACH_M;
-        let joint = if has_let_go { None } else { before.joint.or(Some(meeting.joint)) };
-        state.between = Some(Between { crossing_m, joint });
+        let joint = before.joint.or(Some(meeting.joint)).filter(|_| !has_let_go);
+        let closed_m = (before.closed_m + crossing_m - before.crossing_m).min(crossing_m - upper_m).max(0.0);
+        state.between = Some(Between { crossing_m, joint, closed_m });
 
         self.push_back(engine, shears, &middle, &meeting, opening_rad, state);
         // What left the mouth of the scissors is not between the blades any more.
@@ -211,9 +215,10 @@ impl Tape {
         let is_closing = rate_rad_s < 0.0;
         let is_overcome = is_closing && shears.pivot_torque_nm(engine) >= OVERCOME_SHARE * limit_nm;
         shears.resist(engine, if resists { self.cutting_torque_nm } else { 0.0 });
-        if is_overcome && joint == Some(meeting.joint) {
+        if is_overcome {
             let depth_m = &mut state.cut_m[meeting.joint];
-            *depth_m += (crossing_m - before.crossing_m).min(crossing_m - upper_m).max(0.0);
+            *depth_m += closed_m;
+            state.between = Some(Between { crossing_m, joint, closed_m: 0.0 });
             if *depth_m > 2.0 * self.half_width_m - THROUGH_M {
                 state.is_cut = true;
                 self.part(engine, meeting.joint, state);
@@ -302,7 +307,8 @@ impl Tape {
         }
     }
 
-    /// Where the plane of the scissors meets a tape that is whole: at the joint that is being cut, else at the nearest.
+    /// Where the plane of the scissors meets a tape that is whole: as if it were at the joint that is being cut, else at the
+    /// nearest.
     fn meeting(&self, engine: &Engine, shears: &Shears, middle: &Pose, state: &TapeState) -> Option<Meeting> {
         let bodies = &engine.physics.bodies;
         let nearby_m = self.half_length_m + shears.blade_length_m() + NEARBY_M;
@@ -317,10 +323,11 @@ impl Tape {
             let end = *pose * Vector::new(side * self.half_element_m, 0.0, 0.0);
             (joint, pose, middle.inverse_transform_point(end))
         };
-        let is_near = |end: &Vector| end.x.abs() <= 2.0 * self.half_element_m;
-        let cutting = state.between.and_then(|between| between.joint).map(end_of).filter(|(_, _, end)| is_near(end));
-        let nearest = || (0..=n).map(end_of).min_by(|a, b| a.2.x.abs().total_cmp(&b.2.x.abs()));
-        let (joint, pose, end) = cutting.or_else(nearest).filter(|(_, _, end)| is_near(end))?;
+        let nearest = (0..=n).map(end_of).min_by(|a, b| a.2.x.abs().total_cmp(&b.2.x.abs()))?;
+        if nearest.2.x.abs() > 2.0 * self.half_element_m {
+            return None;
+        }
+        let (joint, pose, end) = state.between.and_then(|between| between.joint).map_or(nearest, end_of);
         let along = middle.inverse_transform_vector(pose.rotation * Vector::X);
         // A tape that runs along the plane of the scissors cannot be cut by them.
         if along.x.abs() < 0.5 {
