@@ -114,7 +114,8 @@ macro_rules! shelf {
     };
 }
 
-pub(crate) const HANDS: Shelf = shelf!("hand", "hands", ["orca_v2", "reference16", "orca_v2_left", "orca_v2_torques"]);
+pub(crate) const HANDS: Shelf =
+    shelf!("hand", "hands", ["orca_v2", "reference16", "orca_v2_left", "orca_v2_torques", "orca_v2_wrist"]);
 pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16", "scissors_orca_v2"]);
 pub(crate) const GAITS: Shelf = shelf!(
     "gait",

@@ -49,6 +49,9 @@ impl GaitTable {
             open_rad: Vec::with_capacity(hand.n_joints()),
             mean_miss_m: 0.0,
         };
+        if let Some(wrist) = &hand.wrist {
+            table.add_still(wrist.neutral_rad);
+        }
         for (index, finger) in hand.fingers.iter().enumerate() {
             table.add_finger(index, finger, gait);
         }
@@ -101,6 +104,14 @@ impl GaitTable {
     #[must_use]
     pub const fn mean_miss_m(&self) -> f64 {
         self.mean_miss_m
+    }
+
+    /// A joint that has no part in the gait.
+    fn add_still(&mut self, q_rad: f64) {
+        self.phases.push(0.0);
+        self.samples_rad.push([q_rad; N_SAMPLES]);
+        self.holding_rad.push(q_rad as f32);
+        self.open_rad.push(q_rad as f32);
     }
 
     fn add_finger(&mut self, index: usize, finger: &Finger, gait: &Gait) {

@@ -1,7 +1,7 @@
 //! A hand as data: joints, links, finger tips, palm and motors, from one table.
 //!
 //! Hand frame: x to the finger tips, y to the thumb side (of a mirror image: away from it), z out of the back of the hand. Held
-//! palm down, z is up.
+//! palm down, z is up. It is the palm's; of a hand with a wrist, that of the palm while the wrist is at zero.
 //! At zero joint positions every link frame is aligned with the hand frame; a link's origin is on its joint.
 
 use crate::asset::{AssetError, HANDS, Library, SCENES};
@@ -23,6 +23,9 @@ pub struct Hand {
     pub family: String,
     /// It is the mirror image of that hand: scene and gaits are the other one's in the mirror.
     pub is_mirrored: bool,
+    /// What turns the palm, about an axis through the origin of the hand frame: the first in every joint array. Its link is the
+    /// palm, whose shapes are in `palm`. None where the palm stays where it is.
+    pub wrist: Option<Joint>,
     /// The fingers, in the order of every joint array.
     pub fingers: Vec<Finger>,
     /// What the palm is made of.
@@ -167,12 +170,21 @@ impl Hand {
     /// Number of joints.
     #[must_use]
     pub fn n_joints(&self) -> usize {
-        self.fingers.iter().map(|finger| finger.joints.len()).sum()
+        self.joints().count()
     }
 
     /// All joints, in the order of every joint array.
     pub fn joints(&self) -> impl Iterator<Item = &Joint> {
-        self.fingers.iter().flat_map(|finger| &finger.joints)
+        self.wrist.iter().chain(self.fingers.iter().flat_map(|finger| &finger.joints))
+    }
+
+    pub(crate) fn joints_mut(&mut self) -> impl Iterator<Item = &mut Joint> {
+        self.wrist.iter_mut().chain(self.fingers.iter_mut().flat_map(|finger| &mut finger.joints))
+    }
+
+    /// The posture whose fingers are at `fingers_rad`, and whose wrist, if there is one, is at its neutral position, rad.
+    pub(crate) fn with_neutral_wrist(&self, fingers_rad: impl IntoIterator<Item = f64>) -> Vec<f64> {
+        self.wrist.iter().map(|wrist| wrist.neutral_rad).chain(fingers_rad).collect()
     }
 
     /// The contract that a body with this hand offers.

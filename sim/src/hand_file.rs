@@ -3,6 +3,7 @@
 use crate::asset::{AssetError, Library};
 use crate::collision::MAX_FINGERS;
 use crate::hand::{Finger, Form, Hand, Joint, Link, Motor, Tip};
+use crate::inertia::Inertia;
 use crate::solid::Solid;
 use bridge::number::{Finite, NonNegative, Positive};
 use bridge::real::motors::MotorTable;
@@ -20,6 +21,9 @@ pub(crate) struct HandFile {
     pub(crate) armature_kg_m2: Positive,
     pub(crate) joint_damping_nm_s_rad: NonNegative,
     pub(crate) palm: Vec<SolidFile>,
+    /// Nothing turns the palm unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wrist: Option<WristFile>,
     pub(crate) fingers: Vec<FingerFile>,
     /// Of a hand that can be bought or built.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +90,19 @@ pub(crate) enum SolidFile {
         center_m: [Finite; 3],
         radius_m: Positive,
     },
+}
+
+/// What turns the palm about an axis through the origin of the table.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WristFile {
+    pub(crate) axis: [Finite; 3],
+    pub(crate) lower: Angle,
+    pub(crate) upper: Angle,
+    pub(crate) neutral: Angle,
+    pub(crate) drive: DriveFile,
+    /// Spread evenly over the shapes of the palm.
+    pub(crate) palm_mass_kg: Positive,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -175,8 +192,11 @@ impl HandFile {
             armature_kg_m2: self.armature_kg_m2,
             joint_damping_nm_s_rad: self.joint_damping_nm_s_rad,
         };
+        let palm = self.palm.iter().map(|part| part.resolve(hand_from_table, DVec3::ZERO));
+        let palm = palm.collect::<Result<Vec<_>, _>>().map_err(|reason| inconsistent(format!("palm: {reason}")))?;
+        let wrist = self.wrist.map(|wrist| wrist.resolve(hand_from_table, &palm)).transpose().map_err(inconsistent)?;
         let mut fingers = Vec::with_capacity(self.fingers.len());
-        let mut first_joint = 0;
+        let mut first_joint = usize::from(wrist.is_some());
         for finger in self.fingers {
             let finger = finger.resolve(hand_from_table, &drive, first_joint).map_err(inconsistent)?;
             if fingers.iter().any(|other: &Finger| other.name == finger.name) {
@@ -188,20 +208,26 @@ impl HandFile {
             first_joint += finger.joints.len();
             fingers.push(finger);
         }
-        let joints = fingers.iter().flat_map(|finger| &finger.joints).map(|joint| joint.name.as_str());
-        let checked = self.motors.as_ref().map_or(Ok(()), |motors| motors.check(joints));
-        checked.map_err(|error| inconsistent(error.to_string()))?;
-        let palm = self.palm.iter().map(|part| part.resolve(hand_from_table, DVec3::ZERO));
-        let palm = palm.collect::<Result<_, _>>().map_err(|reason| inconsistent(format!("palm: {reason}")))?;
-        Ok(Hand {
+        let hand = Hand {
             name: self.name,
             family: Library::of(address).1.to_owned(),
             address: address.to_owned(),
             is_mirrored: false,
             palm,
+            wrist,
             fingers,
             motors: self.motors,
-        })
+        };
+        hand.check_motors().map_err(inconsistent)?;
+        Ok(hand)
+    }
+}
+
+impl Hand {
+    /// Checks that the motors are those of the joints.
+    pub(crate) fn check_motors(&self) -> Result<(), String> {
+        let joints = self.joints().map(|joint| joint.name.as_str());
+        self.motors.as_ref().map_or(Ok(()), |motors| motors.check(joints)).map_err(|error| error.to_string())
     }
 }
 
@@ -286,6 +312,26 @@ impl SignedAxis {
     }
 }
 
+impl WristFile {
+    /// Name of the joint.
+    pub(crate) const NAME: &str = "wrist";
+
+    fn resolve(self, hand_from_table: DMat3, palm: &[Solid]) -> Result<Joint, String> {
+        let mass_kg = self.palm_mass_kg.get();
+        let inertia = Inertia::of_solids(palm, mass_kg)
+            .ok_or("wrist: found a palm without shapes, expected some for palm_mass_kg to be spread over")?;
+        let form = Form {
+            center_of_mass_m: inertia.center_m,
+            inertia_kg_m2: inertia.moments_kg_m2,
+            // The palm's own.
+            shapes: Vec::new(),
+        };
+        let link = Link { end_m: DVec3::ZERO, radius_m: 0.0, mass_kg, collides: true, form: Some(form) };
+        let range_rad = range_rad(Self::NAME, [self.lower, self.upper, self.neutral])?;
+        self.drive.joint(Self::NAME.to_owned(), hand_from_table * vector(self.axis), DVec3::ZERO, range_rad, link)
+    }
+}
+
 impl FingerFile {
     fn resolve(self, hand_from_table: DMat3, drive: &DriveFile, first_joint: usize) -> Result<Finger, String> {
         let name = self.name;
@@ -313,35 +359,16 @@ impl FingerFile {
         let mut joints: Vec<Joint> = Vec::with_capacity(n_joints);
         for (index, joint) in self.joints.into_iter().enumerate() {
             let own_name = format!("{name}_{}", joint.name);
-            let axis = (hand_from_table * vector(joint.axis))
-                .try_normalize()
-                .ok_or_else(|| format!("joint {own_name}: the axis has no length"))?;
-            let [lower_rad, upper_rad, neutral_rad] = [joint.lower, joint.upper, joint.neutral].map(Angle::rad);
-            if !(lower_rad <= neutral_rad && neutral_rad <= upper_rad && lower_rad < upper_rad) {
-                return Err(format!(
-                    "joint {own_name}: found lower {lower_rad} rad, neutral {neutral_rad} rad, upper {upper_rad} rad, \
-                     expected them in this order"
-                ));
-            }
+            let range_rad = range_rad(&own_name, [joint.lower, joint.upper, joint.neutral])?;
             let parent_m = if index == 0 { DVec3::ZERO } else { anchors_m[index - 1] };
             let end_m = match anchors_m.get(index + 1) {
                 Some(&next_m) => next_m - anchors_m[index],
                 None => bone * self.distal_length_m.get(),
             };
             let link = joint.link.resolve(hand_from_table, anchors_m[index], end_m);
-            let drive = joint.drive.as_ref().unwrap_or(drive);
-            joints.push(Joint {
-                axis,
-                offset_m: anchors_m[index] - parent_m,
-                lower_rad,
-                upper_rad,
-                neutral_rad,
-                motor: drive.motor(),
-                armature_kg_m2: drive.armature_kg_m2.get(),
-                damping_nm_s_rad: drive.joint_damping_nm_s_rad.get(),
-                link: link.map_err(|reason| format!("joint {own_name}: {reason}"))?,
-                name: own_name,
-            });
+            let link = link.map_err(|reason| format!("joint {own_name}: {reason}"))?;
+            let (axis, offset_m) = (hand_from_table * vector(joint.axis), anchors_m[index] - parent_m);
+            joints.push(joint.drive.as_ref().unwrap_or(drive).joint(own_name, axis, offset_m, range_rad, link)?);
         }
 
         let palmar_m = self.tip.palmar_m.get();
@@ -361,6 +388,30 @@ impl FingerFile {
 }
 
 impl DriveFile {
+    /// The joint that it turns about `axis`, of any length.
+    fn joint(
+        &self,
+        name: String,
+        axis: DVec3,
+        offset_m: DVec3,
+        [lower_rad, upper_rad, neutral_rad]: [f64; 3],
+        link: Link,
+    ) -> Result<Joint, String> {
+        let axis = axis.try_normalize().ok_or_else(|| format!("joint {name}: the axis has no length"))?;
+        Ok(Joint {
+            name,
+            axis,
+            offset_m,
+            lower_rad,
+            upper_rad,
+            neutral_rad,
+            motor: self.motor(),
+            armature_kg_m2: self.armature_kg_m2.get(),
+            damping_nm_s_rad: self.joint_damping_nm_s_rad.get(),
+            link,
+        })
+    }
+
     fn motor(&self) -> Motor {
         Motor {
             stiffness_nm_rad: self.stiffness_nm_rad.get(),
@@ -378,6 +429,17 @@ impl Angle {
             Self::Rad(radians) => radians.get(),
         }
     }
+}
+
+/// Lower, upper and neutral position, rad, of the joint called `name`.
+fn range_rad(name: &str, angles: [Angle; 3]) -> Result<[f64; 3], String> {
+    let [lower_rad, upper_rad, neutral_rad] = angles.map(Angle::rad);
+    if lower_rad <= neutral_rad && neutral_rad <= upper_rad && lower_rad < upper_rad {
+        return Ok([lower_rad, upper_rad, neutral_rad]);
+    }
+    Err(format!(
+        "joint {name}: found lower {lower_rad} rad, neutral {neutral_rad} rad, upper {upper_rad} rad, expected them in this order"
+    ))
 }
 
 fn vector(components: [Finite; 3]) -> DVec3 {

@@ -1,9 +1,9 @@
-//! The RON form of a hand that is another one but for what its file says: its mirror image, with motors of its own, or stronger
-//! or weaker ones. Its scenes, gaits and robot are those of the other one.
+//! The RON form of a hand that is another one but for what its file says: its mirror image, with motors of its own, stronger
+//! or weaker ones, or with a wrist. Its scenes, gaits and robot are those of the other one.
 
 use crate::asset::{AssetError, HANDS, Library};
 use crate::hand::Hand;
-use crate::hand_file::HandFile;
+use crate::hand_file::{HandFile, WristFile};
 use bridge::config::parse;
 use bridge::number::Positive;
 use bridge::real::motors::{MotorTable, Turns};
@@ -19,6 +19,9 @@ struct VariantFile {
     of: String,
     /// The mirror image; see [`Hand::mirrored`].
     is_mirrored: bool,
+    /// In the other hand's table, like all that is mirrored. Its motor drives it; that of the other hand may hold it.
+    #[serde(default)]
+    wrist: Option<WristFile>,
     /// Highest torque of joints by their names, N m, above 0; the other hand's unless given.
     #[serde(default)]
     max_effort_nm: BTreeMap<String, Positive>,
@@ -35,14 +38,17 @@ pub(crate) fn resolve(source_name: &str, text: &str, address: &str, library: &Li
         return parse::<HandFile>(source_name, text)?.resolve(source_name, address);
     }
     let inconsistent = |reason| AssetError::Inconsistent { source_name: source_name.to_owned(), reason };
-    let variant: VariantFile = parse(source_name, text)?;
+    let mut variant: VariantFile = parse(source_name, text)?;
     let (other_source, other) = (library.source_name(&HANDS, &variant.of), library.text(&HANDS, &variant.of)?);
     if is_variant(&other) {
         let of = variant.of;
         return Err(inconsistent(format!("of: found {of}, a variant itself, expected a hand with a table of its own")));
     }
-    let other = parse::<HandFile>(&other_source, &other)?.resolve(&other_source, address)?;
-    variant.apply(other).map_err(inconsistent)
+    let mut other = parse::<HandFile>(&other_source, &other)?;
+    if let Some(wrist) = variant.wrist.take() {
+        other.free_wrist(wrist).map_err(inconsistent)?;
+    }
+    variant.apply(other.resolve(&other_source, address)?).map_err(inconsistent)
 }
 
 /// Whether the first word of `text` that is no comment is `Variant`.
@@ -51,24 +57,32 @@ fn is_variant(text: &str) -> bool {
     lines.next().is_some_and(|line| line.starts_with("Variant"))
 }
 
+impl HandFile {
+    fn free_wrist(&mut self, wrist: WristFile) -> Result<(), String> {
+        if self.wrist.replace(wrist).is_some() {
+            return Err("wrist: found one, but the other hand has its own".into());
+        }
+        let motors = self.motors.iter_mut().flat_map(|table| &mut table.motors);
+        motors.filter(|motor| motor.joint == WristFile::NAME).for_each(|motor| motor.held = None);
+        Ok(())
+    }
+}
+
 impl VariantFile {
     fn apply(self, other: Hand) -> Result<Hand, String> {
         let mut hand = if self.is_mirrored { other.mirrored() } else { other };
-        (hand.name, hand.family) = (self.name, self.of);
         for (name, effort_nm) in self.max_effort_nm {
-            let mut joints = hand.fingers.iter_mut().flat_map(|finger| &mut finger.joints);
-            let joint = joints.find(|joint| joint.name == name).ok_or_else(|| {
-                format!("max_effort_nm: found the joint {name}, expected one of {}, e.g. index_mcp", hand.family)
+            let joint = hand.joints_mut().find(|joint| joint.name == name).ok_or_else(|| {
+                format!("max_effort_nm: found the joint {name}, expected one of {}, e.g. index_mcp", self.of)
             })?;
             joint.motor.max_effort_nm = effort_nm.get();
         }
         if !self.wiring.is_empty() {
             let motors = hand.motors.as_mut().ok_or("wiring: found some, but the other hand has no motors")?;
             rewire(motors, self.wiring)?;
-            motors
-                .check(hand.fingers.iter().flat_map(|finger| &finger.joints).map(|joint| joint.name.as_str()))
-                .map_err(|error| format!("wiring: {error}"))?;
+            hand.check_motors().map_err(|error| format!("wiring: {error}"))?;
         }
+        (hand.name, hand.family) = (self.name, self.of);
         Ok(hand)
     }
 }

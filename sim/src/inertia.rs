@@ -53,6 +53,13 @@ impl Inertia {
         Self { mass_kg, center_m, moments_kg_m2 }
     }
 
+    /// Of solids among which `mass_kg` is spread evenly; none where there are none.
+    pub(crate) fn of_solids(solids: &[Solid], mass_kg: f64) -> Option<Self> {
+        let all_m3: f64 = solids.iter().map(Solid::volume_m3).sum();
+        let own = solids.iter().map(|solid| Self::uniform(solid, mass_kg * solid.volume_m3() / all_m3));
+        own.reduce(|all, part| all.joined(&part))
+    }
+
     /// About the centre of mass: xx, yy, zz, xy, xz, yz, kg m^2.
     pub(crate) fn moments_kg_m2(&self) -> [f64; 6] {
         let [x, y, z] = self.moments_kg_m2.to_cols_array_2d();
@@ -77,7 +84,7 @@ impl Inertia {
         Self { mass_kg, center_m, moments_kg_m2: seen_from(self) + seen_from(other) }
     }
 
-    fn of_link(link: &Link) -> Self {
+    pub(crate) fn of_link(link: &Link) -> Self {
         match &link.form {
             Some(form) => {
                 Self { mass_kg: link.mass_kg, center_m: form.center_of_mass_m, moments_kg_m2: form.inertia_kg_m2 }

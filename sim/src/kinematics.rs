@@ -1,10 +1,10 @@
-//! Forward and inverse kinematics of one finger, in double precision and in the hand frame.
+//! Forward and inverse kinematics of one finger, in double precision and in the frame of the palm; and how the palm is turned.
 //!
 //! Inverse kinematics of the tip is damped least squares: dq = J^T (J J^T + lambda I)^-1 (target - tip). That of a point and
 //! a direction is Levenberg-Marquardt over r = (p - p*, w (d - d*)): dq = -(J^T J + lambda I)^-1 J^T r, where joints that
 //! would leave their range stay where they are.
 
-use crate::hand::Finger;
+use crate::hand::{Finger, Hand};
 use rapier3d::glamx::{DMat3, DQuat, DVec3};
 
 /// Iterations after which inverse kinematics has converged or never will.
@@ -35,6 +35,15 @@ pub struct Pointing {
     pub target_m: DVec3,
     /// Where the link is to point if it can: a unit vector.
     pub direction: DVec3,
+}
+
+impl Hand {
+    /// How the palm is turned at joint positions `q_rad`, in the hand frame.
+    #[must_use]
+    pub fn palm_turn(&self, q_rad: &[f64]) -> DQuat {
+        let turn = self.wrist.as_ref().zip(q_rad.first()).map(|(wrist, &q)| DQuat::from_axis_angle(wrist.axis, q));
+        turn.unwrap_or(DQuat::IDENTITY)
+    }
 }
 
 impl Finger {

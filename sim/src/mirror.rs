@@ -13,6 +13,7 @@ impl Hand {
     pub fn mirrored(mut self) -> Self {
         self.is_mirrored = !self.is_mirrored;
         self.palm = self.palm.iter().map(Solid::mirrored).collect();
+        self.wrist = self.wrist.map(Joint::mirrored);
         self.fingers = self.fingers.into_iter().map(Finger::mirrored).collect();
         for motor in self.motors.iter_mut().flat_map(|table| &mut table.motors) {
             motor.turns = motor.turns.reversed();

@@ -30,7 +30,8 @@ use crate::sensors::normals;
 use crate::transmission::{CommandDelay, Play, Transmission};
 use bridge::number::NonNegative;
 use bridge::random::{Rng, stream};
-use bridge::real::emulator::{Drive, FirstOrderPlant, Plant, Shaft};
+use bridge::real::emulator::{Drive, FirstOrderPlant, Plant, Shaft, UNLIMITED_MA};
+use bridge::real::motors::{self, EffortLimit};
 use shafts::{ShaftMap, held_shaft, motor_range_rad, motors_of};
 
 /// How near to a posture every joint is when the hand counts as there, rad.
@@ -133,14 +134,15 @@ impl<R: Room> HandPlant<R> {
         sight_hz: u32,
     ) -> Result<Self, AssetError> {
         let table = motors_of(hand)?;
+        let of_hand: Vec<Motor> = hand.joints().map(|joint| joint.motor).collect();
         let mut shafts = Vec::with_capacity(table.motors.len());
         let mut held = Vec::new();
         for motor in &table.motors {
             let map = ShaftMap::new(motor, motor_range_rad(motor, hand));
             match (motor.held, hand.joints().position(|joint| joint.name == motor.joint)) {
-                (None, Some(idx)) => {
-                    let nm_per_ma = 1e-3 * motor.torque_nm_per_a.get() * map.per_joint;
-                    shafts.push(Behind::Joint { idx, map, nm_per_ma });
+                (None, Some(joint)) => {
+                    let nm_per_ma = nm_per_ma(motor, map.per_joint, of_hand[joint].max_effort_nm);
+                    shafts.push(Behind::Joint { idx: joint, map, nm_per_ma });
                 }
                 _ => {
                     shafts.push(Behind::Held { idx: held.len() });
@@ -167,7 +169,7 @@ impl<R: Room> HandPlant<R> {
                 stream(seed, "play", 0),
             ),
             motors: vec![JointMotor::default(); q_rad.len()],
-            of_hand: hand.joints().map(|joint| joint.motor).collect(),
+            of_hand,
             dq_rad_s: vec![0.0; q_rad.len()],
             wanted_rad: q_rad.clone(),
             target_rad: q_rad.clone(),
@@ -271,6 +273,15 @@ impl<R: Room> Plant for HandPlant<R> {
             self.step();
         }
         self.report(shafts);
+    }
+}
+
+/// Torque of a joint over the current of its motor, whose shaft turns `per_joint` of it, N m/mA. A model that does not measure
+/// current is at the joint's highest torque where it is at the limit of the table.
+fn nm_per_ma(motor: &motors::Motor, per_joint: f64, max_effort_nm: f64) -> f64 {
+    match motor.limit {
+        EffortLimit::CurrentMa(_) => 1e-3 * motor.torque_nm_per_a.get() * per_joint,
+        EffortLimit::PwmShare(share) => per_joint.signum() * max_effort_nm / (UNLIMITED_MA * share.get()),
     }
 }
 

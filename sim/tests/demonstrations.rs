@@ -143,7 +143,8 @@ fn assets_fit_together() {
         let scene = CubeScene::load(hand).unwrap();
         assert!(scene.demonstrations().len() >= 2, "{hand} is demonstrated in one way only");
         let environment = scene.environment(Domain::load("nominal").unwrap(), governor(), CubeReward::Dense).unwrap();
-        assert_eq!(environment.spec().observation_len, 42);
+        // Measured and commanded joints, and ten numbers of the cube.
+        assert_eq!(environment.spec().observation_len, 2 * scene.hand().n_joints() + 10);
         assert_eq!(environment.spec().horizon_steps, 600);
     }
 }
@@ -164,9 +165,10 @@ fn demonstrations_do_not_depend_on_threads() {
             if episode.survived() {
                 assert_eq!(episode.n_steps(), 40);
             }
-            // The commanded joints, the second sixteen of an observation, are the action that led to it.
+            // The commanded joints, after the measured ones in an observation, are the action that led to it.
+            let n_joints = scene.hand().n_joints();
             for step in 0..episode.n_steps() {
-                assert_eq!(episode.observation(step + 1)[16..32], *episode.action_rad(step));
+                assert_eq!(episode.observation(step + 1)[n_joints..2 * n_joints], *episode.action_rad(step));
             }
         }
     }

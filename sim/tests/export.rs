@@ -68,21 +68,24 @@ impl Element {
     }
 }
 
-/// Origin and orientation of every link in the palm's frame, by the name of its joint.
+/// Origin and orientation of every link in the hand frame, by the name of its joint.
 type Poses = BTreeMap<String, (DVec3, DQuat)>;
 
 fn mjcf_poses(body: &Element, origin: DVec3, turn: DQuat, q_rad: &BTreeMap<String, f64>, poses: &mut Poses) {
     for body in body.all("body") {
-        let joint = body.one("joint");
-        let origin = origin + turn * body.vector("pos");
-        let turn = turn * DQuat::from_axis_angle(joint.vector("axis"), q_rad[joint.text("name")]);
-        poses.insert(joint.text("name").into(), (origin, turn));
+        let origin = if body.attributes.contains_key("pos") { origin + turn * body.vector("pos") } else { origin };
+        let mut turn = turn;
+        // A palm that is fixed has none.
+        for joint in body.all("joint") {
+            turn *= DQuat::from_axis_angle(joint.vector("axis"), q_rad[joint.text("name")]);
+            poses.insert(joint.text("name").into(), (origin, turn));
+        }
         mjcf_poses(body, origin, turn, q_rad, poses);
     }
 }
 
 fn urdf_poses(robot: &Element, q_rad: &BTreeMap<String, f64>) -> Poses {
-    let mut links = BTreeMap::from([("palm", (DVec3::ZERO, DQuat::IDENTITY))]);
+    let mut links = BTreeMap::from([(robot.one("link").text("name"), (DVec3::ZERO, DQuat::IDENTITY))]);
     let mut poses = Poses::new();
     for joint in robot.all("joint") {
         let (origin, turn) = links[joint.one("parent").text("link")];
@@ -109,16 +112,16 @@ fn exported_links_are_where_ours_are() {
             let q_rad = posture(&hand, index);
             let named = hand.joints().zip(&q_rad).map(|(joint, &q)| (joint.name.clone(), q)).collect();
             let mut poses = Poses::new();
-            let palm = mujoco.one("worldbody").one("body");
-            mjcf_poses(palm, DVec3::ZERO, DQuat::IDENTITY, &named, &mut poses);
+            mjcf_poses(mujoco.one("worldbody"), DVec3::ZERO, DQuat::IDENTITY, &named, &mut poses);
             for (format, poses) in [("MJCF", poses), ("URDF", urdf_poses(&robot, &named))] {
                 assert_eq!(poses.len(), hand.n_joints(), "{name}, {format}");
+                let palm_turn = hand.palm_turn(&q_rad);
                 for finger in &hand.fingers {
                     let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
                     for (link, joint) in finger.joints.iter().enumerate() {
                         let (origin, turn) = poses[&joint.name];
                         for local_m in [DVec3::ZERO, joint.link.end_m, DVec3::splat(0.01)] {
-                            let ours_m = finger.point_m(q_rad, link, local_m);
+                            let ours_m = palm_turn * finger.point_m(q_rad, link, local_m);
                             let off_m = (origin + turn * local_m - ours_m).length();
                             assert!(off_m < 1e-9, "{format}: {} is off by {off_m} m", joint.name);
                         }
@@ -151,16 +154,21 @@ fn mujoco_has_the_tips_where_ours_are() {
 /// Contract: limits, gains, armature, masses and shapes are ours; both formats have every joint, in our order.
 #[test]
 fn exported_numbers_are_ours() {
-    let hand = Hand::load("orca_v2").unwrap();
-    let mujoco = Element::parse(&mjcf(&hand, FingerContacts::Distal));
-    let robot = Element::parse(&urdf(&hand));
+    for name in ["orca_v2", "orca_v2_wrist"] {
+        check_numbers(&Hand::load(name).unwrap());
+    }
+}
+
+fn check_numbers(hand: &Hand) {
+    let mujoco = Element::parse(&mjcf(hand, FingerContacts::Distal));
+    let robot = Element::parse(&urdf(hand));
     let names: Vec<&str> = hand.joints().map(|joint| joint.name.as_str()).collect();
     let actuators: Vec<&str> = mujoco.one("actuator").all("position").map(|motor| motor.text("joint")).collect();
     let joints: Vec<&str> = robot.all("joint").map(|joint| joint.text("name")).collect();
     assert_eq!((&actuators, &joints), (&names, &names));
 
     let defaults = mujoco.one("default");
-    let usual = hand.joints().next().unwrap();
+    let usual = &hand.fingers[0].joints[0];
     let motor = usual.motor;
     assert_eq!(defaults.one("joint").numbers("armature"), [usual.armature_kg_m2]);
     assert_eq!(defaults.one("joint").numbers("damping"), [usual.damping_nm_s_rad]);
@@ -180,7 +188,7 @@ fn exported_numbers_are_ours() {
         + hand.fingers.iter().map(|finger| finger.tip.mass_kg).sum::<f64>();
     let urdf_kg: f64 =
         robot.all("link").flat_map(|link| link.all("inertial")).map(|it| it.one("mass").numbers("value")[0]).sum();
-    let text = mjcf(&hand, FingerContacts::Distal);
+    let text = mjcf(hand, FingerContacts::Distal);
     let masses = text.split("mass=\"").skip(1).map(|rest| rest.split('"').next().unwrap().parse::<f64>().unwrap());
     for exported_kg in [urdf_kg, masses.sum()] {
         assert!((exported_kg - table_kg).abs() < 1e-6, "{exported_kg} kg, expected {table_kg} kg");

@@ -79,15 +79,17 @@ fn rapier_agrees_with_forward_kinematics() {
             let tips: Vec<usize> = (0..world.engine().parts().len())
                 .filter(|&part| matches!(world.engine().parts().nth(part).unwrap().kind, PartKind::Tip { .. }))
                 .collect();
+            let palm_turn = hand.palm_turn(&q_rad);
             for (finger, tip) in hand.fingers.iter().zip(tips) {
                 let own_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
-                let origin_m = finger.point_m(own_rad, finger.joints.len() - 1, DVec3::ZERO);
+                let origin_m = palm_turn * finger.point_m(own_rad, finger.joints.len() - 1, DVec3::ZERO);
+                let tip_m = palm_turn * finger.tip_m(own_rad);
                 let (position_m, orientation) = world.engine().part_pose(tip);
                 let offset = finger.tip.center_m.to_array().map(|x| x as f32);
                 let rotated = bridge::rotate(orientation, offset);
                 for axis in 0..3 {
                     let found_m = f64::from(position_m[axis] + rotated[axis]);
-                    let miss_m = (found_m - finger.tip_m(own_rad)[axis]).abs();
+                    let miss_m = (found_m - tip_m[axis]).abs();
                     assert!(miss_m < 1e-6, "{name} {} at share {share}: {miss_m} m off", finger.name);
                     assert!((f64::from(position_m[axis]) - origin_m[axis]).abs() < 1e-6);
                 }
@@ -154,7 +156,10 @@ fn links_reach_and_point() {
 #[test]
 fn unknown_names_are_answered_with_known_ones() {
     let error = Hand::load("shadow").unwrap_err().to_string();
-    assert_eq!(error, "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_torques");
+    assert_eq!(
+        error,
+        "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_torques, orca_v2_wrist"
+    );
     let error = sim::CubeScene::load("shadow").unwrap_err().to_string();
     assert!(error.contains("known are orca_v2, reference16"), "{error}");
 }

@@ -20,7 +20,7 @@ pub use arm::{ArmCable, EmulatedArm, MemoryArm};
 pub use faults::{Fault, FaultScript, Servos, TimedFault};
 pub use memory_port::{EmulatorClock, MemoryPort, SharedEmulator};
 pub use plant::{Drive, FirstOrderPlant, FirstOrderShaft, Plant, Shaft};
-pub use servo::ServoConfig;
+pub use servo::{ServoConfig, UNLIMITED_MA};
 pub use terminal::{PseudoTerminal, TerminalError};
 
 use crate::random::{self, Rng};

@@ -1,7 +1,7 @@
 //! MJCF, the format of MuJoCo.
 
 use super::xml::{Xml, numbers, small_numbers};
-use super::y_of;
+use super::{base_of, y_of};
 use crate::collision::{FingerContacts, Groups};
 use crate::engine::PHYSICS_HZ;
 use crate::hand::{Finger, Hand, Joint};
@@ -12,18 +12,20 @@ use rapier3d::prelude::InteractionGroups;
 use std::collections::BTreeSet;
 
 /// The hand as MJCF. Joints, bodies and actuators are called as our joints are and come in their order; an actuator's
-/// control is the target of its joint, rad. The defaults are the first joint's; others say in what they differ.
+/// control is the target of its joint, rad. The defaults are those of the first finger's first joint; others say in
+/// what they differ.
 ///
 /// `finger_contacts` becomes contype and conaffinity. An object that the hand is to touch has contype 1.
 #[must_use]
 pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
     let groups = Groups::new(finger_contacts);
-    let usual = hand.joints().next();
+    let usual = hand.fingers.iter().flat_map(|finger| &finger.joints).next();
     let rates = hand.joints().map(|joint| numbers([joint.motor.max_rate_rad_s])).collect::<BTreeSet<_>>();
     let mut xml = Xml::new(&format!(
-        "  {}. Metres, kilograms, seconds, radians. The palm is fixed; its frame has x to the finger tips,\n  \
+        "  {}. Metres, kilograms, seconds, radians. The {} is fixed; its frame has x to the finger tips,\n  \
          y {}, z out of the back. Targets are made for joints that turn at {} rad/s at most: MJCF has no word for it.",
         hand.name,
+        base_of(hand),
         y_of(hand),
         rates.into_iter().collect::<Vec<_>>().join(", ")
     ));
@@ -51,6 +53,9 @@ pub fn mjcf(hand: &Hand, finger_contacts: FingerContacts) -> String {
 
     xml.open("worldbody", &[]);
     xml.open("body", &[("name", "palm".into())]);
+    if let Some(wrist) = &hand.wrist {
+        add_joint(&mut xml, wrist, &Inertia::of_link(&wrist.link), usual);
+    }
     for part in &hand.palm {
         xml.leaf("geom", &[&geom(part)[..], &contacts(groups.palm())[..]].concat());
     }
@@ -75,21 +80,7 @@ fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups, usua
     for (link_index, joint) in finger.joints.iter().enumerate() {
         let is_distal = link_index + 1 == finger.joints.len();
         xml.open("body", &[("name", joint.name.clone()), ("pos", numbers(joint.offset_m.to_array()))]);
-        let inertia = Inertia::of(finger, link_index);
-        xml.leaf(
-            "inertial",
-            &[
-                ("pos", numbers(inertia.center_m.to_array())),
-                ("mass", small_numbers([inertia.mass_kg])),
-                ("fullinertia", small_numbers(inertia.moments_kg_m2())),
-            ],
-        );
-        let hinge = [
-            ("name", joint.name.clone()),
-            ("axis", numbers(joint.axis.to_array())),
-            ("range", numbers([joint.lower_rad, joint.upper_rad])),
-        ];
-        xml.leaf("joint", &[&hinge[..], &unusual(joint, usual, dynamics)].concat());
+        add_joint(xml, joint, &Inertia::of(finger, link_index), usual);
         let link_groups = groups.link(&joint.link, index, is_distal);
         for shape in joint.link.shapes() {
             xml.leaf("geom", &[&geom(&shape)[..], &contacts(link_groups)[..]].concat());
@@ -103,6 +94,24 @@ fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups, usua
     for _ in &finger.joints {
         xml.close();
     }
+}
+
+/// The joint of the body that was begun last, whose mass is as `inertia` says.
+fn add_joint(xml: &mut Xml, joint: &Joint, inertia: &Inertia, usual: Option<&Joint>) {
+    xml.leaf(
+        "inertial",
+        &[
+            ("pos", numbers(inertia.center_m.to_array())),
+            ("mass", small_numbers([inertia.mass_kg])),
+            ("fullinertia", small_numbers(inertia.moments_kg_m2())),
+        ],
+    );
+    let hinge = [
+        ("name", joint.name.clone()),
+        ("axis", numbers(joint.axis.to_array())),
+        ("range", numbers([joint.lower_rad, joint.upper_rad])),
+    ];
+    xml.leaf("joint", &[&hinge[..], &unusual(joint, usual, dynamics)].concat());
 }
 
 fn geom(solid: &Solid) -> Vec<(&'static str, String)> {

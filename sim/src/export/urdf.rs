@@ -1,15 +1,15 @@
 //! URDF, the format of ROS.
 
 use super::xml::{Xml, numbers, small_numbers};
-use super::y_of;
+use super::{base_of, y_of};
 use crate::hand::{Hand, Joint};
 use crate::inertia::Inertia;
 use crate::solid::Solid;
 use rapier3d::glamx::{DQuat, DVec3, EulerRot};
 use std::collections::BTreeSet;
 
-/// The hand as URDF. Joints are called as ours are and come in their order; the link behind a joint has its name and
-/// `_link`. A capsule, which URDF does not know, is a cylinder and two balls.
+/// The hand as URDF. Joints are called as ours are and come in their order; the link behind a joint of a finger has
+/// its name and `_link`. A capsule, which URDF does not know, is a cylinder and two balls.
 #[must_use]
 pub fn urdf(hand: &Hand) -> String {
     let words = |value: fn(&Joint) -> f64| {
@@ -17,23 +17,33 @@ pub fn urdf(hand: &Hand) -> String {
         different.into_iter().collect::<Vec<_>>().join(", ")
     };
     let mut xml = Xml::new(&format!(
-        "  {}. Metres, kilograms, seconds, radians. The palm's frame has x to the finger tips, y {}, z out\n  \
+        "  {}. Metres, kilograms, seconds, radians. The {}'s frame has x to the finger tips, y {}, z out\n  \
          of the back. URDF has no words for these: every motor is a position servo of {} N m/rad and {} N m s/rad, the\n  \
          inertia of its rotor at the joint is {} kg m^2; palm and fingers, and the links of one finger, do not touch.",
         hand.name,
+        base_of(hand),
         y_of(hand),
         words(|joint| joint.motor.stiffness_nm_rad),
         words(|joint| joint.motor.damping_nm_s_rad),
         words(|joint| joint.armature_kg_m2)
     ));
     xml.open("robot", &[("name", hand.name.clone())]);
+    if hand.wrist.is_some() {
+        xml.leaf("link", &[("name", base_of(hand).into())]);
+    }
     xml.open("link", &[("name", "palm".into())]);
+    if let Some(wrist) = &hand.wrist {
+        add_inertia(&mut xml, &Inertia::of_link(&wrist.link));
+    }
     for part in &hand.palm {
         for shape in shapes(part) {
             shape.add(&mut xml, true);
         }
     }
     xml.close();
+    if let Some(wrist) = &hand.wrist {
+        add_joint(&mut xml, wrist, base_of(hand), "palm");
+    }
     for finger in &hand.fingers {
         let mut parent = "palm".to_owned();
         for (link_index, joint) in finger.joints.iter().enumerate() {

@@ -168,6 +168,7 @@ pub(crate) fn write(
         armature_kg_m2: usual.armature_kg_m2,
         joint_damping_nm_s_rad: usual.joint_damping_nm_s_rad,
         palm: palm.shapes.iter().map(solid).collect::<Result<_, _>>().map_err(invalid)?,
+        wrist: None,
         fingers,
         motors: None,
     };

@@ -144,8 +144,9 @@ impl Grip {
     ) -> Vec<f64> {
         let (sin, cos) = config.tilt_rad.get().sin_cos();
         let (direction, across) = (DVec3::new(sin, 0.0, -cos), DVec3::new(cos, 0.0, sin));
-        let mut posture_rad: Vec<f64> =
-            config.idle_rad.iter().map(|q| q.get()).chain(std::iter::repeat(0.0)).take(hand.n_joints()).collect();
+        let idle_rad = config.idle_rad.iter().map(|q| q.get()).chain(std::iter::repeat(0.0));
+        let mut posture_rad =
+            hand.with_neutral_wrist(idle_rad.take(hand.fingers.iter().map(|it| it.joints.len()).sum()));
         let sides = [
             (finger, &config.finger_seed_rad, config.finger_in_loop_m, config.sliding_end_m[0], 0.5),
             (thumb, &config.thumb_seed_rad, config.thumb_in_loop_m, config.sliding_end_m[1], -0.5),

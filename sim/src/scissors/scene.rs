@@ -265,9 +265,13 @@ impl SceneFile {
                 "parameters.wrist.tool: found {tool:?}, expected lower_m below upper_m and finite limits above 0"
             )));
         }
-        if self.released_rad.len() != hand.n_joints() {
-            let (found, expected) = (self.released_rad.len(), hand.n_joints());
-            return Err(inconsistent(format!("released_rad: found {found} values, expected {expected}, one a joint")));
+        let n_released = self.released_rad.len();
+        let released_rad = hand.with_neutral_wrist(self.released_rad.iter().map(|q| q.get()));
+        if released_rad.len() != hand.n_joints() {
+            let expected = hand.n_joints() + n_released - released_rad.len();
+            return Err(inconsistent(format!(
+                "released_rad: found {n_released} values, expected {expected}, one for each joint of a finger"
+            )));
         }
         let strategies = self.strategies.into_iter().map(|strategy| {
             let config = self.grips.iter().find(|grip| grip.name == strategy.grip).ok_or_else(|| {
@@ -309,7 +313,7 @@ impl SceneFile {
                 orientation: grip.orientation.to_array().map(|x| x as f32),
             },
             posture_rad: posture_rad.iter().map(|&q| q as f32).collect(),
-            released_rad: self.released_rad.iter().map(|q| q.f32()).collect(),
+            released_rad: released_rad.iter().map(|&q| q as f32).collect(),
             parameters: self.parameters,
             finger_contacts: self.finger_contacts,
             pinned_shifts: Vec::new(),

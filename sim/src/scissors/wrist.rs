@@ -12,9 +12,10 @@ use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, Vector};
 
 const GRAVITY_M_S2: f32 = 9.81;
 
-/// The palm's controller. What changes is in [`WristState`].
+/// The controller of the hand's base. What changes is in [`WristState`].
 pub(crate) struct Wrist {
-    palm: RigidBodyHandle,
+    /// The palm, or the forearm of a hand with a wrist of its own.
+    base: RigidBodyHandle,
     /// Roots of the fingers, and their links.
     roots: Vec<RigidBodyHandle>,
     links: Vec<RigidBodyHandle>,
@@ -51,7 +52,7 @@ impl WristState {
     }
 }
 
-/// The body that a palm on this wrist is.
+/// The body that a hand's base on this wrist is.
 pub(crate) fn mount(parameters: &WristParameters, at: &ToolPose) -> Mount {
     Mount::Moving { pose: pose(at), mass_kg: parameters.mass_kg.f32(), inertia_kg_m2: parameters.inertia_kg_m2.f32() }
 }
@@ -64,15 +65,15 @@ impl Wrist {
     /// The wrist of the hand in `engine`, as the hand is now.
     pub(crate) fn new(engine: &Engine, parameters: WristParameters, stiffness_scale: f64) -> Self {
         let bodies = &engine.physics.bodies;
-        let carried = bodies.iter().filter(|&(handle, body)| body.is_dynamic() && handle != engine.palm);
+        let carried = bodies.iter().filter(|&(handle, body)| body.is_dynamic() && handle != engine.base);
         let (links, roots): (Vec<_>, Vec<_>) = carried.partition(|(_, body)| body.gravity_scale() > 0.0);
         let (mass_kg, moment) = links.iter().fold((0.0, Vector::ZERO), |(mass, moment), (_, link)| {
             (mass + link.mass(), moment + link.center_of_mass() * link.mass())
         });
-        let fingers_center_m = bodies[engine.palm].position().inverse_transform_point(moment / mass_kg);
+        let fingers_center_m = bodies[engine.base].position().inverse_transform_point(moment / mass_kg);
         let fingers_weight_n = mass_kg * GRAVITY_M_S2;
         Self {
-            palm: engine.palm,
+            base: engine.base,
             roots: roots.into_iter().map(|(root, _)| root).collect(),
             links: links.into_iter().map(|(link, _)| link).collect(),
             parameters,
@@ -82,37 +83,37 @@ impl Wrist {
         }
     }
 
-    /// Pushes the palm towards the target for the next `dt_s`.
+    /// Pushes the base towards the target for the next `dt_s`.
     pub(crate) fn drive(&self, engine: &mut Engine, state: &mut WristState, dt_s: f32) {
-        let palm = &mut engine.physics.bodies[self.palm];
+        let base = &mut engine.physics.bodies[self.base];
         let (parameters, tool) = (&self.parameters, &self.parameters.tool);
         let target = pose(&state.target);
         let clip = |v: Vector, most: f32| v.clamp(Vector::splat(-most), Vector::splat(most));
-        let error = clip(target.translation - palm.translation(), tool.max_error_m);
-        let mut turn = target.rotation * palm.rotation().inverse();
+        let error = clip(target.translation - base.translation(), tool.max_error_m);
+        let mut turn = target.rotation * base.rotation().inverse();
         if turn.w < 0.0 {
             turn = -turn;
         }
         let turn = clip(turn.to_scaled_axis(), tool.max_error_rad);
         let force = error * (parameters.stiffness_n_m.f32() * self.stiffness_scale)
-            - palm.linvel() * parameters.damping_n_s_m.f32();
+            - base.linvel() * parameters.damping_n_s_m.f32();
         let torque = turn * (parameters.stiffness_nm_rad.f32() * self.stiffness_scale)
-            - palm.angvel() * parameters.damping_nm_s_rad.f32();
+            - base.angvel() * parameters.damping_nm_s_rad.f32();
         let weight = Vector::Z * self.fingers_weight_n;
-        let arm = *palm.rotation() * self.fingers_center_m;
-        palm.reset_forces(false);
-        palm.reset_torques(false);
-        palm.add_force(force + weight, true);
-        palm.add_torque(torque + arm.cross(weight), true);
+        let arm = *base.rotation() * self.fingers_center_m;
+        base.reset_forces(false);
+        base.reset_torques(false);
+        base.add_force(force + weight, true);
+        base.add_torque(torque + arm.cross(weight), true);
         state.impulse.linear += force * dt_s;
-        state.impulse.angular += (torque + palm.translation().cross(force)) * dt_s;
+        state.impulse.angular += (torque + base.translation().cross(force)) * dt_s;
         state.elapsed_s += dt_s;
     }
 
     /// Where the tool is.
     pub(crate) fn tool_pose(&self, engine: &Engine) -> ToolPose {
-        let palm = &engine.physics.bodies[self.palm];
-        ToolPose { position_m: palm.translation().into(), orientation: (*palm.rotation()).normalize().into() }
+        let base = &engine.physics.bodies[self.base];
+        ToolPose { position_m: base.translation().into(), orientation: (*base.rotation()).normalize().into() }
     }
 
     /// Looks at the tool. The forces are means since the last look.
@@ -135,9 +136,9 @@ impl Wrist {
     /// Of the hand.
     fn momentum(&self, engine: &Engine) -> Momentum {
         let bodies = &engine.physics.bodies;
-        let palm = &bodies[self.palm];
-        // What Rapier says of a root's velocity is of the substep before: it moves as the palm does.
-        let welded = std::iter::once(self.palm).chain(self.roots.iter().copied()).map(|body| (&bodies[body], palm));
+        let base = &bodies[self.base];
+        // What Rapier says of a root's velocity is of the substep before: it moves as the base does.
+        let welded = std::iter::once(self.base).chain(self.roots.iter().copied()).map(|body| (&bodies[body], base));
         let moving = self.links.iter().map(|&link| (&bodies[link], &bodies[link]));
         let mut sum = Momentum::default();
         for (body, mover) in welded.chain(moving) {

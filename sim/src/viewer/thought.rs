@@ -59,10 +59,11 @@ fn traces_m(chunk_rad: &[f32], hand: &Hand, is_carried: bool) -> Vec<Vec<[f32; 3
     for action in chunk_rad.chunks_exact(tool_len + hand.n_joints()) {
         let (tool, joints_rad) = action.split_at(tool_len);
         let tool = tool.first_chunk().and_then(ToolPose::from_values).unwrap_or_default();
+        let q_rad: Vec<f64> = joints_rad.iter().copied().map(f64::from).collect();
+        let palm_turn = hand.palm_turn(&q_rad);
         for (finger, trace_m) in hand.fingers.iter().zip(&mut traces_m) {
-            let own_rad = &joints_rad[finger.first_joint..finger.first_joint + finger.joints.len()];
-            let q_rad: Vec<f64> = own_rad.iter().copied().map(f64::from).collect();
-            let tip_m = rotate(tool.orientation, finger.tip_m(&q_rad).as_vec3().to_array());
+            let tip_m = palm_turn * finger.tip_m(&q_rad[finger.first_joint..][..finger.joints.len()]);
+            let tip_m = rotate(tool.orientation, tip_m.as_vec3().to_array());
             trace_m.push(std::array::from_fn(|axis| tool.position_m[axis] + tip_m[axis]));
         }
     }

@@ -32,7 +32,7 @@ const RAD_PER_TICK: f64 = TAU / 4096.0;
 const RAD_S_PER_UNIT: f64 = 0.229 * TAU / 60.0;
 const LOWEST_SUPPLY_V: f64 = 4.5;
 /// What a model without a limit on current can draw, mA.
-const UNLIMITED_MA: f64 = 1400.0;
+pub const UNLIMITED_MA: f64 = 1400.0;
 
 pub(super) struct Servo {
     registers: Registers,

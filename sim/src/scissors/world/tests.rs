@@ -284,14 +284,14 @@ fn the_wrist_follows_and_yields() {
     assert!(reached.force_n.iter().all(|force| force.abs() < 1.0), "free in the air: {reached:?}");
 
     // A block of 500 kg, in the way of a target half a metre down.
-    let palm = world.engine.palm;
-    world.engine.physics.bodies[palm].set_additional_mass(500.0, true);
+    let base = world.engine.base;
+    world.engine.physics.bodies[base].set_additional_mass(500.0, true);
     target.position_m[2] -= 0.5;
     world.set_tool_target(target);
     for _ in 0..10 {
         world.step().unwrap();
     }
-    let speed_m_s = world.engine.physics.bodies[palm].linvel().z;
+    let speed_m_s = world.engine.physics.bodies[base].linvel().z;
     let expected_m_s = -2000.0 * 0.01 / 500.0 * 10.0 * DT_S;
     assert!((speed_m_s - expected_m_s).abs() < 0.2 * expected_m_s.abs(), "{speed_m_s}, {expected_m_s} m/s");
 }
@@ -312,7 +312,7 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
     ] {
         let mut body = body(|_| ());
         let world = body.world_mut();
-        let (start, palm) = (pose(&world.state.wrist.target), world.engine.palm);
+        let (start, base) = (pose(&world.state.wrist.target), world.engine.base);
         world.look_at_tool();
         for tick in 0..60 {
             // Away as hard as it can, and back again.
@@ -322,7 +322,7 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
             world.set_tool_target(ToolPose { position_m: position.into(), orientation: rotation.into() });
             for _ in 0..4 {
                 world.wrist.drive(&mut world.engine, &mut world.state.wrist, DT_S);
-                world.engine.physics.bodies[palm].add_force(push_n, true);
+                world.engine.physics.bodies[base].add_force(push_n, true);
                 world.engine.step().unwrap();
             }
             let tool = world.look_at_tool();
