@@ -4,6 +4,7 @@
 //! `cargo run --release -p sim --no-default-features --example cube_for_mujoco -- export OUT`: writes `hand.xml`, `hand.urdf`
 //! `... -- replay OUT GAIT SECONDS`: plays a gait of the ORCA hand, or `hold`, open loop; writes `GAIT.csv`, one row of joint
 //! targets (rad) a servo tick, and prints a line of JSON
+//! `... -- follow OUT NAME`: plays the targets of `NAME.csv`, and prints such a line
 //! `... -- time STEPS`: makes so many physics steps of the first gait, and nothing else
 
 use bridge::storage::write_atomic;
@@ -36,22 +37,48 @@ fn main() -> Result<(), Box<dyn Error>> {
                 write_atomic(&Path::new(folder).join(name), text.as_bytes())?;
             }
         }
-        ["replay", folder, gait, seconds] => replay(&scene, Path::new(folder), gait, seconds.parse()?)?,
+        ["replay", folder, gait, seconds] => {
+            let source = match gait {
+                "hold" => Source::Holding,
+                name => Source::Gait(GaitTable::new(scene.hand(), &Gait::load(name)?)?),
+            };
+            let n_ticks = (seconds.parse::<f64>()? * f64::from(SERVO_HZ)).round() as u64;
+            let rows = count(&scene, source, n_ticks)?;
+            write_atomic(&Path::new(folder).join(format!("{gait}.csv")), rows.as_bytes())?;
+        }
+        ["follow", folder, name] => {
+            let text = std::fs::read_to_string(Path::new(folder).join(format!("{name}.csv")))?;
+            let row = |line: &str| line.split(',').map(str::parse).collect::<Result<Vec<f32>, _>>();
+            let rows = text.lines().map(row).collect::<Result<Vec<_>, _>>()?;
+            let n_ticks = rows.len() as u64;
+            count(&scene, Source::Rows(rows), n_ticks)?;
+        }
         ["time", steps] => {
-            let mut play = Play::new(&scene, "orca_v2_r5")?;
+            let gait = GaitTable::new(scene.hand(), &Gait::load("orca_v2_r5")?)?;
+            let mut play = Play::new(&scene, Source::Gait(gait));
             for tick in 0..steps.parse::<u64>()? / u64::from(PHYSICS_HZ / SERVO_HZ) {
                 play.tick(tick)?;
             }
         }
-        _ => return Err("expected export OUT, replay OUT GAIT SECONDS or time STEPS".into()),
+        _ => return Err("expected export OUT, replay OUT GAIT SECONDS, follow OUT NAME or time STEPS".into()),
     }
     Ok(())
 }
 
-/// A hand that closes around a cube and then plays a gait, or holds it.
+/// Where targets come from.
+enum Source {
+    /// The hand closes around the cube and holds it.
+    Holding,
+    /// It closes, then plays a gait.
+    Gait(GaitTable),
+    /// A row of targets (rad) a tick, whatever they do.
+    Rows(Vec<Vec<f32>>),
+}
+
+/// A hand with a cube that plays a source of targets.
 struct Play {
     world: World,
-    gait: Option<GaitTable>,
+    source: Source,
     open_rad: Vec<f32>,
     holding_rad: Vec<f32>,
     targets_rad: Vec<f32>,
@@ -59,12 +86,8 @@ struct Play {
 }
 
 impl Play {
-    fn new(scene: &CubeScene, gait: &str) -> Result<Self, Box<dyn Error>> {
+    fn new(scene: &CubeScene, source: Source) -> Self {
         let start = scene.start();
-        let gait = match gait {
-            "hold" => None,
-            name => Some(GaitTable::new(scene.hand(), &Gait::load(name)?)?),
-        };
         let (open_rad, holding_rad) = (start.open_rad.clone(), start.holding_rad.clone());
         let surroundings = Surroundings {
             friction: FRICTION,
@@ -76,7 +99,7 @@ impl Play {
         world.set_cube_weight(false);
         let max_step_rad = |joint: &Joint| (joint.motor.max_rate_rad_s / f64::from(SERVO_HZ)) as f32;
         let max_steps_rad = scene.hand().joints().map(max_step_rad).collect();
-        Ok(Self { world, gait, targets_rad: open_rad.clone(), open_rad, holding_rad, max_steps_rad })
+        Self { world, source, targets_rad: open_rad.clone(), open_rad, holding_rad, max_steps_rad }
     }
 
     /// One servo period.
@@ -86,11 +109,12 @@ impl Play {
         }
         let time_s = |ticks: u64| ticks as f64 / f64::from(SERVO_HZ);
         let mut wanted_rad = self.holding_rad.clone();
-        match &self.gait {
-            Some(gait) if tick >= START_TICKS => {
+        match &self.source {
+            Source::Rows(rows) => wanted_rad.clone_from(&rows[tick as usize]),
+            Source::Gait(gait) if tick >= START_TICKS => {
                 gait.target_from(&self.holding_rad, time_s(tick - START_TICKS), 0.0, &mut wanted_rad);
             }
-            _ => {
+            Source::Gait(_) | Source::Holding => {
                 let closed = (time_s(tick) / CLOSE_S).min(1.0) as f32;
                 for (wanted, open) in wanted_rad.iter_mut().zip(&self.open_rad) {
                     *wanted = open + (*wanted - open) * closed;
@@ -108,14 +132,15 @@ impl Play {
     }
 }
 
-fn replay(scene: &CubeScene, folder: &Path, gait: &str, seconds: f64) -> Result<(), Box<dyn Error>> {
-    let mut play = Play::new(scene, gait)?;
+/// Plays `source`, prints what came of it, and returns the targets, a row a tick.
+fn count(scene: &CubeScene, source: Source, n_ticks: u64) -> Result<String, Box<dyn Error>> {
+    let mut play = Play::new(scene, source);
     let cube = scene.start().cube;
     let (mut rows, mut turned_rad, mut tilt_sum, mut n_counted) = (String::new(), 0.0, 0.0, 0);
     let (mut before_rad, mut from_m, mut dropped_s) = (None, None, None);
     let mut slip_m = 0.0;
     let q0 = play.open_rad.clone();
-    for tick in 0..(seconds * f64::from(SERVO_HZ)).round() as u64 {
+    for tick in 0..n_ticks {
         play.tick(tick)?;
         let row: Vec<String> = play.targets_rad.iter().map(f32::to_string).collect();
         writeln!(rows, "{}", row.join(","))?;
@@ -136,7 +161,6 @@ fn replay(scene: &CubeScene, folder: &Path, gait: &str, seconds: f64) -> Result<
         tilt_sum += f64::from(tilt_rad(pose.orientation));
         n_counted += 1;
     }
-    write_atomic(&folder.join(format!("{gait}.csv")), rows.as_bytes())?;
     let counted_s = f64::from(n_counted) / f64::from(SERVO_HZ);
     println!(
         "{{\"turned_rad\": {turned_rad}, \"counted_s\": {counted_s}, \"slip_m\": {slip_m}, \"tilt_rad\": {}, \
@@ -152,5 +176,5 @@ fn replay(scene: &CubeScene, folder: &Path, gait: &str, seconds: f64) -> Result<
         cube.center_m.to_array(),
         cube.yaw_rad,
     );
-    Ok(())
+    Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! A hand for other simulators: MJCF and URDF, from the table that our own physics is built from.
+//! A hand for other simulators: MJCF and URDF, from the table that our own physics is built from; and the scissors, as MJCF.
 //!
 //! Both trees start at the palm, whose frame is the hand frame, or at the forearm of a hand with a wrist; a link's frame is on its
 //! joint and aligned with the palm where all joints are at zero. Links are what the physics has: uniform capsules or what their form says, and at the end the ball of
@@ -8,10 +8,12 @@
 //! how fast a target moves.
 
 mod mjcf;
+mod scissors;
 mod urdf;
 mod xml;
 
 pub use mjcf::mjcf;
+pub use scissors::mjcf_scissors;
 pub use urdf::urdf;
 
 use crate::hand::Hand;

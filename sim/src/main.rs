@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 fn show(arguments: &Arguments) -> Result<ExitCode, ViewerError> {
     if arguments.record.is_none() && !arguments.headless {
         match open_window(arguments) {
-            Err(ViewerError::NoRenderer { reason }) => println!("No window, but a recording, because {reason}."),
+            Err(ViewerError::NoRenderer { reason }) if arguments.shot.is_none() => {
+                println!("No window, but a recording, because {reason}.")
+            }
             done => return done.map(|()| ExitCode::SUCCESS),
         }
     }

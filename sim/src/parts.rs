@@ -1,5 +1,7 @@
 //! What a world looks like: shapes for whoever draws it.
 
+use rapier3d::prelude::ColliderBuilder;
+
 /// One shape of a world.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
@@ -70,6 +72,19 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// What collides like it.
+    pub(crate) fn collider(&self) -> ColliderBuilder {
+        match *self {
+            Self::Cuboid { center_m, half_extents_m: [x, y, z] } => {
+                ColliderBuilder::cuboid(x, y, z).translation(center_m.into())
+            }
+            Self::Capsule { start_m, end_m, radius_m } => {
+                ColliderBuilder::capsule_from_endpoints(start_m.into(), end_m.into(), radius_m)
+            }
+            Self::Ball { center_m, radius_m } => ColliderBuilder::ball(radius_m).translation(center_m.into()),
+        }
+    }
+
     pub(crate) const fn cuboid(center_m: [f32; 3], half_extents_m: [f32; 3]) -> Self {
         Self::Cuboid { center_m, half_extents_m }
     }

@@ -29,5 +29,6 @@ pub use grip_search::search_grip;
 pub use parameters::{CaseParameters, ScissorsParameters, ShearsParameters, TapeParameters, WristParameters};
 pub use scene::{Configuration, ScissorsScene};
 pub use script::{Cutter, Phase};
+pub(crate) use shears::{OVERTURN_RAD, Piece, pieces};
 pub use strategy::{Scatter, Strategy};
 pub use world::ScissorsWorld;

@@ -55,6 +55,20 @@ impl Solid {
         }
     }
 
+    /// The same as `shape`, which is in the same frame.
+    pub(crate) fn of_shape(shape: &Shape) -> Self {
+        let point = |point_m: [f32; 3]| DVec3::from_array(point_m.map(f64::from));
+        match *shape {
+            Shape::Cuboid { center_m, half_extents_m } => {
+                Self::Box { center_m: point(center_m), half_extents_m: point(half_extents_m), turn: DQuat::IDENTITY }
+            }
+            Shape::Capsule { start_m, end_m, radius_m } => {
+                Self::Capsule { from_m: point(start_m), to_m: point(end_m), radius_m: radius_m.into() }
+            }
+            Shape::Ball { center_m, radius_m } => Self::Ball { center_m: point(center_m), radius_m: radius_m.into() },
+        }
+    }
+
     /// Its middle, m.
     #[must_use]
     pub fn center_m(&self) -> DVec3 {

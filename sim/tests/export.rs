@@ -5,8 +5,8 @@
 use bridge::random::stream;
 use rand::Rng;
 use rapier3d::glamx::{DQuat, DVec3};
-use sim::export::{mjcf, urdf};
-use sim::{FingerContacts, Hand};
+use sim::export::{mjcf, mjcf_scissors, urdf};
+use sim::{FingerContacts, Hand, PartKind, ScissorsDomain, ScissorsScene, Simulated};
 use std::collections::BTreeMap;
 
 /// An element of an XML document.
@@ -225,4 +225,35 @@ fn exported_contacts_are_ours() {
         let object = [1, 1];
         assert!(touch(object, index) && touch(object, back), "{contacts:?}");
     }
+}
+
+/// Contract: exported scissors have the mass of the scene's, two halves with as many shapes as ours, which touch what is no object,
+/// and a pivot with our range and friction.
+#[test]
+fn exported_scissors_are_ours() {
+    let scene = ScissorsScene::load("orca_v2").unwrap();
+    let shears = scene.parameters().shears;
+    let text = mjcf_scissors(&shears, 0.8);
+    let parsed = Element::parse(&text);
+    let finger = parsed.one("worldbody").one("body");
+    let thumb = finger.one("body");
+    let shown = |half: usize| {
+        let body = scene.body(ScissorsDomain::load("scissors_exact").unwrap());
+        body.engine().parts().filter(|part| part.kind == PartKind::Scissors { half }).count()
+    };
+    let mut mass_kg = 0.0;
+    for (half, body) in [finger, thumb].into_iter().enumerate() {
+        mass_kg += body.one("inertial").numbers("mass")[0];
+        assert_eq!(body.all("geom").count(), shown(half));
+        for geom in body.all("geom") {
+            assert_eq!((geom.numbers("contype")[0], geom.numbers("conaffinity")[0]), (1.0, 0.0));
+        }
+        assert_eq!(body.all("geom").filter(|geom| geom.numbers("friction")[0] == 0.8).count(), shown(half) - 1);
+        // The loop is above the pivot, the blade below, so their centre is near to it.
+        assert!(body.one("inertial").vector("pos").length() < 0.02);
+    }
+    assert!((mass_kg - shears.mass_kg.get()).abs() < 1e-6, "{mass_kg} kg");
+    let pivot = thumb.one("joint");
+    assert_eq!(pivot.numbers("range")[0], -shears.max_opening_rad.get());
+    assert_eq!(pivot.numbers("frictionloss"), [shears.pivot_friction_nm.get()]);
 }

@@ -1,6 +1,8 @@
 //! Contract: a hand with a wrist has a joint more, the first, which turns the palm and carries its weight; everything else is as
 //! without it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bridge::real::emulator::{Drive, Plant, Shaft, UNLIMITED_MA};
 use bridge::{Body, CubeReward, EnvironmentSpec, Percept, Task};
 use rapier3d::glamx::DVec3;

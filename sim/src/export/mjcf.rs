@@ -98,14 +98,7 @@ fn add_finger(xml: &mut Xml, finger: &Finger, index: usize, groups: Groups, usua
 
 /// The joint of the body that was begun last, whose mass is as `inertia` says.
 fn add_joint(xml: &mut Xml, joint: &Joint, inertia: &Inertia, usual: Option<&Joint>) {
-    xml.leaf(
-        "inertial",
-        &[
-            ("pos", numbers(inertia.center_m.to_array())),
-            ("mass", small_numbers([inertia.mass_kg])),
-            ("fullinertia", small_numbers(inertia.moments_kg_m2())),
-        ],
-    );
+    add_inertia(xml, inertia);
     let hinge = [
         ("name", joint.name.clone()),
         ("axis", numbers(joint.axis.to_array())),
@@ -114,7 +107,18 @@ fn add_joint(xml: &mut Xml, joint: &Joint, inertia: &Inertia, usual: Option<&Joi
     xml.leaf("joint", &[&hinge[..], &unusual(joint, usual, dynamics)].concat());
 }
 
-fn geom(solid: &Solid) -> Vec<(&'static str, String)> {
+pub(super) fn add_inertia(xml: &mut Xml, inertia: &Inertia) {
+    xml.leaf(
+        "inertial",
+        &[
+            ("pos", numbers(inertia.center_m.to_array())),
+            ("mass", small_numbers([inertia.mass_kg])),
+            ("fullinertia", small_numbers(inertia.moments_kg_m2())),
+        ],
+    );
+}
+
+pub(super) fn geom(solid: &Solid) -> Vec<(&'static str, String)> {
     match *solid {
         Solid::Box { center_m, half_extents_m, turn } => {
             let (pos, size) = (numbers(center_m.to_array()), numbers(half_extents_m.to_array()));

@@ -10,15 +10,15 @@ use crate::engine::{Engine, PHYSICS_HZ, SOLVER_ITERATIONS};
 use crate::parts::{PartKind, Shape};
 use bridge::ScissorsObject;
 use rapier3d::prelude::{
-    ColliderBuilder, ImpulseJointHandle, JointAxis, MotorModel, Pose, RevoluteJointBuilder, RigidBodyBuilder,
-    RigidBodyHandle, Rotation, Vector,
+    ImpulseJointHandle, JointAxis, MotorModel, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle, Rotation,
+    Vector,
 };
 use std::f32::consts::TAU;
 
 /// Capsules of a loop.
 const N_LOOP_PIECES: usize = 14;
 /// How far past closed the halves may turn, rad.
-const OVERTURN_RAD: f32 = 0.02;
+pub(crate) const OVERTURN_RAD: f32 = 0.02;
 /// Shares of a half's mass.
 const BLADE_SHARE: f32 = 0.5;
 const SHANK_SHARE: f32 = 0.26;
@@ -128,6 +128,43 @@ impl Shears {
     }
 }
 
+/// A part of a half, in its frame.
+pub(crate) struct Piece {
+    pub(crate) shape: Shape,
+    pub(crate) mass_kg: f32,
+    /// It is a blade; the hand is at what is none.
+    pub(crate) is_blade: bool,
+}
+
+/// The parts of the finger's half (`side` -1) or the thumb's (1), which has the mass `half_kg`.
+pub(crate) fn pieces(parameters: &ShearsParameters, side: f32, half_kg: f32) -> Vec<Piece> {
+    let x = 0.5 * side * parameters.half_spacing_m.f32();
+    let place = |y: f32, z: f32| Vector::new(x, y, z);
+    let (length, width) = (parameters.blade_length_m.f32(), parameters.blade_width_m.f32());
+    // A blade's edge is past the middle by the overlap, on the side of its own loop.
+    let center = place(side * (parameters.edge_overlap_m.f32() - 0.5 * width), -0.5 * length);
+    let extents = Vector::new(0.5 * parameters.blade_thickness_m.f32(), 0.5 * width, 0.5 * length);
+    let blade = Shape::cuboid(center.into(), extents.into());
+    let mut pieces = vec![Piece { shape: blade, mass_kg: half_kg * BLADE_SHARE, is_blade: true }];
+
+    let wire = parameters.loop_wire_radius_m.f32();
+    let radius = parameters.loop_inner_radius_m.f32() + wire;
+    let (loop_y, loop_z) = (side * parameters.loop_offset_m.f32(), parameters.loop_height_m.f32());
+    let capsule = |start: Vector, end: Vector, mass_kg: f32| {
+        let shape = Shape::Capsule { start_m: start.into(), end_m: end.into(), radius_m: wire };
+        Piece { shape, mass_kg, is_blade: false }
+    };
+    let shank_end = place(loop_y - side * 0.6 * radius, loop_z - 0.8 * radius);
+    pieces.push(capsule(place(0.0, 0.0), shank_end, half_kg * SHANK_SHARE));
+    let on_loop = |piece: usize| {
+        let (sin, cos) = (piece as f32 / N_LOOP_PIECES as f32 * TAU).sin_cos();
+        place(loop_y + radius * cos, loop_z + radius * sin)
+    };
+    let rings = (0..N_LOOP_PIECES).map(|piece| (on_loop(piece), on_loop(piece + 1)));
+    pieces.extend(rings.map(|(start, end)| capsule(start, end, half_kg * LOOP_SHARE / N_LOOP_PIECES as f32)));
+    pieces
+}
+
 fn insert_half(
     engine: &mut Engine,
     parameters: &ShearsParameters,
@@ -140,35 +177,11 @@ fn insert_half(
     let object = if side < 0.0 { ScissorsObject::FingerHalf } else { ScissorsObject::ThumbHalf };
     let half = engine.insert_object(object.name(), RigidBodyBuilder::dynamic().pose(pose).can_sleep(false));
     let kind = PartKind::Scissors { half: usize::from(side > 0.0) };
-    let x = 0.5 * side * parameters.half_spacing_m.f32();
-    let place = |y: f32, z: f32| Vector::new(x, y, z);
-
-    let (length, width) = (parameters.blade_length_m.f32(), parameters.blade_width_m.f32());
-    // A blade's edge is past the middle by the overlap, on the side of its own loop.
-    let center = place(side * (parameters.edge_overlap_m.f32() - 0.5 * width), -0.5 * length);
-    let extents = Vector::new(0.5 * parameters.blade_thickness_m.f32(), 0.5 * width, 0.5 * length);
-    let blade = ColliderBuilder::cuboid(extents.x, extents.y, extents.z).translation(center);
-    let blade = blade.mass(mass_kg * BLADE_SHARE).friction(parameters.blade_friction.f32());
-    engine.physics.insert_collider(blade.collision_groups(groups.object()), Some(half));
-    engine.show(half, kind, Shape::cuboid(center.into(), extents.into()));
-
-    let wire = parameters.loop_wire_radius_m.f32();
-    let radius = parameters.loop_inner_radius_m.f32() + wire;
-    let (loop_y, loop_z) = (side * parameters.loop_offset_m.f32(), parameters.loop_height_m.f32());
-    let mut capsule = |start: Vector, end: Vector, mass_kg: f32| {
-        let collider =
-            ColliderBuilder::capsule_from_endpoints(start, end, wire).mass(mass_kg).friction(handle_friction);
+    for Piece { shape, mass_kg, is_blade } in pieces(parameters, side, mass_kg) {
+        let friction = if is_blade { parameters.blade_friction.f32() } else { handle_friction };
+        let collider = shape.collider().mass(mass_kg).friction(friction);
         engine.physics.insert_collider(collider.collision_groups(groups.object()), Some(half));
-        engine.show(half, kind, Shape::Capsule { start_m: start.into(), end_m: end.into(), radius_m: wire });
-    };
-    let shank_end = place(loop_y - side * 0.6 * radius, loop_z - 0.8 * radius);
-    capsule(place(0.0, 0.0), shank_end, mass_kg * SHANK_SHARE);
-    let on_loop = |piece: usize| {
-        let (sin, cos) = (piece as f32 / N_LOOP_PIECES as f32 * TAU).sin_cos();
-        place(loop_y + radius * cos, loop_z + radius * sin)
-    };
-    for piece in 0..N_LOOP_PIECES {
-        capsule(on_loop(piece), on_loop(piece + 1), mass_kg * LOOP_SHARE / N_LOOP_PIECES as f32);
+        engine.show(half, kind, shape);
     }
     half
 }

@@ -14,6 +14,7 @@ Examples:
   sim --policy runs/cube --domain shifted  a trained policy on another hand than its own
   sim --record out/cube.gif --seconds 12   a recording, with or without a display
   sim --record out/frames/ --speed 0.5     numbered pictures in slow motion
+  sim --shot 6 --size 1280x720             a picture of the window, which then closes
   sim --replay out/faults/cube_orca_v2_0_61.ron   an episode whose physics failed
 
 Exit codes: 0 done, 1 failure, 2 usage, 3 printed instead of recorded.";
@@ -65,11 +66,15 @@ pub struct Arguments {
     #[arg(long)]
     pub headless: bool,
 
+    /// Takes a picture of the window at this time of the episode, s, up to 3600, as the key S does, and closes the window.
+    #[arg(long, value_name = "S", value_parser = number::<0, 3600>, conflicts_with_all = ["record", "headless", "seconds"])]
+    pub shot: Option<f64>,
+
     /// Simulated seconds per second of watching, up to 10; below 1 is slow motion.
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = number::<0, 10>)]
     pub speed: f64,
 
-    /// Size of recorded pictures, pixels; 480x270 for an animation and 640x360 for pictures unless given.
+    /// Size of recorded pictures, pixels; 480x270 for an animation and 640x360 for pictures unless given. Of a window, which has 960x540.
     #[arg(long, value_name = "WxH")]
     pub size: Option<PictureSize>,
 }

@@ -1,4 +1,4 @@
-//! Pictures of the window: single ones, and a film.
+//! Pictures of the window: single ones, a film, and one after which it closes.
 //!
 //! A picture arrives some frames after it was asked for. While a film runs the clock waits for each of its pictures: what is
 //! on the screen may be slower than life, what is in the film is not.
@@ -27,6 +27,14 @@ const MAX_FILM_WIDTH: u16 = 800;
 pub struct Footage {
     wants_picture: bool,
     film: Option<Film>,
+    last: Option<Last>,
+}
+
+/// The picture after which the window closes.
+struct Last {
+    /// Servo ticks until it is due.
+    ticks_left: u32,
+    is_asked: bool,
 }
 
 /// A film that runs.
@@ -43,6 +51,11 @@ struct Film {
 }
 
 impl Footage {
+    /// Of a window that closes after a picture in `ticks` servo ticks.
+    pub fn closing_after(ticks: u32) -> Self {
+        Self { last: Some(Last { ticks_left: ticks, is_asked: false }), ..Self::default() }
+    }
+
     /// Has a single picture taken.
     pub const fn take_picture(&mut self) {
         self.wants_picture = true;
@@ -68,8 +81,9 @@ impl Footage {
         }
     }
 
-    /// How many of `ticks` may pass: not beyond the next picture of a film.
+    /// How many of `ticks` may pass: not beyond the next picture of a film, nor beyond the last.
     pub fn allowed(&self, ticks: u32) -> u32 {
+        let ticks = self.last.as_ref().map_or(ticks, |last| ticks.min(last.ticks_left));
         match &self.film {
             None => ticks,
             Some(film) if film.is_waiting => 0,
@@ -81,6 +95,9 @@ impl Footage {
     pub const fn pass(&mut self, ticks: u32) {
         if let Some(film) = &mut self.film {
             film.ticks_left = film.ticks_left.saturating_sub(ticks);
+        }
+        if let Some(last) = &mut self.last {
+            last.ticks_left = last.ticks_left.saturating_sub(ticks);
         }
     }
 
@@ -116,7 +133,10 @@ pub fn tell_film(footage: Res<Footage>, mut window: Single<&mut Window>) {
 
 /// Asks for the pictures that are due.
 pub fn take_pictures(mut commands: Commands, mut footage: ResMut<Footage>, show: Res<Show>) {
-    let is_single = std::mem::take(&mut footage.wants_picture);
+    let last = footage.last.as_mut().filter(|last| last.ticks_left == 0 && !last.is_asked);
+    let is_last = last.is_some();
+    last.into_iter().for_each(|last| last.is_asked = true);
+    let is_single = std::mem::take(&mut footage.wants_picture) || is_last;
     let due = footage.film.as_mut().filter(|film| film.ticks_left == 0 && !film.is_waiting);
     let is_film = due.is_some();
     due.into_iter().for_each(|film| film.is_waiting = true);
@@ -124,12 +144,20 @@ pub fn take_pictures(mut commands: Commands, mut footage: ResMut<Footage>, show:
         return;
     }
     let single = is_single.then(|| unused(Path::new(FOLDER), &show.name(), "png"));
-    let receive = move |captured: On<ScreenshotCaptured>, mut footage: ResMut<Footage>, mut show: ResMut<Show>| {
+    let receive = move |captured: On<ScreenshotCaptured>,
+                        mut footage: ResMut<Footage>,
+                        mut show: ResMut<Show>,
+                        mut exit: MessageWriter<AppExit>| {
         let picture = picture(&captured.image);
         if let Some(path) = &single {
             let saved = picture.as_ref().map_err(ToString::to_string);
             let saved = saved.and_then(|picture| save(path, picture).map_err(|error| error.to_string()));
+            let is_saved = saved.is_ok();
             show.notice = saved.map_or_else(|error| error, |_| format!("wrote {}", path.display()));
+            if is_last {
+                println!("{}", show.notice);
+                exit.write(if is_saved { AppExit::Success } else { AppExit::error() });
+            }
         }
         if is_film && let Err(error) = picture.and_then(|picture| footage.add(picture, show.clock.speed())) {
             show.notice = format!("{error}; {}", footage.end());
@@ -166,6 +194,17 @@ fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Contract: no tick passes beyond the picture after which the window closes.
+    #[test]
+    fn the_last_picture_is_of_its_tick() {
+        let mut footage = Footage::closing_after(10);
+        assert_eq!(footage.allowed(6), 6);
+        footage.pass(6);
+        assert_eq!(footage.allowed(6), 4);
+        footage.pass(4);
+        assert_eq!(footage.allowed(6), 0);
+    }
 
     /// Contract: a picture never replaces one that is there.
     #[test]

@@ -19,6 +19,7 @@ use crate::viewer::studio::{self, DrawSubject, Subject};
 use bevy::log::{Level, LogPlugin};
 use bevy::prelude::*;
 use bevy::winit::WinitSettings;
+use sim::SERVO_HZ;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,7 +90,11 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
 }
 
 fn build(show: Show) -> App {
-    let window = Window { title: TITLE.into(), resolution: (960, 540).into(), ..default() };
+    let (width, height) = show.given.size.map_or((960, 540), |size| (size.width.into(), size.height.into()));
+    let window = Window { title: TITLE.into(), resolution: (width, height).into(), ..default() };
+    // The first tick has passed.
+    let last = show.given.shot.map(|shot_s| (shot_s * f64::from(SERVO_HZ)).round() as u32);
+    let footage = last.map_or_else(Footage::default, |tick| Footage::closing_after(tick.saturating_sub(1)));
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
@@ -97,7 +102,7 @@ fn build(show: Show) -> App {
 
     let mut app = App::new();
     app.add_plugins(plugins).insert_resource(WinitSettings::continuous()).insert_resource(show).insert_resource(orbit);
-    app.init_resource::<Footage>().init_resource::<Pad>();
+    app.insert_resource(footage).init_resource::<Pad>();
     studio::furnish(&mut app, subject);
     overlay::lay_over(&mut app, Overlay { has_forces: true, has_traces: true, has_curves: true, ..default() }, FONT_PX);
     app.add_systems(Startup, spawn_camera)
