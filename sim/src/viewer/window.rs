@@ -92,9 +92,8 @@ pub fn open(arguments: &Arguments) -> Result<(), ViewerError> {
 fn build(show: Show) -> App {
     let (width, height) = show.given.size.map_or((960, 540), |size| (size.width.into(), size.height.into()));
     let window = Window { title: TITLE.into(), resolution: (width, height).into(), ..default() };
-    // The first tick has passed.
     let last = show.given.shot.map(|shot_s| (shot_s * f64::from(SERVO_HZ)).round() as u32);
-    let footage = last.map_or_else(Footage::default, |tick| Footage::closing_after(tick.saturating_sub(1)));
+    let footage = last.map_or_else(Footage::default, Footage::closing_after);
     let plugins = DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), ..default() })
         .set(LogPlugin { level: Level::ERROR, ..default() });
