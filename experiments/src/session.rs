@@ -15,6 +15,7 @@ use bridge::{EnvironmentSpec, Episode, Outcome};
 use color_eyre::eyre::{Result, eyre};
 use crossbeam::channel::{bounded, never};
 use episodes::{demonstrations, first_own};
+use learn::kernels::sparing_a_core;
 use learn::{Checkpoint, Choice, Policy, Stage, Trainer, TrainerState, Work, play_all};
 use learner::Learner;
 use std::collections::BTreeMap;
@@ -198,8 +199,6 @@ impl Session {
         let is_over = || is_interrupted.load(Ordering::Relaxed) || is_alone.load(Ordering::Relaxed);
         let name = policy.header().name.clone();
         let learn = move || {
-            // Where it cannot, the loop is told to be late by whoever looks at it: it is no reason not to learn.
-            urgent::go_last().ok();
             // There is one bar, and it is the robot's.
             learner.learn_until_boundary(Narration::Silent, is_over)?;
             let acting = learner.trainer.acting()?;
@@ -208,6 +207,8 @@ impl Session {
             drop(deploy.send(is_new.then(|| acting.deep_clone()).transpose()?));
             Ok(())
         };
+        // Where it cannot go last, the loop is told to be late by whoever looks at it: it is no reason not to learn.
+        let learn = move || sparing_a_core(|| drop(urgent::go_last()), learn)?;
         let (played, learned) = std::thread::scope(|scope| -> Result<_> {
             let learning = Builder::new().name("learner".into()).spawn_scoped(scope, learn)?;
             let played = robot.play(&policy, &deployed, seeds, |episode| {

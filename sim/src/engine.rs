@@ -6,19 +6,19 @@
 //! one tree, which starts at the forearm: the wrist then feels every finger as it does. The settings are measured: with
 //! Rapier's default of 4 x 1 iterations a grasped cube slips 16 mm and tilts 51 degrees in 9 s, with 2 x 4 less than 1 mm.
 
+mod assembly;
+
 use crate::collision::{FingerContacts, Groups};
 use crate::fault::PhysicsFault;
-use crate::hand::{Finger, Hand, Joint};
+use crate::hand::Hand;
 use crate::parts::{Part, PartKind, Shape};
-use crate::solid::Solid;
 use crate::transmission::taken_by_slack;
 use bridge::ObjectPose;
 use rapier3d::glamx::DVec3;
 use rapier3d::prelude::{
-    BroadPhaseBvh, ColliderBuilder, ColliderSet, FixedJointBuilder, FrictionModel, ImpulseJointSet, IslandManager,
-    JointAxesMask, JointAxis, MassProperties, MotorModel, MultibodyJointHandle, MultibodyJointSet, MultibodyLink,
-    NarrowPhase, PhysicsPipeline, PhysicsWorld, Pose, RevoluteJointBuilder, RigidBodyBuilder, RigidBodyHandle,
-    RigidBodySet, Rotation, SpringCoefficients, Vector,
+    BroadPhaseBvh, ColliderBuilder, ColliderSet, FrictionModel, ImpulseJointSet, IslandManager, JointAxesMask,
+    JointAxis, MultibodyJointHandle, MultibodyJointSet, MultibodyLink, NarrowPhase, PhysicsPipeline, PhysicsWorld,
+    Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SpringCoefficients, Vector,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,10 +39,6 @@ const LIMIT_MARGIN_RAD: f32 = 0.1;
 const FLOOR_FRICTION: f32 = 0.8;
 /// Half of the floor's edges, m.
 pub(crate) const FLOOR_HALF_M: Vector = Vector::new(0.5, 0.5, 0.05);
-
-/// Mass (kg) and inertia (kg m^2) of the roots that weld fingers to a palm that moves: those of a ball of 2 cm.
-const ROOT_MASS_KG: f32 = 0.1;
-const ROOT_INERTIA_KG_M2: f32 = 1.6e-5;
 
 /// What a hand is put into a world with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,32 +108,8 @@ impl Engine {
             floor_m,
         };
         let groups = Groups::new(surroundings.finger_contacts);
-        let friction = surroundings.friction as f32;
         engine.insert_floor(groups);
-        match &hand.wrist {
-            None => {
-                engine.base = engine.insert_base("palm", mount);
-                engine.dress_palm(hand, engine.base, groups, friction);
-                for (index, finger) in hand.fingers.iter().enumerate() {
-                    let root = engine.insert_root(&finger.name, mount);
-                    let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
-                    engine.insert_finger(index, finger, q_rad, root, groups, surroundings);
-                    engine.settle_multibody(&finger.joints, q_rad, false);
-                }
-            }
-            Some(wrist) => {
-                engine.base = engine.insert_base("forearm", mount);
-                let root = engine.insert_root(&wrist.name, mount);
-                let palm = engine.insert_link("palm", wrist, q_rad[0], root, surroundings);
-                engine.dress_palm(hand, palm.0, groups, friction);
-                for (index, finger) in hand.fingers.iter().enumerate() {
-                    let q_rad = &q_rad[finger.first_joint..][..finger.joints.len()];
-                    engine.insert_finger(index, finger, q_rad, palm, groups, surroundings);
-                }
-                // Fingers touch each other, as far as their groups say.
-                engine.settle_multibody(hand.joints(), q_rad, true);
-            }
-        }
+        engine.insert_hand(hand, q_rad, mount, groups, surroundings);
         engine
     }
 
@@ -309,129 +281,6 @@ impl Engine {
         self.physics.insert_collider(collider.friction(FLOOR_FRICTION), Some(floor));
         self.show(floor, PartKind::Floor, Shape::cuboid([0.0; 3], half.into()));
     }
-
-    fn insert_base(&mut self, name: &str, mount: Mount) -> RigidBodyHandle {
-        let base = match mount {
-            Mount::Fixed => RigidBodyBuilder::fixed(),
-            Mount::Moving { pose, mass_kg, inertia_kg_m2 } => weightless(pose, mass_kg, inertia_kg_m2),
-        };
-        self.insert(name, base)
-    }
-
-    /// Gives the palm its shapes.
-    fn dress_palm(&mut self, hand: &Hand, palm: RigidBodyHandle, groups: Groups, friction: f32) {
-        for part in &hand.palm {
-            let collider = part.collider().collision_groups(groups.palm()).friction(friction);
-            self.physics.insert_collider(collider, Some(palm));
-            let (turn, shape) = part.drawn();
-            self.show_turned(palm, PartKind::Palm, turn, shape);
-        }
-    }
-
-    fn insert_finger(
-        &mut self,
-        index: usize,
-        finger: &Finger,
-        q_rad: &[f32],
-        mut parent: (RigidBodyHandle, Pose),
-        groups: Groups,
-        surroundings: &Surroundings,
-    ) {
-        let friction = surroundings.friction as f32;
-        let n_joints = finger.joints.len();
-        for (link_index, (joint, &q)) in finger.joints.iter().zip(q_rad).enumerate() {
-            let is_distal = link_index + 1 == n_joints;
-            parent = self.insert_link(&joint.name, joint, q, parent, surroundings);
-            let body = parent.0;
-            let link_groups = groups.link(&joint.link, index, is_distal);
-            for collider in joint.link.colliders() {
-                self.physics.insert_collider(collider.friction(friction).collision_groups(link_groups), Some(body));
-            }
-            for (turn, shape) in joint.link.shapes().iter().map(Solid::drawn) {
-                self.show_turned(body, PartKind::Link { finger: index }, turn, shape);
-            }
-            if is_distal {
-                let (center, radius) = (vector(finger.tip.center_m), finger.tip.radius_m as f32);
-                let tip = finger.tip.collider().friction(friction).collision_groups(groups.distal(index));
-                self.physics.insert_collider(tip, Some(body));
-                let shape = Shape::Ball { center_m: center.into(), radius_m: radius };
-                self.show(body, PartKind::Tip { finger: index }, shape);
-            }
-        }
-    }
-
-    /// The link behind `joint` on `parent`, by its name, without its shapes; and where it is.
-    fn insert_link(
-        &mut self,
-        name: &str,
-        joint: &Joint,
-        q_rad: f32,
-        (parent, pose): (RigidBodyHandle, Pose),
-        surroundings: &Surroundings,
-    ) -> (RigidBodyHandle, Pose) {
-        let (axis, offset) = (vector(joint.axis), vector(joint.offset_m));
-        let pose = pose * Pose::from_translation(offset) * Pose::from_rotation(Rotation::from_axis_angle(axis, q_rad));
-        let body = RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).gyroscopic_forces_enabled(false);
-        let body = match joint.link.additional_mass() {
-            Some(mass) => body.additional_mass_properties(mass),
-            None => body,
-        };
-        let body = self.insert(name, body);
-        let motor = &joint.motor;
-        let stiffness_nm_rad = (motor.stiffness_nm_rad * surroundings.motor_gain_scale) as f32;
-        let revolute = RevoluteJointBuilder::new(axis)
-            .local_anchor1(offset)
-            .local_anchor2(Vector::ZERO)
-            .limits([joint.lower_rad as f32, joint.upper_rad as f32])
-            .contacts_enabled(false)
-            .motor_model(MotorModel::ForceBased)
-            .motor_position(q_rad, stiffness_nm_rad, motor.damping_nm_s_rad as f32)
-            .motor_max_force(motor.max_effort_nm as f32);
-        self.joints.extend(self.physics.insert_multibody_joint(parent, body, revolute));
-        (body, pose)
-    }
-
-    /// What the tree of `joint` stands on, and where.
-    fn insert_root(&mut self, joint: &str, mount: Mount) -> (RigidBodyHandle, Pose) {
-        let name = format!("root of {joint}");
-        match mount {
-            Mount::Fixed => (self.insert(&name, RigidBodyBuilder::fixed()), Pose::identity()),
-            Mount::Moving { pose, .. } => {
-                let root = self.insert(&name, weightless(pose, ROOT_MASS_KG, ROOT_INERTIA_KG_M2));
-                let weld = FixedJointBuilder::new().contacts_enabled(false);
-                self.physics.insert_impulse_joint(self.base, root, weld);
-                (root, pose)
-            }
-        }
-    }
-
-    /// Gives the multibody that was inserted last, of `joints`, its joint positions (it starts at zero, wherever its bodies are),
-    /// and its damping and armature (without armature, links of 20 g lose a cube of 80 g; Rapier's own default damping of
-    /// 0.1 N m s/rad would hold a finger like honey). A root that moves has six degrees of freedom before the joints'.
-    fn settle_multibody<'a>(
-        &mut self,
-        joints: impl IntoIterator<Item = &'a Joint>,
-        q_rad: &[f32],
-        touches_itself: bool,
-    ) {
-        let Some(&last) = self.joints.last() else { return };
-        let Some((multibody, _)) = self.physics.multibody_joints.get_mut(last) else { return };
-        let bodies = &mut self.physics.bodies;
-        multibody.set_self_contacts_enabled(touches_itself);
-        // A fixed root counts six degrees of freedom until the first forward kinematics.
-        multibody.forward_kinematics(bodies, true);
-        let n_root = multibody.ndofs() - q_rad.len();
-        let displacements: Vec<f32> = std::iter::repeat_n(0.0, n_root).chain(q_rad.iter().copied()).collect();
-        multibody.apply_displacements(&displacements);
-        multibody.forward_kinematics(bodies, false);
-        multibody.update_rigid_bodies(bodies, false);
-        multibody.damping_mut().fill(0.0);
-        multibody.armature_mut().fill(0.0);
-        for (dof, joint) in (n_root..).zip(joints) {
-            multibody.damping_mut()[dof] = joint.damping_nm_s_rad as f32;
-            multibody.armature_mut()[dof] = joint.armature_kg_m2 as f32;
-        }
-    }
 }
 
 /// Lets the motor of `link` pull it to `goal_rad` through a tendon that hangs through by `slack_rad`, for a step.
@@ -441,13 +290,6 @@ fn pull(link: &mut MultibodyLink, goal_rad: f32, slack_rad: f32) {
     let joint = &mut link.joint.data;
     joint.motor_axes.set(JointAxesMask::ANG_X, taken_rad.is_some());
     joint.motors[JointAxis::AngX as usize].target_pos = goal_rad - taken_rad.unwrap_or_default();
-}
-
-/// A dynamic body that the arm holds up.
-fn weightless(pose: Pose, mass_kg: f32, inertia_kg_m2: f32) -> RigidBodyBuilder {
-    let properties = MassProperties::new(Vector::ZERO, mass_kg, Vector::splat(inertia_kg_m2));
-    let body = RigidBodyBuilder::dynamic().pose(pose).gravity_scale(0.0).can_sleep(false);
-    body.additional_mass_properties(properties).gyroscopic_forces_enabled(false)
 }
 
 fn empty_world() -> PhysicsWorld {

@@ -20,7 +20,7 @@ use bridge::real::hand_driver::{Finding, HandDriver, Severity};
 use bridge::real::hand_robot::HandRobot;
 use bridge::real::pace::Pace;
 use bridge::real::port::{Port, PortError, SerialLine};
-use bridge::real::urgent::Urgency;
+use bridge::real::urgent::{Urgency, Vigil};
 use color_eyre::eyre::Result;
 use serde::Serialize;
 use sim::{CubeScene, Domain};
@@ -169,8 +169,10 @@ pub fn examine(
         && let Some(mut hand) = connect(driver, setup, &mut examination)
     {
         let before = listeners.count();
+        let vigil = setup.robot.keep_awake.then(Vigil::keep).transpose()?;
         urgency(&mut examination);
         rate(&mut hand, setup, &mut listeners, seconds, &mut examination);
+        drop(vigil);
         listeners.report(before, seconds, &mut examination);
         if let Some(mover) = mover {
             motion::examine(hand, setup, mover, &mut examination);

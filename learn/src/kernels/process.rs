@@ -51,6 +51,23 @@ pub fn on_every_worker(job: impl Fn() + Sync) {
     rayon::broadcast(|_| job());
 }
 
+/// Runs `job` with a pool of its own, whose workers all do `begin` first: one worker less than there are, but one at least. The core that
+/// is left belongs to whoever has deadlines. The job's bits do not depend on it.
+///
+/// # Errors
+/// When the pool cannot be started.
+pub fn sparing_a_core<T: Send>(
+    begin: impl Fn() + Send + Sync + 'static,
+    job: impl FnOnce() -> T + Send,
+) -> Result<T, ProcessError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads().saturating_sub(1).max(1))
+        .start_handler(move |_| begin())
+        .build()
+        .map_err(|error| ProcessError::WorkerThreads(error.to_string()))?;
+    Ok(pool.install(job))
+}
+
 fn n_wanted_workers() -> usize {
     std::env::var("RAYON_NUM_THREADS")
         .ok()
