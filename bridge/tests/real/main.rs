@@ -7,5 +7,6 @@ mod fast_reads;
 mod faults;
 mod firmware;
 mod foreign;
+mod refusals;
 mod rig;
 mod terminal;

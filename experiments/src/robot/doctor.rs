@@ -306,10 +306,15 @@ fn rate<P: Port>(
             Verdict::Bad,
             "lower the adapter's latency timer and the servos' return delay, quieten the machine, or lower servo_hz",
         )
+    } else if share < GOOD_FROM {
+        let advice = if setup.robot.keep_awake {
+            "good enough to begin; other programs on this machine take the loop's time"
+        } else {
+            "good enough to begin; other programs take the loop's time, or the cores sleep: try keep_awake: true in the robot's file"
+        };
+        (Verdict::Warning, advice)
     } else if is_noisy {
         (Verdict::Warning, "check plugs and cables along the chain of servos, and the supply under load")
-    } else if share < GOOD_FROM {
-        (Verdict::Warning, "good enough to begin; other programs on this machine take the loop's time")
     } else {
         (Verdict::Good, "")
     };
