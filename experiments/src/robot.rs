@@ -81,8 +81,8 @@ pub struct RobotConfig {
     pub cameras: Vec<CameraConfig>,
     /// How frames are kept.
     pub filming: FilmingConfig,
-    /// Whether the machine's cores are kept awake while the loop runs, in time that nobody else wants. It costs power; without it a
-    /// virtual machine, and some laptops, wake up late for the loop.
+    /// Whether the machine's cores are kept awake while the loop runs, nine tenths of the time, with what nobody else wants of it. It costs
+    /// power; without it a virtual machine, and some laptops, wake up late for the loop.
     pub keep_awake: bool,
     /// What the hand does while the learner learns.
     pub learning: Learning,

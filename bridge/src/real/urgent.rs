@@ -230,6 +230,14 @@ mod tests {
         Ok(())
     }
 
+    /// Contract: of ten milliseconds the last one is a nap, for all at once.
+    #[test]
+    fn naps_are_a_tenth() {
+        let nap_us = |elapsed_us| Vigil::nap_at(Duration::from_micros(elapsed_us)).map(|rest| rest.as_micros());
+        assert_eq!([0, 8_999, 10_000, 3_600_008_999].map(nap_us), [None; 4]);
+        assert_eq!([9_000, 19_250, 3_600_009_999].map(nap_us), [Some(1000), Some(750), Some(1)]);
+    }
+
     /// Contract: a thread that goes last takes the ones that it starts along, and nobody else.
     #[test]
     fn what_goes_last_goes_alone() -> Result<(), Box<dyn std::error::Error>> {

@@ -103,3 +103,27 @@ fn keep_candle_on_one_thread() -> Result<(), ProcessError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Contract: the pool is one worker smaller than the usual one, but has one; each begins as it is told to.
+    #[test]
+    fn a_core_is_spared() -> Result<(), ProcessError> {
+        let n_begun = Arc::new(AtomicUsize::new(0));
+        let begun = Arc::clone(&n_begun);
+        let begin = move || {
+            begun.fetch_add(1, Ordering::SeqCst);
+        };
+        let n_workers = sparing_a_core(begin, || {
+            rayon::broadcast(|_| ());
+            rayon::current_num_threads()
+        })?;
+        assert_eq!(n_workers, (rayon::current_num_threads() - 1).max(1));
+        assert_eq!(n_begun.load(Ordering::SeqCst), n_workers);
+        Ok(())
+    }
+}
