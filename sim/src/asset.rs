@@ -125,6 +125,7 @@ pub(crate) const GAITS: Shelf = shelf!(
         "orca_v2_r5d",
         "orca_v2_r7b",
         "orca_v2_r7d",
+        "orca_v2_torques_r5d",
         "reference16_trot",
         "reference16_trot_clear",
         "reference16_wave"

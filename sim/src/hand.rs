@@ -11,6 +11,7 @@ use crate::transmission::taken_by_slack;
 use bridge::real::motors::MotorTable;
 use bridge::{BodySpec, JointSpec};
 use rapier3d::glamx::{DMat3, DVec3};
+use std::collections::BTreeMap;
 
 /// A hand whose parts fit together.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Hand {
     pub address: String,
     /// What the hand is found by whose scenes, gaits and robot it has: it itself, or that of which it is a variant.
     pub family: String,
+    /// Gaits of its own, by the names that the scene gives to those in whose place they are.
+    pub gaits: BTreeMap<String, String>,
     /// It is the mirror image of that hand: scene and gaits are the other one's in the mirror.
     pub is_mirrored: bool,
     /// What turns the palm, about an axis through the origin of the hand frame: the first in every joint array. Its link is the

@@ -9,6 +9,7 @@ use bridge::number::{Finite, NonNegative, Positive};
 use bridge::real::motors::MotorTable;
 use rapier3d::glamx::{DMat3, DQuat, DVec3};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// See `assets/hands/`.
 #[derive(Deserialize, Serialize)]
@@ -211,6 +212,7 @@ impl HandFile {
         let hand = Hand {
             name: self.name,
             family: Library::of(address).1.to_owned(),
+            gaits: BTreeMap::new(),
             address: address.to_owned(),
             is_mirrored: false,
             palm,

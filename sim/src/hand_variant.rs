@@ -1,5 +1,6 @@
 //! The RON form of a hand that is another one but for what its file says: its mirror image, with motors of its own, stronger
-//! or weaker ones, or with a wrist. Its scenes, gaits and robot are those of the other one.
+//! or weaker ones, with gaits of its own, or with a wrist. Its scenes and robot are those of the other one, and the gaits that it has
+//! no others for.
 
 use crate::asset::{AssetError, HANDS, Library};
 use crate::hand::Hand;
@@ -25,6 +26,9 @@ struct VariantFile {
     /// Highest torque of joints by their names, N m, above 0; the other hand's unless given.
     #[serde(default)]
     max_effort_nm: BTreeMap<String, Positive>,
+    /// Gaits for it, each by the name of that of the scene in whose place it is.
+    #[serde(default)]
+    gaits: BTreeMap<String, String>,
     /// Id on the bus (0 to 252) and direction of every motor, by its joint; none for those of the other hand, or their mirror
     /// images.
     #[serde(default)]
@@ -82,7 +86,7 @@ impl VariantFile {
             rewire(motors, self.wiring)?;
             hand.check_motors().map_err(|error| format!("wiring: {error}"))?;
         }
-        (hand.name, hand.family) = (self.name, self.of);
+        (hand.name, hand.family, hand.gaits) = (self.name, self.of, self.gaits);
         Ok(hand)
     }
 }

@@ -85,8 +85,8 @@ impl CubeScene {
     }
 
     /// The cube scene of the hand called `hand`; or, of a hand in the file `FOLDER/HAND.ron`, that in `FOLDER/cube_HAND.ron`,
-    /// with the gaits `FOLDER/GAIT.ron`. A variant of a hand has the scene and the gaits of that one, its mirror image in
-    /// the mirror.
+    /// with the gaits `FOLDER/GAIT.ron`. A variant of a hand has the scene of that one, and its gaits but for those that it has
+    /// of its own, its mirror image in the mirror.
     ///
     /// # Errors
     /// When there is no such hand (the error lists those that there are), no scene for it, or a part of that is unknown.
@@ -209,8 +209,9 @@ impl SceneFile {
 
     /// The scene with its hand and gaits.
     fn set(self, hand: Hand, source_name: &str, library: &Library) -> Result<CubeScene, AssetError> {
+        let own_name = |name: String| hand.gaits.get(&name).cloned().unwrap_or(name);
         let load_gait = |name: &str| library.load::<Gait>(&GAITS, name);
-        let postures = GaitTable::new(&hand, &load_gait(&self.start_gait)?)?;
+        let postures = GaitTable::new(&hand, &load_gait(&own_name(self.start_gait))?)?;
         let start = Start {
             open_rad: postures.open_rad().to_vec(),
             holding_rad: postures.holding_rad().to_vec(),
@@ -231,6 +232,7 @@ impl SceneFile {
             horizon_s: self.horizon_s,
         };
         let demonstrations = self.demonstrations.into_iter().map(|config| {
+            let config = DemonstrationConfig { gait: own_name(config.gait), ..config };
             let gait = load_gait(&config.gait)?.slowed_down(config.slowdown).map_err(|error| {
                 let reason = format!("slowdown of {}: {error}", config.gait);
                 AssetError::Inconsistent { source_name: source_name.to_owned(), reason }

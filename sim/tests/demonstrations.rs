@@ -177,8 +177,7 @@ fn demonstrations_do_not_depend_on_threads() {
 /// Contract: most of ORCA's and of the reference hand's demonstrations turn the cube for the whole episode.
 #[test]
 fn demonstrations_turn_the_cube() {
-    // With the torques that its spools make of the motors' current the gaits, which were searched with more, drop the cube.
-    for hand in CubeScene::hands().filter(|&hand| hand != "orca_v2_torques") {
+    for hand in CubeScene::hands() {
         let scene = CubeScene::load(hand).unwrap();
         let episodes =
             collect(&scene, &Domain::load("nominal").unwrap(), governor(), CubeReward::Dense, 12, 1, 2).unwrap();

@@ -85,6 +85,23 @@ fn gaits_are_mirrored() {
     }
 }
 
+/// Contract: a gait of a variant's own is in the place of the scene's, at the scene's speeds; the others stay.
+#[test]
+fn a_variant_may_have_gaits_of_its_own() {
+    let (torques, usual) = (CubeScene::load("orca_v2_torques").unwrap(), CubeScene::load("orca_v2").unwrap());
+    let own = Gait::load("orca_v2_torques_r5d").unwrap();
+    assert_eq!(torques.demonstrations().len(), usual.demonstrations().len());
+    for (demonstration, other) in torques.demonstrations().iter().zip(usual.demonstrations()) {
+        let slowdown = other.config.slowdown;
+        assert_eq!(
+            (demonstration.config.gait.as_str(), demonstration.config.slowdown),
+            ("orca_v2_torques_r5d", slowdown)
+        );
+        assert_eq!(demonstration.gait, own.clone().slowed_down(slowdown).unwrap());
+    }
+    assert_eq!(torques.start().open_rad, usual.start().open_rad);
+}
+
 /// Contract: the left hand has the ids and signs that are published for it, every joint with the motor's own stops; a mirror
 /// image without wiring has the ids of its original, whose motors turn the other way.
 #[test]
