@@ -12,6 +12,7 @@ use bridge::number::{Finite, NonNegative, NumberError, Positive};
 use bridge::{CubeReward, CubeTask, CubeTaskConfig, EnvironmentError, GovernorConfig, TaskEnvironment, TurnDirection};
 use rapier3d::glamx::DVec3;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -209,6 +210,13 @@ impl SceneFile {
 
     /// The scene with its hand and gaits.
     fn set(self, hand: Hand, source_name: &str, library: &Library) -> Result<CubeScene, AssetError> {
+        let names = || self.demonstrations.iter().map(|config| &config.gait).chain([&self.start_gait]);
+        if let Some(stray) = hand.gaits.keys().find(|&name| names().all(|known| known != name)) {
+            let known: BTreeSet<&str> = names().map(String::as_str).collect();
+            let reason =
+                format!("gaits: found one in the place of {stray}, expected {known:?}, which {source_name} has");
+            return Err(AssetError::Inconsistent { source_name: hand.address, reason });
+        }
         let own_name = |name: String| hand.gaits.get(&name).cloned().unwrap_or(name);
         let load_gait = |name: &str| library.load::<Gait>(&GAITS, name);
         let postures = GaitTable::new(&hand, &load_gait(&own_name(self.start_gait))?)?;

@@ -102,6 +102,33 @@ fn a_variant_may_have_gaits_of_its_own() {
     assert_eq!(torques.start().open_rad, usual.start().open_rad);
 }
 
+/// Contract: a gait in the place of one that the scene does not have is refused: it would never be played.
+#[test]
+fn gaits_in_nobodys_place_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    for (from, names) in [
+        ("hands", &["orca_v2"][..]),
+        ("scenes", &["cube_orca_v2"]),
+        ("gaits", &["orca_v2_r5", "orca_v2_r5d", "orca_v2_r7d"]),
+    ] {
+        for name in names.iter().map(|name| format!("{name}.ron")) {
+            std::fs::copy(assets.join(from).join(&name), folder.path().join(&name)).unwrap();
+        }
+    }
+    let file = folder.path().join("quick.ron");
+    let load = |gait: &str| {
+        let text = format!(
+            "Variant(name: \"quick\", of: \"orca_v2\", is_mirrored: false, gaits: {{\"{gait}\": \"orca_v2_r7d\"}})"
+        );
+        bridge::storage::write_atomic(&file, text.as_bytes()).unwrap();
+        CubeScene::load(file.to_str().unwrap()).map(|scene| scene.demonstrations()[0].config.gait.clone())
+    };
+    assert_eq!(load("orca_v2_r5d").unwrap(), "orca_v2_r7d");
+    let error = load("orca_v2_r6").unwrap_err().to_string();
+    assert!(error.contains("in the place of orca_v2_r6") && error.contains("\"orca_v2_r5d\""), "{error}");
+}
+
 /// Contract: the left hand has the ids and signs that are published for it, every joint with the motor's own stops; a mirror
 /// image without wiring has the ids of its original, whose motors turn the other way.
 #[test]
