@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The exported hand with its cube in MuJoCo, beside our physics: speed, a grasp that is held, gaits replayed; see README.md.
 
-    benches/peers/mujoco_peer.py [--quick] [--json]
+    benches/peers/mujoco_peer.py [--quick] [--native] [--json]
 
 Needs the packages of requirements-mujoco.txt, and cargo. The same targets go into both, open loop: what MuJoCo makes of a gait
 that was found in our physics says how much of it is the hand's, and how much our physics' own; so does what ours makes of gaits that a
@@ -33,10 +33,11 @@ FLOOR_M = -0.30
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: a minute")
+    parser.add_argument("--native", action="store_true", help="ours built for this processor, as MuJoCo's wheel is for AVX")
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
     args = parser.parse_args()
     n_steps, n_rounds, n_generations = (12_000, 3, 2) if args.quick else (48_000, 7, 12)
-    ours = build(EXAMPLE)
+    ours = build(EXAMPLE, args.native)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         run([ours, "export", folder])
@@ -188,15 +189,17 @@ def cpu_of(command):
     return usage.ru_utime + usage.ru_stime
 
 
-def build(example):
+def build(example, is_native=False):
     command = ["cargo", "build", "--release", "--locked", "--package", "sim", "--no-default-features", "--example", example]
-    output = run([*command, "--message-format", "json-render-diagnostics"])
+    flags = {"RUSTFLAGS": "-C target-cpu=native"} if is_native else {}
+    output = run([*command, "--message-format", "json-render-diagnostics"], flags)
     executables = [json.loads(line).get("executable") for line in output.splitlines()]
     return next(path for path in executables if path)
 
 
-def run(command):
-    ended = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def run(command, environment={}):
+    words = [str(word) for word in command]
+    ended = subprocess.run(words, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     if ended.returncode != 0:
         raise SystemExit(f"mujoco_peer: {' '.join(map(str, command))}: exit code {ended.returncode}")
     return ended.stdout

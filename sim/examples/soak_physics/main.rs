@@ -26,13 +26,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for fault in report.faults.iter().take(20) {
         println!("  {fault}");
     }
-    println!(
-        "deepest: {:.2} mm ({what}); deeper than {:.0} mm in {} episodes",
-        1e3 * depth_m,
-        1e3 * MAX_DEPTH_M,
-        report.n_too_deep
-    );
-    println!("deepest in a wall of the case: {:.2} mm", 1e3 * report.sunk_m);
-    let is_well = report.faults.is_empty() && report.n_too_deep == 0;
+    println!("deepest: {:.2} mm ({what})", 1e3 * depth_m);
+    println!("deeper than {:.0} mm two ticks in a row in {} episodes", 1e3 * MAX_DEPTH_M, report.n_stuck);
+    let is_well = report.faults.is_empty() && report.n_stuck == 0;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

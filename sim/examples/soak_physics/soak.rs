@@ -16,6 +16,7 @@ use sim::{
     Shape, Simulated, Transmission,
 };
 use std::error::Error;
+use std::f64::consts::TAU;
 
 /// Length of an episode, servo ticks.
 const EPISODE_TICKS: u64 = 6 * SERVO_HZ as u64;
@@ -23,6 +24,8 @@ const STEPS_PER_TICK: u64 = (PHYSICS_HZ / SERVO_HZ) as u64;
 
 /// Below every floor, m.
 const LOST_BELOW_M: f32 = -0.6;
+/// Half of the table's edges, m: what is thrown beyond them falls beside it.
+const TABLE_HALF_M: f32 = 0.5;
 /// The tool overshoots what its controller's error leaves it by less than this, m.
 const OVERSHOOT_M: f32 = 0.01;
 
@@ -46,14 +49,12 @@ pub struct Report {
     pub faults: Vec<String>,
     /// How deep something was in something else at most, m, and what.
     pub deepest: (f64, String),
-    /// How deep a point on the scissors was in a wall of the case at most, m. It is told and not judged: contacts are springs
-    /// of 60 Hz, and at the 12 g of a blade the 20 N of the wrist press it into the wall.
-    pub sunk_m: f64,
-    /// Episodes in which something was deeper than allowed.
-    pub n_too_deep: u64,
+    /// Episodes in which something was deeper than [`MAX_DEPTH_M`] two ticks in a row.
+    pub n_stuck: u64,
 }
 
-/// Deeper than this, something is on its way through, m.
+/// Deeper than this, m, and still in the next tick, something is on its way through: a thrown blade of 4 g, which turns by more
+/// than its thickness in a step, is out again by then.
 pub const MAX_DEPTH_M: f64 = 0.004;
 
 /// Soaks `task` for at least `n_steps` physics steps.
@@ -95,7 +96,7 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
     let (mut command, mut wish) = (start.clone(), start.clone());
     // Some episodes stay near their start, where something is held; others go everywhere.
     let reach = rng.random_range(0.02..=1.0);
-    let (mut ticks_left, mut is_deep) = (0, false);
+    let (mut ticks_left, mut deep_ticks, mut is_stuck) = (0, 0, false);
     for _ in 0..EPISODE_TICKS {
         if ticks_left == 0 {
             ticks_left = rng.random_range(1..30);
@@ -123,18 +124,18 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
             return Ok(());
         }
         body.truth(&mut truth);
-        let (depth_m, what, sunk_m) = room.deepest(radius_m, &truth);
-        report.sunk_m = report.sunk_m.max(sunk_m);
+        let (depth_m, what) = room.deepest(radius_m, &truth);
         if depth_m > report.deepest.0 {
             report.deepest = (depth_m, format!("{what} in episode {} at {} s", report.n_episodes, truth.time_s));
         }
-        is_deep |= depth_m > MAX_DEPTH_M;
+        deep_ticks = if depth_m > MAX_DEPTH_M { deep_ticks + 1 } else { 0 };
+        is_stuck |= deep_ticks > 1;
         // What rolled off the edge of the floor falls for ever.
         if truth.objects.iter().any(|object| object.position_m[2] < LOST_BELOW_M) {
             break;
         }
     }
-    report.n_too_deep += u64::from(is_deep);
+    report.n_stuck += u64::from(is_stuck);
     Ok(())
 }
 
@@ -233,10 +234,9 @@ enum Room {
 }
 
 impl Room {
-    /// How deep something is in something else, m, and what, 0 where nothing is; how deep the scissors are in the case, m.
-    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String, f64) {
+    /// How deep something is in something else, m, and what, 0 where nothing is.
+    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String) {
         let mut deepest = (0.0, String::new());
-        let mut sunk_m = 0.0f64;
         let mut note = |depth_m: f64, what: &dyn Fn() -> String| {
             if depth_m > deepest.0 {
                 deepest = (depth_m, what());
@@ -274,23 +274,34 @@ impl Room {
                     (case.slot_m.map(|x| 0.5 * x.get()), case.outer_m.map(|x| 0.5 * x.get()));
                 let bottom = f64::from(-frame.position_m[2]);
                 let (floor, top) = (bottom + case.floor_m.get(), bottom + case.height_m.get());
-                for object in [ScissorsObject::FingerHalf, ScissorsObject::ThumbHalf] {
+                for (object, side) in [(ScissorsObject::FingerHalf, -1.0), (ScissorsObject::ThumbHalf, 1.0)] {
                     let half = object.of(truth);
-                    let blade = (0..=8).map(|k| -f64::from(k) / 8.0 * shears.blade_length_m.get());
-                    for z in blade.chain([shears.loop_height_m.get()]) {
-                        let turned = rotate(half.orientation, [0.0, 0.0, z as f32]);
+                    let blade = (0..=8).map(|k| [0.0, 0.0, -f64::from(k) / 8.0 * shears.blade_length_m.get()]);
+                    let wire_m = shears.loop_inner_radius_m.get() + shears.loop_wire_radius_m.get();
+                    let ring = (0..8).map(|k| {
+                        let (sin, cos) = (f64::from(k) / 8.0 * TAU).sin_cos();
+                        [
+                            0.0,
+                            side * shears.loop_offset_m.get() + wire_m * cos,
+                            shears.loop_height_m.get() + wire_m * sin,
+                        ]
+                    });
+                    for point in blade.chain(ring) {
+                        let turned = rotate(half.orientation, point.map(|x| x as f32));
                         let point: [f32; 3] = std::array::from_fn(|i| half.position_m[i] + turned[i]);
-                        note(-f64::from(point[2]), &|| format!("{} in the table", object.name()));
+                        if point[..2].iter().all(|x| x.abs() < TABLE_HALF_M) {
+                            note(-f64::from(point[2]), &|| format!("{} in the table", object.name()));
+                        }
                         let seen = std::array::from_fn(|i| point[i] - frame.position_m[i]);
                         let [x, y, z] = rotate_back(frame.orientation, seen).map(f64::from);
                         let to_slot = if z > floor { (x.abs() - slot_x).max(y.abs() - slot_y) } else { floor - z };
                         let to_outside = (outer_x - x.abs()).min(outer_y - y.abs()).min(top - z);
-                        sunk_m = sunk_m.max(to_slot.min(to_outside));
+                        note(to_slot.min(to_outside), &|| format!("{} in the case", object.name()));
                     }
                 }
             }
         }
-        (deepest.0, deepest.1, sunk_m)
+        deepest
     }
 }
 

@@ -43,12 +43,14 @@ impl Case {
         let (half_height, half_floor) = (0.5 * parameters.height_m.f32(), 0.5 * parameters.floor_m.f32());
         let (wall_x, wall_y) = (0.5 * (outer_x - slot_x), 0.5 * (outer_y - slot_y));
         let (middle, upper) = (bottom + half_height, half_height);
+        // The walls cross in the corners. One as narrow as the slot would not hold a blade that is pushed into its face: the
+        // nearest way out would soon be to the side.
         let boxes = [
             (Vector::new(0.0, 0.0, bottom + half_floor), Vector::new(outer_x, outer_y, half_floor)),
             (Vector::new(slot_x + wall_x, 0.0, middle), Vector::new(wall_x, outer_y, upper)),
             (Vector::new(-slot_x - wall_x, 0.0, middle), Vector::new(wall_x, outer_y, upper)),
-            (Vector::new(0.0, slot_y + wall_y, middle), Vector::new(slot_x, wall_y, upper)),
-            (Vector::new(0.0, -slot_y - wall_y, middle), Vector::new(slot_x, wall_y, upper)),
+            (Vector::new(0.0, slot_y + wall_y, middle), Vector::new(outer_x, wall_y, upper)),
+            (Vector::new(0.0, -slot_y - wall_y, middle), Vector::new(outer_x, wall_y, upper)),
         ];
         for (center, extents) in boxes {
             let collider = ColliderBuilder::cuboid(extents.x, extents.y, extents.z).translation(center);

@@ -15,6 +15,8 @@ use rapier3d::prelude::{
 };
 use std::f32::consts::TAU;
 
+/// As far ahead of what is falling or thrown contacts are found, m: at 2 m/s it moves 8 mm in a step, and a blade is 2 mm thick.
+const LOOK_AHEAD_M: f32 = 0.01;
 /// Capsules of a loop.
 const N_LOOP_PIECES: usize = 14;
 /// How far past closed the halves may turn, rad.
@@ -175,7 +177,8 @@ fn insert_half(
     groups: Groups,
 ) -> RigidBodyHandle {
     let object = if side < 0.0 { ScissorsObject::FingerHalf } else { ScissorsObject::ThumbHalf };
-    let half = engine.insert_object(object.name(), RigidBodyBuilder::dynamic().pose(pose).can_sleep(false));
+    let body = RigidBodyBuilder::dynamic().pose(pose).can_sleep(false).soft_ccd_prediction(LOOK_AHEAD_M);
+    let half = engine.insert_object(object.name(), body);
     let kind = PartKind::Scissors { half: usize::from(side > 0.0) };
     for Piece { shape, mass_kg, is_blade } in pieces(parameters, side, mass_kg) {
         let friction = if is_blade { parameters.blade_friction.f32() } else { handle_friction };
