@@ -197,9 +197,9 @@ def build(example, is_native=False):
     return next(path for path in executables if path)
 
 
-def run(command, environment={}):
+def run(command, environment=None):
     words = [str(word) for word in command]
-    ended = subprocess.run(words, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.run(words, cwd=ROOT, env=os.environ | (environment or {}), stdout=subprocess.PIPE, text=True)
     if ended.returncode != 0:
         raise SystemExit(f"mujoco_peer: {' '.join(map(str, command))}: exit code {ended.returncode}")
     return ended.stdout

@@ -15,7 +15,8 @@ use bridge::{ObjectPose, ScissorsObject, ToolPose, ToolState};
 use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, SpringCoefficients, Vector};
 
 /// Natural frequency (Hz) and damping ratio of contacts with case, table and posts. They are springs on the masses that they
-/// hold: with 60 Hz, as between other things, the 20 N of the wrist push the point of a blade of 12 g through a wall.
+/// hold: with 60 Hz, as between other things, the 20 N of the wrist push the point of a blade of 12 g through a wall. With half of
+/// the damping, pulling at a tape of fourfold strength ends in a fault.
 const FIXED_CONTACT_SOFTNESS: (f32, f32) = (480.0, 10.0);
 
 /// A hand on a wrist with scissors and tape.
