@@ -26,8 +26,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for fault in report.faults.iter().take(20) {
         println!("  {fault}");
     }
-    println!("deepest: {:.2} mm ({what})", 1e3 * depth_m);
-    println!("deeper than {:.0} mm two ticks in a row in {} episodes", 1e3 * MAX_DEPTH_M, report.n_stuck);
-    let is_well = report.faults.is_empty() && report.n_stuck == 0;
+    let limit_mm = 1e3 * MAX_DEPTH_M;
+    println!(
+        "deepest: {:.2} mm ({what}); deeper than {limit_mm:.0} mm in {} episodes",
+        1e3 * depth_m,
+        report.n_too_deep
+    );
+    println!(
+        "deepest in the case: {:.2} mm; deeper than {limit_mm:.0} mm two ticks in a row in {} episodes",
+        1e3 * report.deepest_in_case_m,
+        report.n_stuck_in_case
+    );
+    let is_well = report.faults.is_empty() && report.n_too_deep == 0 && report.n_stuck_in_case == 0;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
