@@ -9,7 +9,8 @@
 //! gains of position actuators, defaults, includes, frames. What has no place in a description is a note or an error, with file, line
 //! and name; a joint is never lost.
 //!
-//! - Fixed joints are folded into their parents. Joints before the palm are held where they are at zero.
+//! - Fixed joints are folded into their parents. Joints before the palm are held where they are at zero; the last of them turns
+//!   the palm, as the hand's wrist, if the caller says so.
 //! - Boxes, capsules and balls are taken as they are. A cylinder becomes a capsule or a box, a mesh what fits it; the notes say how
 //!   far that is off.
 //! - A description turns every joint by a motor of its own: joints that follow others need a word from the caller, [`Coupled`].
@@ -48,6 +49,8 @@ pub struct Options {
     pub frame: Option<String>,
     /// Folder that nothing is read from outside of; the file's own unless given.
     pub root: Option<PathBuf>,
+    /// Whether the joint before the palm turns it, as the hand's wrist; else it is held at zero, as those before it.
+    pub has_wrist: bool,
     /// What becomes of joints that follow others.
     pub coupled: Coupled,
     /// What the file does not say.

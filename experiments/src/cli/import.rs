@@ -45,6 +45,9 @@ pub struct HandArgs {
     /// Folder that nothing is read from outside of; the file's own unless given.
     #[arg(long)]
     pub root: Option<PathBuf>,
+    /// The joint before the palm turns it, as the hand's wrist; without this it is held at zero, as those before it.
+    #[arg(long)]
+    pub wrist: bool,
     /// What becomes of joints that follow others.
     #[arg(long, value_enum, default_value = "refuse")]
     pub coupled: CoupledJoints,
@@ -89,6 +92,7 @@ impl HandArgs {
             palm: self.palm.clone(),
             frame: self.frame.clone(),
             root: self.root.clone(),
+            has_wrist: self.wrist,
             coupled: match self.coupled {
                 CoupledJoints::Refuse => Coupled::Refuse,
                 CoupledJoints::Free => Coupled::Free,

@@ -3,12 +3,15 @@
 //! The palm is where the fingers meet: of the links from which at least two chains of hinges start, the one from which most do.
 
 use super::error::ImportError;
-use super::table::{self, Chain, Part};
-use super::tree::{Kind, Placement, Tree};
+use super::table::{self, Chain, Part, Wrist};
+use super::tree::{Joint, Kind, Placement, Tree};
 use super::{Coupled, Imported, Options};
+use rapier3d::glamx::DQuat;
 
 /// More than any robot has.
 const MAX_LINKS: usize = 1000;
+/// An axis that passes the origin this close goes through it, m.
+const NEAR_M: f64 = 1e-9;
 
 /// Makes a hand of what was read from `source_name`.
 pub(crate) fn build(mut tree: Tree, source_name: &str, options: &Options) -> Result<Imported, ImportError> {
@@ -28,11 +31,12 @@ pub(crate) fn build(mut tree: Tree, source_name: &str, options: &Options) -> Res
     settle(tree, &beyond, options.coupled)?;
     let groups = Groups::new(tree);
     let palm = wanted.unwrap_or_else(|| groups.meeting_point(tree, root));
-    let to_palm = groups.in_leader(tree, palm).inverse();
+    let mut to_table = groups.in_leader(tree, palm).inverse();
+    let wrist = options.has_wrist.then(|| wrist(tree, root, palm, &mut to_table)).transpose()?;
 
     let mut chains = Vec::new();
     for first in groups.followers(tree, root) {
-        chains.push(chain(tree, &groups, first, &to_palm)?);
+        chains.push(chain(tree, &groups, first, &to_table)?);
     }
     if chains.is_empty() {
         return Err(ImportError::invalid(&tree.links[palm].place, "found no finger on this palm, expected a hinge"));
@@ -49,11 +53,11 @@ pub(crate) fn build(mut tree: Tree, source_name: &str, options: &Options) -> Res
         }
         tree.notes.push(format!("{place}: left out, the palm is held by whatever carries the hand"));
     }
-    note_what_is_before(tree, &groups, root, palm);
+    note_what_is_before(tree, &groups, root, palm, wrist.as_ref());
     let members = groups.members(root).filter(|&link| is_at_or_below(tree, link, palm));
-    let palm_part = Part::gather(tree, members, |link| to_palm.then(&groups.in_leader(tree, link)))?;
+    let palm_part = Part::gather(tree, members, |link| to_table.then(&groups.in_leader(tree, link)))?;
     let palm_name = tree.links[palm].name.clone();
-    table::write(tree, &palm_part, chains, palm_name, source_name, options)
+    table::write(tree, &palm_part, wrist, chains, palm_name, source_name, options)
 }
 
 /// Names stand for links and joints: no two may share one.
@@ -220,28 +224,17 @@ fn settle(tree: &mut Tree, beyond: &[usize], coupled: Coupled) -> Result<(), Imp
             let leader_rad = leader.map_or(0.0, |leader| leader.nearest_rad(0.0));
             joint.nearest_rad(follows.factor * leader_rad + follows.offset_rad)
         });
-        let width_rad = joint.range_rad.map(|[lower, upper]| upper - lower);
-        match (at_rad, coupled, width_rad) {
-            (Some(_), Coupled::Refuse, _) => {
-                let leader = joint.follows.as_ref().map(|follows| follows.joint.as_str()).unwrap_or_default();
-                refused.push(format!("{} follows {leader}", joint.name));
+        let leader = joint.follows.as_ref().map(|follows| follows.joint.as_str()).unwrap_or_default();
+        match (at_rad, coupled) {
+            (Some(_), Coupled::Refuse) => refused.push(format!("{} follows {leader}", joint.name)),
+            (Some(at_rad), Coupled::Frozen) => freeze(tree, index, at_rad, "it follows another joint"),
+            _ if width_rad(&joint)? == 0.0 => {
+                freeze(tree, index, joint.nearest_rad(0.0), "its range has no width");
             }
-            (Some(at_rad), Coupled::Frozen, _) => freeze(tree, index, at_rad, "it follows another joint"),
-            (_, _, Some(0.0)) => freeze(tree, index, joint.nearest_rad(0.0), "its range has no width"),
-            (_, _, None) => {
-                let reason = "found a hinge without a range, expected one, rad: give it limits in the file";
-                return Err(ImportError::invalid(joint.place, reason));
-            }
-            (_, _, Some(width_rad)) if !(width_rad > 0.0 && width_rad < 100.0) => {
-                let reason =
-                    format!("range: found {:?} rad, expected lower before upper", joint.range_rad.unwrap_or_default());
-                return Err(ImportError::invalid(joint.place, reason));
-            }
-            (Some(_), Coupled::Free, _) => {
-                let leader = joint.follows.as_ref().map(|follows| follows.joint.as_str()).unwrap_or_default();
+            (Some(_), Coupled::Free) => {
                 tree.notes.push(format!("{}: turns on its own, in the file it follows {leader}", joint.place));
             }
-            _ => (),
+            (None, _) => (),
         }
     }
     if refused.is_empty() {
@@ -255,6 +248,51 @@ fn settle(tree: &mut Tree, beyond: &[usize], coupled: Coupled) -> Result<(), Imp
     Err(ImportError::invalid(format!("joints of {}", tree.name), reason))
 }
 
+/// Of its range.
+fn width_rad(joint: &Joint) -> Result<f64, ImportError> {
+    let Some([lower, upper]) = joint.range_rad else {
+        let reason = "found a hinge without a range, expected one, rad: give it limits in the file";
+        return Err(ImportError::invalid(&joint.place, reason));
+    };
+    let width_rad = upper - lower;
+    if (0.0..100.0).contains(&width_rad) {
+        Ok(width_rad)
+    } else {
+        let reason = format!("range: found {:?} rad, expected lower before upper", [lower, upper]);
+        Err(ImportError::invalid(&joint.place, reason))
+    }
+}
+
+/// The joint that turns the palm. Its axis goes through the table's origin, which is moved there: as little as it takes.
+fn wrist(tree: &mut Tree, root: usize, palm: usize, to_table: &mut Placement) -> Result<Wrist, ImportError> {
+    let name = &tree.links[palm].name;
+    let Some(joint) = tree.links[root].joint.clone() else {
+        let reason = format!("found no joint that turns the palm {name}, expected a hinge: leave out --wrist");
+        return Err(ImportError::invalid(&tree.links[root].place, reason));
+    };
+    let found = match (joint.kind, &joint.follows) {
+        (Kind::Other(kind), _) => Some(format!("a {kind}")),
+        (Kind::Hinge, Some(follows)) => Some(format!("a hinge that follows {}", follows.joint)),
+        (Kind::Hinge, None) if width_rad(&joint)? == 0.0 => Some("a range without width".into()),
+        (Kind::Hinge, None) => None,
+    };
+    if let Some(found) = found {
+        let reason = format!("found {found} before the palm {name}, expected a hinge that turns: leave out --wrist");
+        return Err(ImportError::invalid(joint.place, reason));
+    }
+    let axis = to_table.turn * joint.axis;
+    let off_m = to_table.point_m(joint.anchor_m).reject_from(axis);
+    if off_m.length() > NEAR_M {
+        let off_mm = 1e3 * off_m;
+        let note =
+            format!("origin: moved by {:.1} {:.1} {:.1} mm, onto the axis of the wrist", off_mm.x, off_mm.y, off_mm.z);
+        tree.notes.push(note);
+        *to_table = Placement { offset_m: -off_m, turn: DQuat::IDENTITY }.then(to_table);
+    }
+    tree.notes.push(format!("{}: turns the palm", joint.place));
+    Ok(Wrist { joint, axis })
+}
+
 /// Makes a joint fixed.
 fn freeze(tree: &mut Tree, index: usize, at_rad: f64, why: &str) {
     let link = &mut tree.links[index];
@@ -265,11 +303,11 @@ fn freeze(tree: &mut Tree, index: usize, at_rad: f64, why: &str) {
 }
 
 /// The finger that begins with the group `first`.
-fn chain(tree: &Tree, groups: &Groups, first: usize, to_palm: &Placement) -> Result<Chain, ImportError> {
+fn chain(tree: &Tree, groups: &Groups, first: usize, to_table: &Placement) -> Result<Chain, ImportError> {
     let mut chain = Chain { joints: Vec::new(), parts: Vec::new(), links: Vec::new() };
     let mut next = Some(first);
-    // Where the group that the next one hangs on is in the palm's frame.
-    let mut base = *to_palm;
+    // Where the group that the next one hangs on is in the table.
+    let mut base = *to_table;
     while let Some(leader) = next {
         let link = &tree.links[leader];
         let Some(joint) = link.joint.clone() else { break };
@@ -300,11 +338,12 @@ fn chain(tree: &Tree, groups: &Groups, first: usize, to_palm: &Placement) -> Res
 }
 
 /// Tells what of the file is not in the hand.
-fn note_what_is_before(tree: &mut Tree, groups: &Groups, root: usize, palm: usize) {
+fn note_what_is_before(tree: &mut Tree, groups: &Groups, root: usize, palm: usize, wrist: Option<&Wrist>) {
     let joints: Vec<&str> = (0..tree.links.len())
         .filter(|&link| !groups.is_beyond(link, root))
         .filter_map(|link| tree.links[link].joint.as_ref())
         .map(|joint| joint.name.as_str())
+        .filter(|&name| wrist.is_none_or(|wrist| wrist.joint.name != name))
         .collect();
     let is_palm = |link: usize| groups.leader[link] == root && is_at_or_below(tree, link, palm);
     let is_hand = |link: usize| groups.is_beyond(link, root) || is_palm(link);

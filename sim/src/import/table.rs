@@ -10,7 +10,7 @@ use super::{Imported, JointOrigin, Options};
 use crate::hand::Hand;
 use crate::hand_file::{
     Angle, DriveFile, FingerFile, FormFile, FrameFile, HandFile, JointFile, LinkFile, MotorFile, SignedAxis, SolidFile,
-    TipFile,
+    TipFile, WristFile,
 };
 use crate::inertia::Inertia;
 use crate::solid::Solid;
@@ -32,6 +32,12 @@ pub(crate) struct Chain {
     pub(crate) parts: Vec<Part>,
     /// Links that the joints move.
     pub(crate) links: Vec<String>,
+}
+
+/// What turns the palm, about an axis through the origin of the table.
+pub(crate) struct Wrist {
+    pub(crate) joint: Joint,
+    pub(crate) axis: DVec3,
 }
 
 /// Links that are fixed to each other, in the table.
@@ -105,6 +111,7 @@ fn is_positive(moments: DMat3) -> bool {
 pub(crate) fn write(
     tree: &mut Tree,
     palm: &Part,
+    wrist: Option<Wrist>,
     chains: Vec<Chain>,
     palm_name: String,
     source_name: &str,
@@ -135,6 +142,8 @@ pub(crate) fn write(
 
     let mut drives = Vec::new();
     let mut assumptions = Assumptions::default();
+    let wrist_drive = wrist.as_ref().map(|wrist| drive(&wrist.joint, &options.assumed, &mut assumptions));
+    let wrist_drive = wrist_drive.transpose().map_err(invalid)?;
     for (joint, ..) in chains.iter().flat_map(|chain| &chain.joints) {
         drives.push(drive(joint, &options.assumed, &mut assumptions).map_err(invalid)?);
     }
@@ -144,8 +153,17 @@ pub(crate) fn write(
     // The first of those that are most common.
     let usual = drives.iter().copied().fold(first, |usual, own| if count(&own) > count(&usual) { own } else { usual });
 
+    let mut origins = Vec::new();
+    let wrist = match wrist.zip(wrist_drive) {
+        Some((Wrist { joint, axis }, drive)) => {
+            origins.push(JointOrigin { joint: joint.name.clone(), link: palm_name.clone() });
+            let mass_kg = palm.weight(&palm_name, DVec3::ZERO, &mut notes).mass_kg;
+            Some(wrist_file(&joint, axis, drive, mass_kg).map_err(invalid)?)
+        }
+        None => None,
+    };
     let mut remaining = drives.iter().copied();
-    let (mut fingers, mut origins) = (Vec::new(), Vec::new());
+    let mut fingers = Vec::new();
     for ((chain, names), tip) in chains.iter().zip(names).zip(&tips) {
         let own: Vec<DriveFile> = remaining.by_ref().take(chain.joints.len()).collect();
         notes.extend(chain.parts.iter().flat_map(|part| part.notes.iter().cloned()));
@@ -168,7 +186,7 @@ pub(crate) fn write(
         armature_kg_m2: usual.armature_kg_m2,
         joint_damping_nm_s_rad: usual.joint_damping_nm_s_rad,
         palm: palm.shapes.iter().map(solid).collect::<Result<_, _>>().map_err(invalid)?,
-        wrist: None,
+        wrist,
         fingers,
         motors: None,
     };
@@ -188,6 +206,19 @@ fn text(file: &HandFile, source_name: &str, notes: &[String]) -> Result<String, 
         text.push_str(&format!("// {}\n", line.replace(|letter: char| letter.is_control(), " ")));
     }
     Ok(text + &body + "\n")
+}
+
+/// The palm's mass is known, where it is in it is not kept: a description spreads it evenly.
+fn wrist_file(joint: &Joint, axis: DVec3, drive: DriveFile, palm_mass_kg: f64) -> Result<WristFile, NumberError> {
+    let [lower, upper] = joint.range_rad.unwrap_or_default();
+    Ok(WristFile {
+        axis: vector(axis)?,
+        lower: Angle::Rad(Finite::try_from(lower)?),
+        upper: Angle::Rad(Finite::try_from(upper)?),
+        neutral: Angle::Rad(Finite::try_from(joint.nearest_rad(0.0))?),
+        drive,
+        palm_mass_kg: positive(palm_mass_kg)?,
+    })
 }
 
 fn finger(

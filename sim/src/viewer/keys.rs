@@ -28,7 +28,7 @@ H  Esc        hide this help, close";
 /// Those that steer a teleoperated hand.
 pub const STEERING_HELP: &str = "\
 F1 .. F5      finger, from the index on
-F6  F7        all fingers, the arm
+F6 F7 F8      all fingers, the arm, the wrist
 I K  J L  U O along x, y, z
 shift         turn the arm instead";
 
@@ -110,6 +110,7 @@ const fn choice_of(key: KeyCode) -> Option<Choice> {
         KeyCode::F5 => Some(Choice::Finger(4)),
         KeyCode::F6 => Some(Choice::AllFingers),
         KeyCode::F7 => Some(Choice::Arm),
+        KeyCode::F8 => Some(Choice::Wrist),
         _ => None,
     }
 }

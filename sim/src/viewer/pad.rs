@@ -9,13 +9,12 @@ use bridge::real::gamepad::{PadButton, StickPad, Sticks};
 /// All of it, for the overlay.
 pub const PAD_HELP: &str = "\
 gamepad       left stick x and y, right stick z
-shoulders     finger, all fingers, the arm
+shoulders     finger, all, the arm, the wrist
 A or cross    turn the arm, move it
 start, back   record episodes, who acts";
 
 /// How often a pad is looked for that is not there, s.
 const SEARCH_PERIOD_S: f64 = 2.0;
-const N_FINGERS: usize = 5;
 
 const BUTTONS: [(PadButton, Press); 5] = [
     (PadButton::LeftShoulder, Press::Previous),
@@ -99,18 +98,22 @@ fn steered(keys: Steering, sticks: Sticks, is_turning: bool) -> Steering {
     Steering { direction, is_turning: keys.is_turning || is_turning, ..keys }
 }
 
-/// The next one, `step` of 1, or the one before, of -1: the fingers, all of them, the arm, and round.
+/// What the shoulder buttons go round, from the index on.
+const ROUND: [Choice; 8] = [
+    Choice::Finger(0),
+    Choice::Finger(1),
+    Choice::Finger(2),
+    Choice::Finger(3),
+    Choice::Finger(4),
+    Choice::AllFingers,
+    Choice::Arm,
+    Choice::Wrist,
+];
+
+/// The next one, `step` of 1, or the one before, of -1.
 fn beside(choice: Choice, step: isize) -> Choice {
-    let place = match choice {
-        Choice::Finger(index) => index.min(N_FINGERS - 1),
-        Choice::AllFingers => N_FINGERS,
-        Choice::Arm => N_FINGERS + 1,
-    };
-    match (place as isize + step).rem_euclid(N_FINGERS as isize + 2) as usize {
-        place if place < N_FINGERS => Choice::Finger(place),
-        N_FINGERS => Choice::AllFingers,
-        _ => Choice::Arm,
-    }
+    let place = ROUND.iter().position(|&other| other == choice).unwrap_or(0) as isize;
+    ROUND[(place + step).rem_euclid(ROUND.len() as isize) as usize]
 }
 
 #[cfg(test)]
@@ -122,13 +125,13 @@ mod tests {
     fn choices_go_round() {
         let mut choice = Choice::AllFingers;
         let mut seen = Vec::new();
-        for _ in 0..N_FINGERS + 2 {
+        for _ in ROUND {
             let next = beside(choice, 1);
             assert_eq!(beside(next, -1), choice);
             choice = next;
             seen.push(choice);
         }
-        assert_eq!((choice, seen[0], seen[1]), (Choice::AllFingers, Choice::Arm, Choice::Finger(0)));
+        assert_eq!((choice, &seen[..3]), (Choice::AllFingers, &[Choice::Arm, Choice::Wrist, Choice::Finger(0)][..]));
     }
 
     /// Contract: a stick that is pushed away moves along x as the key does; both together move no faster than one.

@@ -1,8 +1,8 @@
-//! A human at the keys, or with a gamepad, instead of a policy: finger tips and the arm move while keys are held or sticks are away
-//! from their middle.
+//! A human at the keys, or with a gamepad, instead of a policy: finger tips, wrist and arm move while keys are held or sticks are
+//! away from their middle.
 //!
 //! Every action starts from what was really applied, so that nothing winds up against a limit: tips move along the axes of the
-//! hand by inverse kinematics, the tool along and about those of the arm's base.
+//! hand by inverse kinematics, the tool along and about those of the arm's base; the wrist turns.
 
 use crate::viewer::driver::Driver;
 use crate::viewer::error::ViewerError;
@@ -11,9 +11,10 @@ use rapier3d::glamx::{DVec3, Quat, Vec3};
 use sim::Hand;
 use sim::kinematics::IK_ITERATIONS;
 
-/// Speed of a finger tip and of the arm, m/s, and how fast the arm turns, rad/s.
+/// Speed of a finger tip and of the arm, m/s, and how fast wrist and arm turn, rad/s.
 const TIP_SPEED_M_S: f64 = 0.06;
 const ARM_SPEED_M_S: f32 = 0.08;
+const WRIST_RATE_RAD_S: f32 = 0.5;
 const ARM_RATE_RAD_S: f32 = 0.5;
 
 /// What keys and sticks ask for.
@@ -35,6 +36,8 @@ pub enum Choice {
     AllFingers,
     /// The tip of one finger.
     Finger(usize),
+    /// The wrist, of a hand that has one: up and down.
+    Wrist,
     /// The arm.
     Arm,
 }
@@ -67,6 +70,13 @@ impl Teleop {
         }
     }
 
+    /// Turns the palm down or up: the wrist is the first joint, and its positive direction flexes.
+    fn turn_wrist(&self, joints_rad: &mut [f32]) {
+        if let (Some(_), [wrist_rad, ..]) = (&self.hand.wrist, joints_rad) {
+            *wrist_rad -= self.steering.direction[2] * WRIST_RATE_RAD_S / self.environment.control_hz as f32;
+        }
+    }
+
     /// Moves or turns the tool, whose pose has seven values.
     fn move_arm(&self, pose: &mut [f32]) {
         let step_s = 1.0 / self.environment.control_hz as f32;
@@ -88,6 +98,7 @@ impl Driver for Teleop {
         match self.steering.choice {
             Choice::AllFingers => "teleop: all fingers".into(),
             Choice::Finger(index) => format!("teleop: {}", finger(index)),
+            Choice::Wrist => if self.hand.wrist.is_some() { "teleop: wrist" } else { "teleop: no wrist" }.into(),
             Choice::Arm => "teleop: arm".into(),
         }
     }
@@ -105,6 +116,7 @@ impl Driver for Teleop {
         match self.steering.choice {
             _ if !is_moving => {}
             Choice::Arm => self.move_arm(tool),
+            Choice::Wrist => self.turn_wrist(joints_rad),
             Choice::AllFingers | Choice::Finger(_) => self.move_tips(joints_rad),
         }
         let limits = self.environment.action_lower_rad.iter().zip(&self.environment.action_upper_rad);
@@ -124,8 +136,8 @@ mod tests {
     use bridge::{CubeReward, CubeTask, ToolPose, ToolState};
     use sim::{CubeScene, Domain};
 
-    fn teleop() -> (Teleop, Percept) {
-        let scene = CubeScene::load("orca_v2").unwrap();
+    fn teleop(hand: &str) -> (Teleop, Percept) {
+        let scene = CubeScene::load(hand).unwrap();
         let body = scene.body(Domain::load("exact").unwrap());
         let task = CubeTask::new(scene.task_config(CubeReward::Dense), scene.hand().n_joints());
         let environment = EnvironmentSpec::of(body.spec(), task.spec()).unwrap();
@@ -143,7 +155,7 @@ mod tests {
     /// stay; all fingers move alike; the arm is left alone where there is none.
     #[test]
     fn chosen_tips_move() {
-        let (mut teleop, percept) = teleop();
+        let (mut teleop, percept) = teleop("orca_v2");
         let held_rad = percept.commanded_rad.clone();
         let mut plan = |steering: Steering| {
             let mut chunk_rad = Vec::new();
@@ -170,10 +182,34 @@ mod tests {
         assert!(n_moved >= 3, "{moved_m:?} m");
     }
 
+    /// Contract: up turns the wrist up by 0.5 rad/s over 1/20 s, down turns it down to its stop, the fingers hold; where there
+    /// is no wrist all holds.
+    #[test]
+    fn the_wrist_turns() {
+        let up = Steering { choice: Choice::Wrist, direction: [0.0, 0.0, 1.0], is_turning: false };
+        let (mut teleop, mut percept) = teleop("orca_v2_wrist");
+        let mut chunk_rad = Vec::new();
+        teleop.steer(up);
+        teleop.plan(&[], &percept, &mut chunk_rad).unwrap();
+        let before_rad = percept.commanded_rad[0];
+        assert!((chunk_rad[0] - (before_rad - 0.025)).abs() < 1e-6, "{} rad, then {} rad", before_rad, chunk_rad[0]);
+        assert_eq!(chunk_rad[1..], percept.commanded_rad[1..]);
+        let stop_rad = teleop.environment.action_upper_rad[0];
+        percept.commanded_rad[0] = stop_rad - 0.001;
+        teleop.steer(Steering { direction: [0.0, 0.0, -1.0], ..up });
+        teleop.plan(&[], &percept, &mut chunk_rad).unwrap();
+        assert_eq!((chunk_rad[0], teleop.name().as_str()), (stop_rad, "teleop: wrist"));
+
+        let (mut teleop, percept) = self::teleop("orca_v2");
+        teleop.steer(up);
+        teleop.plan(&[], &percept, &mut chunk_rad).unwrap();
+        assert_eq!((&chunk_rad, teleop.name().as_str()), (&percept.commanded_rad, "teleop: no wrist"));
+    }
+
     /// Contract: the arm moves by 8 cm/s over 1/20 s, or turns by 0.5 rad/s, and the joints hold.
     #[test]
     fn the_arm_moves_or_turns() {
-        let (mut teleop, mut percept) = teleop();
+        let (mut teleop, mut percept) = teleop("orca_v2");
         let lower = [&[-1.0; 7], teleop.environment.action_lower_rad.as_slice()].concat();
         let upper = [&[1.0; 7], teleop.environment.action_upper_rad.as_slice()].concat();
         (teleop.environment.action_lower_rad, teleop.environment.action_upper_rad) = (lower, upper);

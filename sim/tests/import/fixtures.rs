@@ -34,6 +34,7 @@ pub fn options() -> Options {
         palm: None,
         frame: None,
         root: None,
+        has_wrist: false,
         coupled: Coupled::Refuse,
         assumed: Assumed {
             stiffness_nm_rad: 3.0.try_into().unwrap(),

@@ -40,7 +40,7 @@ fn lean_rad(hand: &Hand, n_steps: u32) -> f32 {
     most_rad
 }
 
-/// The hand with its wrist held at zero, which is what comes back.
+/// The hand with its wrist held at zero, which is what comes back unless asked for.
 fn without_wrist(mut hand: Hand) -> Hand {
     let n_gone = usize::from(hand.wrist.take().is_some());
     hand.fingers.iter_mut().for_each(|finger| finger.first_joint -= n_gone);
@@ -48,18 +48,21 @@ fn without_wrist(mut hand: Hand) -> Hand {
 }
 
 /// Contract: our hands, exported and imported again, have the same joints in the same order, ranges, limits, masses and kinematics, and
-/// stand in the physics as before; the guessed frame is theirs. A wrist is held at zero, which is told.
+/// stand in the physics as before; the guessed frame is theirs. A wrist comes back if asked for; else it is held at zero, which is told.
 #[test]
 fn exported_hands_come_back() {
     for name in Hand::names() {
         let hand = Hand::load(name).unwrap();
         let texts = [("hand.xml", mjcf(&hand, FingerContacts::Distal)), ("hand.urdf", urdf(&hand))];
-        for (file, text) in texts {
-            let imported = Folder::new(&[(file, &text)]).import(file, &options()).unwrap();
+        let ways = [false, true].map(|has_wrist| texts.each_ref().map(|(file, text)| (has_wrist, *file, text)));
+        for (has_wrist, file, text) in ways.into_iter().flatten().filter(|&(asked, ..)| !asked || hand.wrist.is_some())
+        {
+            let imported = Folder::new(&[(file, text)]).import(file, &Options { has_wrist, ..options() }).unwrap();
             let (back, is_mjcf) = (&imported.hand, file == "hand.xml");
             let is_told = imported.notes.iter().any(|note| note.contains("held at zero: wrist"));
-            assert_eq!(is_told, hand.wrist.is_some(), "{name}, {file}: {:?}", imported.notes);
-            let hand = without_wrist(hand.clone());
+            assert_eq!(is_told, hand.wrist.is_some() && !has_wrist, "{name}, {file}: {:?}", imported.notes);
+            let hand = if has_wrist { hand.clone() } else { without_wrist(hand.clone()) };
+            assert_eq!(back.wrist.is_some(), has_wrist);
             assert_eq!((imported.palm.as_str(), imported.frame.as_str()), ("palm", "+x,+y,+z"), "{name}, {file}");
             assert_eq!(back.fingers.len(), hand.fingers.len());
             for ((own, came), origin) in hand.joints().zip(back.joints()).zip(&imported.origins) {
@@ -93,14 +96,25 @@ fn exported_hands_come_back() {
                     }
                 }
             }
+            if let (Some(own), Some(came)) = (&hand.wrist, &back.wrist) {
+                assert!((own.axis - came.axis).length() < 1e-9, "{name}, {file}: {}, {}", own.axis, came.axis);
+                let [own, came] = [own, came].map(|wrist| wrist.link.form.as_ref().unwrap());
+                assert!((own.center_of_mass_m - came.center_of_mass_m).length() < 1e-6, "{own:?}, {came:?}");
+                let off_kg_m2 = (own.inertia_kg_m2 - came.inertia_kg_m2).to_cols_array();
+                assert!(off_kg_m2.iter().all(|off| off.abs() < 1e-9), "{off_kg_m2:?} kg m^2");
+            }
             let kg = |hand: &Hand| -> f64 {
                 let links: f64 = hand.joints().map(|joint| joint.link.mass_kg).sum();
                 links + hand.fingers.iter().map(|finger| finger.tip.mass_kg).sum::<f64>()
             };
             assert!((kg(&hand) - kg(back)).abs() < 1e-6, "{} kg, {} kg", kg(&hand), kg(back));
             let [own_rad, back_rad] = [&hand, back].map(|hand| lean_rad(hand, PHYSICS_HZ));
-            // A URDF has no gains: they are the options'.
-            let allowed_rad = if is_mjcf { 1e-3 } else { 0.05 };
+            // A URDF has no gains: they are the options', an eighth of what this wrist has.
+            let allowed_rad = match (is_mjcf, has_wrist) {
+                (true, _) => 1e-3,
+                (false, true) => 0.1,
+                (false, false) => 0.05,
+            };
             assert!((own_rad - back_rad).abs() < allowed_rad, "{name}, {file}: {own_rad} rad, {back_rad} rad");
         }
     }
@@ -168,6 +182,50 @@ fn urdf_joints_are_never_lost() {
     assert!((tip_m - DVec3::new(0.09, 0.02, 0.0)).length() < 1e-9, "{tip_m}");
     assert!((free.hand.fingers[0].joints[1].link.mass_kg - 0.03).abs() < 1e-9);
     assert!(lean_rad(&free.hand, PHYSICS_HZ / 2) < 0.2);
+}
+
+/// Contract: with a wrist the joint before the palm is the first, turns the palm, and has the limits of the file; where its axis
+/// does not go through the palm's origin, the origin moves there. Without a hinge that turns the palm the error says so.
+#[test]
+fn a_wrist_turns_the_palm() {
+    let options = Options { has_wrist: true, coupled: Coupled::Free, frame: Some("+x,+y,+z".into()), ..options() };
+    let claw = Folder::new(&[("claw.urdf", fixtures::CLAW)]).import("claw.urdf", &options).unwrap();
+    let wrist = claw.hand.wrist.as_ref().unwrap();
+    let names: Vec<&str> = claw.hand.joints().map(|joint| joint.name.as_str()).collect();
+    assert_eq!(names, ["wrist", "a_root", "a_tip", "b_root", "b_tip"]);
+    assert_eq!((claw.origins[0].joint.as_str(), claw.origins[0].link.as_str()), ("wrist", "palm"));
+    assert_eq!((wrist.axis, wrist.lower_rad, wrist.upper_rad), (DVec3::Z, -1.0, 1.0));
+    assert_eq!((wrist.motor.max_effort_nm, wrist.motor.max_rate_rad_s, wrist.link.mass_kg), (5.0, 2.0, 0.2));
+    assert!(
+        claw.notes.iter().all(|note| !note.contains("wrist") || note.contains("turns the palm")),
+        "{:?}",
+        claw.notes
+    );
+    assert!(lean_rad(&claw.hand, PHYSICS_HZ / 2) < 0.2);
+
+    // About an axis along y, 50 mm behind the base and 10 mm below it.
+    let [(file, gripper), rest @ ..] = fixtures::GRIPPER;
+    let wrist = r#"<joint name="flex" axis="0 1 0" pos="-.05 .02 -.01" range="-60 40"/><inertial mass="0.3""#;
+    let turned = gripper.replace(r#"<inertial mass="0.3""#, wrist);
+    let folder = Folder::new(&[&[(file, turned.as_str())][..], &rest].concat());
+    let turned = folder.import(file, &options).unwrap();
+    let held = folder.import(file, &Options { has_wrist: false, ..options.clone() }).unwrap();
+    assert_eq!(
+        turned.hand.wrist.as_ref().map(|wrist| (wrist.axis, wrist.lower_rad)),
+        Some((DVec3::Y, -60f64.to_radians()))
+    );
+    assert!(turned.notes.iter().any(|note| note.contains("moved by -50.0 0.0 -10.0 mm")), "{:?}", turned.notes);
+    let [turned_m, held_m] = [&turned, &held].map(|imported| imported.hand.fingers[0].tip_m(&[0.5, 0.3]));
+    assert!((turned_m - held_m - DVec3::new(0.05, 0.0, 0.01)).length() < 1e-9, "{turned_m}, {held_m}");
+
+    for (text, expected) in [
+        (gripper.to_owned(), "found no joint that turns the palm base"),
+        (gripper.replace("<inertial mass", r#"<joint name="lift" type="slide"/><inertial mass"#), "lift"),
+    ] {
+        let error = Folder::new(&[&[(file, text.as_str())][..], &rest].concat()).import(file, &options).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(expected) && error.contains("leave out --wrist"), "{error}");
+    }
 }
 
 /// Contract: a mesh becomes what fits it, its mass is that of its volume, and a cylinder is as long as before; the notes say how far
