@@ -38,6 +38,10 @@ pub const HELP_HINT: &str = "H: help";
 /// Impulse of one push, N s: gives a cube of 80 g about 0.2 m/s, half of a pair of scissors 0.6 m/s.
 const PUSH_N_S: f32 = 0.015;
 
+/// Those of [`Choice::ALL`].
+const CHOICE_KEYS: [KeyCode; Choice::ALL.len()] =
+    [KeyCode::F1, KeyCode::F2, KeyCode::F3, KeyCode::F4, KeyCode::F5, KeyCode::F6, KeyCode::F7, KeyCode::F8];
+
 /// Does what the keys say.
 pub fn obey_keys(
     keys: Res<ButtonInput<KeyCode>>,
@@ -101,18 +105,8 @@ const fn view_of(key: KeyCode) -> Option<View> {
     }
 }
 
-const fn choice_of(key: KeyCode) -> Option<Choice> {
-    match key {
-        KeyCode::F1 => Some(Choice::Finger(0)),
-        KeyCode::F2 => Some(Choice::Finger(1)),
-        KeyCode::F3 => Some(Choice::Finger(2)),
-        KeyCode::F4 => Some(Choice::Finger(3)),
-        KeyCode::F5 => Some(Choice::Finger(4)),
-        KeyCode::F6 => Some(Choice::AllFingers),
-        KeyCode::F7 => Some(Choice::Arm),
-        KeyCode::F8 => Some(Choice::Wrist),
-        _ => None,
-    }
+fn choice_of(key: KeyCode) -> Option<Choice> {
+    CHOICE_KEYS.iter().position(|&other| other == key).map(|place| Choice::ALL[place])
 }
 
 /// Where the held keys point to, along x, y and z.

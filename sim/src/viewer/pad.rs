@@ -98,22 +98,10 @@ fn steered(keys: Steering, sticks: Sticks, is_turning: bool) -> Steering {
     Steering { direction, is_turning: keys.is_turning || is_turning, ..keys }
 }
 
-/// What the shoulder buttons go round, from the index on.
-const ROUND: [Choice; 8] = [
-    Choice::Finger(0),
-    Choice::Finger(1),
-    Choice::Finger(2),
-    Choice::Finger(3),
-    Choice::Finger(4),
-    Choice::AllFingers,
-    Choice::Arm,
-    Choice::Wrist,
-];
-
-/// The next one, `step` of 1, or the one before, of -1.
+/// The next one, `step` of 1, or the one before, of -1, and round.
 fn beside(choice: Choice, step: isize) -> Choice {
-    let place = ROUND.iter().position(|&other| other == choice).unwrap_or(0) as isize;
-    ROUND[(place + step).rem_euclid(ROUND.len() as isize) as usize]
+    let place = Choice::ALL.iter().position(|&other| other == choice).unwrap_or(0) as isize;
+    Choice::ALL[(place + step).rem_euclid(Choice::ALL.len() as isize) as usize]
 }
 
 #[cfg(test)]
@@ -125,7 +113,7 @@ mod tests {
     fn choices_go_round() {
         let mut choice = Choice::AllFingers;
         let mut seen = Vec::new();
-        for _ in ROUND {
+        for _ in Choice::ALL {
             let next = beside(choice, 1);
             assert_eq!(beside(next, -1), choice);
             choice = next;

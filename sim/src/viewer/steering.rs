@@ -42,6 +42,20 @@ pub enum Choice {
     Arm,
 }
 
+impl Choice {
+    /// In the order of keys and buttons.
+    pub const ALL: [Self; 8] = [
+        Self::Finger(0),
+        Self::Finger(1),
+        Self::Finger(2),
+        Self::Finger(3),
+        Self::Finger(4),
+        Self::AllFingers,
+        Self::Arm,
+        Self::Wrist,
+    ];
+}
+
 /// Moves as the keys say.
 pub struct Teleop {
     hand: Hand,
