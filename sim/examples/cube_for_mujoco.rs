@@ -5,7 +5,7 @@
 //! `... -- replay OUT GAIT SECONDS`: plays a gait of the ORCA hand, or `hold`, open loop; writes `GAIT.csv`, one row of joint
 //! targets (rad) a servo tick, and prints a line of JSON
 //! `... -- follow OUT NAME`: plays the targets of `NAME.csv`, and prints such a line
-//! `... -- time STEPS`: makes so many physics steps of the first gait, and nothing else
+//! `... -- time GAIT SECONDS PLAYS`: plays a gait so often from its start, and nothing else; the cube must not fall
 
 use bridge::storage::write_atomic;
 use bridge::{heading_rad, tilt_rad};
@@ -14,6 +14,7 @@ use sim::{CubeScene, FingerContacts, Gait, GaitTable, Joint, PHYSICS_HZ, SERVO_H
 use std::error::Error;
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;
+use std::num::ParseFloatError;
 use std::path::Path;
 
 /// As in every episode: the hand closes around the weightless cube.
@@ -38,12 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         ["replay", folder, gait, seconds] => {
-            let source = match gait {
-                "hold" => Source::Holding,
-                name => Source::Gait(GaitTable::new(scene.hand(), &Gait::load(name)?)?),
-            };
-            let n_ticks = (seconds.parse::<f64>()? * f64::from(SERVO_HZ)).round() as u64;
-            let rows = count(&scene, source, n_ticks)?;
+            let rows = count(&scene, Source::load(&scene, gait)?, ticks(seconds)?)?;
             write_atomic(&Path::new(folder).join(format!("{gait}.csv")), rows.as_bytes())?;
         }
         ["follow", folder, name] => {
@@ -53,16 +49,31 @@ fn main() -> Result<(), Box<dyn Error>> {
             let n_ticks = rows.len() as u64;
             count(&scene, Source::Rows(rows), n_ticks)?;
         }
-        ["time", steps] => {
-            let gait = GaitTable::new(scene.hand(), &Gait::load("orca_v2_r5")?)?;
-            let mut play = Play::new(&scene, Source::Gait(gait));
-            for tick in 0..steps.parse::<u64>()? / u64::from(PHYSICS_HZ / SERVO_HZ) {
-                play.tick(tick)?;
+        ["time", gait, seconds, plays] => {
+            let n_ticks = ticks(seconds)?;
+            for _ in 0..plays.parse::<u32>()? {
+                let mut play = Play::new(&scene, Source::load(&scene, gait)?);
+                (0..n_ticks).try_for_each(|tick| play.tick(tick))?;
+                if is_dropped(&scene, &play.world) {
+                    return Err(format!("the cube fell within {seconds} s: an empty hand costs less").into());
+                }
             }
         }
-        _ => return Err("expected export OUT, replay OUT GAIT SECONDS, follow OUT NAME or time STEPS".into()),
+        _ => {
+            return Err(
+                "expected export OUT, replay OUT GAIT SECONDS, follow OUT NAME or time GAIT SECONDS PLAYS".into()
+            );
+        }
     }
     Ok(())
+}
+
+fn ticks(seconds: &str) -> Result<u64, ParseFloatError> {
+    Ok((seconds.parse::<f64>()? * f64::from(SERVO_HZ)).round() as u64)
+}
+
+fn is_dropped(scene: &CubeScene, world: &World) -> bool {
+    f64::from(world.cube_pose(0.0).position_m[2]) - scene.start().cube.center_m.z < -f64::from(DROPPED_M)
 }
 
 /// Where targets come from.
@@ -73,6 +84,16 @@ enum Source {
     Gait(GaitTable),
     /// A row of targets (rad) a tick, whatever they do.
     Rows(Vec<Vec<f32>>),
+}
+
+impl Source {
+    /// A gait, or `hold`.
+    fn load(scene: &CubeScene, name: &str) -> Result<Self, Box<dyn Error>> {
+        Ok(match name {
+            "hold" => Self::Holding,
+            gait => Self::Gait(GaitTable::new(scene.hand(), &Gait::load(gait)?)?),
+        })
+    }
 }
 
 /// A hand with a cube that plays a source of targets.
@@ -145,8 +166,7 @@ fn count(scene: &CubeScene, source: Source, n_ticks: u64) -> Result<String, Box<
         let row: Vec<String> = play.targets_rad.iter().map(f32::to_string).collect();
         writeln!(rows, "{}", row.join(","))?;
         let pose = play.world.cube_pose(0.0);
-        let drop_m = f64::from(pose.position_m[2]) - cube.center_m.z;
-        if dropped_s.is_none() && drop_m < -f64::from(DROPPED_M) {
+        if dropped_s.is_none() && is_dropped(scene, &play.world) {
             dropped_s = Some((tick + 1) as f64 / f64::from(SERVO_HZ));
         }
         if tick < COUNT_TICKS || dropped_s.is_some() {

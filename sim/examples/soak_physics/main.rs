@@ -1,6 +1,7 @@
 //! Random actions on random domains, for long: says what it found, and fails if it found anything.
 //!
-//! `cargo run --release -p sim --no-default-features --example soak_physics -- task=cube steps=1000000 seed=1`
+//! `cargo run --release -p sim --no-default-features --example soak_physics -- task=cube steps=1000000 seed=1`; with `first=N` from
+//! episode N on: every episode has a seed of its own, and `steps=1` is that one alone.
 
 mod soak;
 
@@ -9,17 +10,22 @@ use std::error::Error;
 use std::process::ExitCode;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let (mut task, mut n_steps, mut seed) = (Task::Cube, 1_000_000, 1);
+    let (mut task, mut n_steps, mut seed, mut first) = (Task::Cube, 1_000_000, 1, 0);
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
             Some(("task", "cube")) => task = Task::Cube,
             Some(("task", "scissors")) => task = Task::Scissors,
             Some(("steps", number)) => n_steps = number.parse()?,
             Some(("seed", number)) => seed = number.parse()?,
-            _ => return Err(format!("found `{argument}`, expected task=cube|scissors, steps=N or seed=N").into()),
+            Some(("first", number)) => first = number.parse()?,
+            _ => {
+                return Err(
+                    format!("found `{argument}`, expected task=cube|scissors, steps=N, seed=N or first=N").into()
+                );
+            }
         }
     }
-    let report = soak::soak(task, n_steps, seed)?;
+    let report = soak::soak(task, n_steps, seed, first)?;
     let (depth_m, what) = &report.deepest;
     println!("{task:?}: {} physics steps in {} episodes, seed {seed}", report.n_steps, report.n_episodes);
     println!("faults: {}", report.faults.len());
@@ -32,11 +38,15 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         1e3 * depth_m,
         report.n_too_deep
     );
+    let (depth_m, moment) = &report.deepest_in_case;
     println!(
-        "deepest in the case: {:.2} mm; deeper than {limit_mm:.0} mm two ticks in a row in {} episodes",
-        1e3 * report.deepest_in_case_m,
-        report.n_stuck_in_case
+        "deepest in the case: {:.2} mm ({moment}); deeper than {limit_mm:.0} mm two ticks in a row in {} episodes",
+        1e3 * depth_m,
+        report.stuck_in_case.len()
     );
-    let is_well = report.faults.is_empty() && report.n_too_deep == 0 && report.n_stuck_in_case == 0;
+    for moment in report.stuck_in_case.iter().take(20) {
+        println!("  {moment}");
+    }
+    let is_well = report.faults.is_empty() && report.n_too_deep == 0 && report.stuck_in_case.is_empty();
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

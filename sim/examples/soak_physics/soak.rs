@@ -45,30 +45,33 @@ pub struct Report {
     pub n_steps: u64,
     /// Episodes.
     pub n_episodes: u64,
-    /// What the physics said where it failed, and numbers that were not finite.
+    /// What the physics said where it failed, and numbers that were not finite; in which episode, and when.
     pub faults: Vec<String>,
     /// How deep something was at most in what it cannot pass, the case aside, m, and what.
     pub deepest: (f64, String),
     /// Episodes in which it was deeper than [`MAX_DEPTH_M`].
     pub n_too_deep: u64,
-    /// How deep the scissors were in the case at most, m.
-    pub deepest_in_case_m: f64,
-    /// Episodes in which they were deeper than [`MAX_DEPTH_M`] in it two ticks in a row: under fingers and wrist that nothing governs,
+    /// How deep the scissors were in the case at most, m, and where.
+    pub deepest_in_case: (f64, String),
+    /// The episodes in which they were deeper than [`MAX_DEPTH_M`] in it two ticks in a row, and when first: under fingers and wrist that nothing governs,
     /// a blade of as little as 4 g is in a wall for a tick now and then, and out in the next.
-    pub n_stuck_in_case: u64,
+    pub stuck_in_case: Vec<String>,
 }
 
 /// Deeper than this, something is on its way through, m.
 pub const MAX_DEPTH_M: f64 = 0.004;
 
-/// Soaks `task` for at least `n_steps` physics steps.
+/// Soaks `task` for at least `n_steps` physics steps, in the episodes of `seed` from number `first` on.
 ///
 /// # Errors
 /// When an asset is not there, or a body cannot be reset.
-pub fn soak(task: Task, n_steps: u64, seed: u64) -> Result<Report, Box<dyn Error>> {
+pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, Box<dyn Error>> {
     let mut report = Report::default();
-    while report.n_steps < n_steps {
-        let mut rng = stream(seed, "soak", report.n_episodes);
+    for episode in first.. {
+        if report.n_steps >= n_steps {
+            break;
+        }
+        let mut rng = stream(seed, "soak", episode);
         let (mut body, room) = match task {
             Task::Cube => {
                 let scene = CubeScene::load("orca_v2")?;
@@ -81,16 +84,21 @@ pub fn soak(task: Task, n_steps: u64, seed: u64) -> Result<Report, Box<dyn Error
                 (Box::new(body) as Box<dyn Simulated>, Room::Table(scene.parameters().clone()))
             }
         };
-        play(body.as_mut(), &room, &mut rng, &mut report)?;
+        play(body.as_mut(), &room, episode, &mut rng, &mut report)?;
         report.n_episodes += 1;
     }
     Ok(report)
 }
 
-fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Report) -> Result<(), Box<dyn Error>> {
+fn play(
+    body: &mut dyn Simulated,
+    room: &Room,
+    episode: u64,
+    rng: &mut Rng,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
     let spec = body.spec().clone();
-    let limits =
-        report.n_episodes.is_multiple_of(2).then(|| GovernorConfig::usual().map(|usual| Limits::new(&spec, usual)));
+    let limits = episode.is_multiple_of(2).then(|| GovernorConfig::usual().map(|usual| Limits::new(&spec, usual)));
     let limits = limits.transpose()?;
     let (mut percept, mut truth) = (Percept::default(), Percept::default());
     body.reset(rng.next_u64())?;
@@ -102,7 +110,8 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
     let reach = rng.random_range(0.02..=1.0);
     let (mut ticks_left, mut is_deep) = (0, false);
     let (mut ticks_in_case, mut is_stuck) = (0, false);
-    for _ in 0..EPISODE_TICKS {
+    for tick in 0..EPISODE_TICKS {
+        let moment = || format!("episode {episode}, {:.2} s", tick as f64 / f64::from(SERVO_HZ));
         if ticks_left == 0 {
             ticks_left = rng.random_range(1..30);
             draw_wish(&spec, rng, &mut wish);
@@ -119,31 +128,35 @@ fn play(body: &mut dyn Simulated, room: &Room, rng: &mut Rng, report: &mut Repor
         match body.command(&command).and_then(|()| body.read(&mut percept)) {
             Ok(()) => {}
             Err(error @ BodyError::SimFault { .. }) => {
-                report.faults.push(error.to_string());
+                report.faults.push(format!("{}: {error}", moment()));
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         }
         if let Some((name, value)) = percept.find_non_finite() {
-            report.faults.push(format!("{name} is {value}"));
+            report.faults.push(format!("{}: {name} is {value}", moment()));
             return Ok(());
         }
         body.truth(&mut truth);
         let (depth_m, what, in_case_m) = room.deepest(radius_m, &truth);
         if depth_m > report.deepest.0 {
-            report.deepest = (depth_m, format!("{what} in episode {} at {} s", report.n_episodes, truth.time_s));
+            report.deepest = (depth_m, format!("{what}, {}", moment()));
         }
         is_deep |= depth_m > MAX_DEPTH_M;
-        report.deepest_in_case_m = report.deepest_in_case_m.max(in_case_m);
+        if in_case_m > report.deepest_in_case.0 {
+            report.deepest_in_case = (in_case_m, moment());
+        }
         ticks_in_case = if in_case_m > MAX_DEPTH_M { ticks_in_case + 1 } else { 0 };
-        is_stuck |= ticks_in_case > 1;
+        if ticks_in_case > 1 && !is_stuck {
+            report.stuck_in_case.push(moment());
+            is_stuck = true;
+        }
         // What rolled off the edge of the floor falls for ever.
         if truth.objects.iter().any(|object| object.position_m[2] < LOST_BELOW_M) {
             break;
         }
     }
     report.n_too_deep += u64::from(is_deep);
-    report.n_stuck_in_case += u64::from(is_stuck);
     Ok(())
 }
 
