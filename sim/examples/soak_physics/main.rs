@@ -32,21 +32,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for fault in report.faults.iter().take(20) {
         println!("  {fault}");
     }
-    let limit_mm = 1e3 * MAX_DEPTH_M;
-    println!(
-        "deepest: {:.2} mm ({what}); deeper than {limit_mm:.0} mm in {} episodes",
-        1e3 * depth_m,
-        report.n_too_deep
-    );
-    let (depth_m, moment) = &report.deepest_in_case;
-    println!(
-        "deepest in the case: {:.2} mm ({moment}); deeper than {limit_mm:.0} mm two ticks in a row in {} episodes",
-        1e3 * depth_m,
-        report.stuck_in_case.len()
-    );
-    for moment in report.stuck_in_case.iter().take(20) {
+    println!("deepest: {:.2} mm ({what})", 1e3 * depth_m);
+    println!("deeper than {:.0} mm in {} episodes", 1e3 * MAX_DEPTH_M, report.too_deep.len());
+    for moment in report.too_deep.iter().take(20) {
         println!("  {moment}");
     }
-    let is_well = report.faults.is_empty() && report.n_too_deep == 0 && report.stuck_in_case.is_empty();
+    let is_well = report.faults.is_empty() && report.too_deep.is_empty();
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -24,8 +24,9 @@ const STEPS_PER_TICK: u64 = (PHYSICS_HZ / SERVO_HZ) as u64;
 
 /// Below every floor, m.
 const LOST_BELOW_M: f32 = -0.6;
-/// Half of the table's edges, m: what is thrown beyond them falls beside it.
-const TABLE_HALF_M: f32 = 0.5;
+/// Half of the table's edges, and its thickness, m: what is thrown beyond them falls beside it.
+const TABLE_HALF_M: f64 = 0.5;
+const TABLE_THICKNESS_M: f64 = 0.1;
 /// The tool overshoots what its controller's error leaves it by less than this, m.
 const OVERSHOOT_M: f32 = 0.01;
 
@@ -47,18 +48,14 @@ pub struct Report {
     pub n_episodes: u64,
     /// What the physics said where it failed, and numbers that were not finite; in which episode, and when.
     pub faults: Vec<String>,
-    /// How deep something was at most in what it cannot pass, the case aside, m, and what.
+    /// How deep something was at most in what it cannot pass, m, what, and when.
     pub deepest: (f64, String),
-    /// Episodes in which it was deeper than [`MAX_DEPTH_M`].
-    pub n_too_deep: u64,
-    /// How deep the scissors were in the case at most, m, and where.
-    pub deepest_in_case: (f64, String),
-    /// The episodes in which they were deeper than [`MAX_DEPTH_M`] in it two ticks in a row, and when first: under fingers and wrist that nothing governs,
-    /// a blade of as little as 4 g is in a wall for a tick now and then, and out in the next.
-    pub stuck_in_case: Vec<String>,
+    /// The episodes in which it was deeper than [`MAX_DEPTH_M`], and when first; scissors for two ticks in a row: a blade of as little as
+    /// 4 g that nothing governs is in a wall or in the table for a tick now and then, where it hits it, and out in the next.
+    pub too_deep: Vec<String>,
 }
 
-/// Deeper than this, something is on its way through, m.
+/// Deeper than this, something is on its way through, m. The thinnest wall has 16 mm.
 pub const MAX_DEPTH_M: f64 = 0.004;
 
 /// Soaks `task` for at least `n_steps` physics steps, in the episodes of `seed` from number `first` on.
@@ -72,19 +69,19 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
             break;
         }
         let mut rng = stream(seed, "soak", episode);
-        let (mut body, room) = match task {
+        let (mut body, room, patience) = match task {
             Task::Cube => {
                 let scene = CubeScene::load("orca_v2")?;
                 let body = scene.body(random_cube_domain(&mut rng)?);
-                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()))
+                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()), 1)
             }
             Task::Scissors => {
                 let scene = ScissorsScene::load("orca_v2")?;
                 let body = scene.body(random_scissors_domain(&mut rng)?);
-                (Box::new(body) as Box<dyn Simulated>, Room::Table(scene.parameters().clone()))
+                (Box::new(body) as Box<dyn Simulated>, Room::Table(scene.parameters().clone()), 2)
             }
         };
-        play(body.as_mut(), &room, episode, &mut rng, &mut report)?;
+        play(body.as_mut(), &room, patience, episode, &mut rng, &mut report)?;
         report.n_episodes += 1;
     }
     Ok(report)
@@ -93,6 +90,7 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
 fn play(
     body: &mut dyn Simulated,
     room: &Room,
+    patience: u32,
     episode: u64,
     rng: &mut Rng,
     report: &mut Report,
@@ -108,8 +106,7 @@ fn play(
     let (mut command, mut wish) = (start.clone(), start.clone());
     // Some episodes stay near their start, where something is held; others go everywhere.
     let reach = rng.random_range(0.02..=1.0);
-    let (mut ticks_left, mut is_deep) = (0, false);
-    let (mut ticks_in_case, mut is_stuck) = (0, false);
+    let (mut ticks_left, mut ticks_deep, mut is_reported) = (0, 0, false);
     for tick in 0..EPISODE_TICKS {
         let moment = || format!("episode {episode}, {:.2} s", tick as f64 / f64::from(SERVO_HZ));
         if ticks_left == 0 {
@@ -138,25 +135,20 @@ fn play(
             return Ok(());
         }
         body.truth(&mut truth);
-        let (depth_m, what, in_case_m) = room.deepest(radius_m, &truth);
+        let (depth_m, what) = room.deepest(radius_m, &truth);
         if depth_m > report.deepest.0 {
             report.deepest = (depth_m, format!("{what}, {}", moment()));
         }
-        is_deep |= depth_m > MAX_DEPTH_M;
-        if in_case_m > report.deepest_in_case.0 {
-            report.deepest_in_case = (in_case_m, moment());
-        }
-        ticks_in_case = if in_case_m > MAX_DEPTH_M { ticks_in_case + 1 } else { 0 };
-        if ticks_in_case > 1 && !is_stuck {
-            report.stuck_in_case.push(moment());
-            is_stuck = true;
+        ticks_deep = if depth_m > MAX_DEPTH_M { ticks_deep + 1 } else { 0 };
+        if ticks_deep >= patience && !is_reported {
+            report.too_deep.push(format!("{}: {what}", moment()));
+            is_reported = true;
         }
         // What rolled off the edge of the floor falls for ever.
         if truth.objects.iter().any(|object| object.position_m[2] < LOST_BELOW_M) {
             break;
         }
     }
-    report.n_too_deep += u64::from(is_deep);
     Ok(())
 }
 
@@ -255,11 +247,9 @@ enum Room {
 }
 
 impl Room {
-    /// How deep something is in something else, the case aside, m, and what, 0 where nothing is; how deep the scissors are in the
-    /// case, m.
-    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String, f64) {
+    /// How deep something is in something else, m, and what; 0 where nothing is.
+    fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String) {
         let mut deepest = (0.0, String::new());
-        let mut in_case_m = 0.0f64;
         let mut note = |depth_m: f64, what: &dyn Fn() -> String| {
             if depth_m > deepest.0 {
                 deepest = (depth_m, what());
@@ -312,19 +302,19 @@ impl Room {
                     for point in blade.chain(ring) {
                         let turned = rotate(half.orientation, point.map(|x| x as f32));
                         let point: [f32; 3] = std::array::from_fn(|i| half.position_m[i] + turned[i]);
-                        if point[..2].iter().all(|x| x.abs() < TABLE_HALF_M) {
-                            note(-f64::from(point[2]), &|| format!("{} in the table", object.name()));
-                        }
+                        let [x, y, z] = point.map(f64::from);
+                        let to_side = TABLE_HALF_M - x.abs().max(y.abs());
+                        note(to_side.min(-z).min(TABLE_THICKNESS_M + z), &|| format!("{} in the table", object.name()));
                         let seen = std::array::from_fn(|i| point[i] - frame.position_m[i]);
                         let [x, y, z] = rotate_back(frame.orientation, seen).map(f64::from);
                         let to_slot = if z > floor { (x.abs() - slot_x).max(y.abs() - slot_y) } else { floor - z };
                         let to_outside = (outer_x - x.abs()).min(outer_y - y.abs()).min(top - z);
-                        in_case_m = in_case_m.max(to_slot.min(to_outside));
+                        note(to_slot.min(to_outside), &|| format!("{} in the case", object.name()));
                     }
                 }
             }
         }
-        (deepest.0, deepest.1, in_case_m)
+        deepest
     }
 }
 
