@@ -28,7 +28,7 @@ pub const PHYSICS_HZ: u32 = 240;
 /// Substeps. Each one recomputes kinematics and mass matrices: the cost is linear in them. 1 turns the gaits differently.
 pub(crate) const SOLVER_ITERATIONS: usize = 2;
 /// Cheap (+18 % for 1 -> 4), and what keeps a grasp from creeping.
-const PGS_ITERATIONS: usize = 4;
+pub(crate) const PGS_ITERATIONS: usize = 4;
 /// Typical size of an object, m: scales slop and prediction distance, which are made for metre-sized worlds.
 const LENGTH_UNIT_M: f32 = 0.1;
 /// Natural frequency (Hz) and damping ratio of contacts.

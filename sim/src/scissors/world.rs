@@ -8,7 +8,7 @@ use super::tape::{Tape, TapeState};
 use super::wrist::{Wrist, WristState, mount};
 use crate::collision::{FingerContacts, Groups};
 use crate::contact::Contact;
-use crate::engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};
+use crate::engine::{Engine, PGS_ITERATIONS, PHYSICS_HZ, Surroundings, WorldSnapshot};
 use crate::fault::PhysicsFault;
 use crate::hand::Hand;
 use bridge::{ObjectPose, ScissorsObject, ToolPose, ToolState};
@@ -18,9 +18,10 @@ use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, SpringCoefficients, Vec
 /// hold: with 60 Hz, as between other things, the 20 N of the wrist push the point of a blade of 12 g through a wall. With half of
 /// the damping, pulling at a tape of fourfold strength ends in a fault.
 const FIXED_CONTACT_SOFTNESS: (f32, f32) = (480.0, 10.0);
-/// Where a hand of 3 kg rams scissors of 20 g into the case, the four iterations that are enough for a cube leave them 7 mm in a wall;
-/// these 3.6 mm, for a ninth more time.
-const PGS_ITERATIONS: usize = 12;
+/// Iterations of the solver while the tool meets more than its wrist presses with along an axis, which ends every episode: who goes on
+/// all the same rams scissors of 20 g into the case with a hand of 3 kg, and what is enough for a cube leaves a half 7 mm deep in a wall.
+/// With more of them at all times the tape's joints, which hold half a gram each, take up more than they are pulled with.
+const RAMMED_PGS_ITERATIONS: usize = 32;
 
 /// A hand on a wrist with scissors and tape.
 pub struct ScissorsWorld {
@@ -29,6 +30,8 @@ pub struct ScissorsWorld {
     shears: Shears,
     case: Case,
     tape: Tape,
+    /// What the wrist presses with along one axis, N.
+    presses_n: f32,
     state: State,
 }
 
@@ -36,6 +39,8 @@ pub struct ScissorsWorld {
 struct State {
     wrist: WristState,
     tape: TapeState,
+    /// When the tool was looked at last, it had met more than [`ScissorsWorld::presses_n`].
+    is_rammed: bool,
 }
 
 /// Everything that changes while the world is stepped.
@@ -65,9 +70,8 @@ impl ScissorsWorld {
         let groups = Groups::new(finger_contacts);
         let mut engine = Engine::new(hand, q_rad, mount(&parameters.wrist, &tool), 0.0, &surroundings);
         let (frequency_hz, damping_ratio) = FIXED_CONTACT_SOFTNESS;
-        let settings = &mut engine.physics.integration_parameters;
-        settings.static_contact_softness = SpringCoefficients::new(frequency_hz, damping_ratio);
-        settings.num_internal_pgs_iterations = PGS_ITERATIONS;
+        engine.physics.integration_parameters.static_contact_softness =
+            SpringCoefficients::new(frequency_hz, damping_ratio);
         let wrist = Wrist::new(&engine, parameters.wrist, draw.wrist_gain_scale);
         let standing = |[x, y, z]: [f64; 3], yaw_rad: f64| {
             Pose::from_parts(Vector::new(x as f32, y as f32, z as f32), Rotation::from_rotation_z(yaw_rad as f32))
@@ -87,7 +91,15 @@ impl ScissorsWorld {
         );
         let strip = standing(placement.tape_m, placement.tape_yaw_rad);
         let (tape, tape_state) = Tape::insert(&mut engine, &parameters.tape, strip, draw.tape_strength_scale, groups);
-        Self { engine, wrist, shears, case, tape, state: State { wrist: WristState::new(tool), tape: tape_state } }
+        Self {
+            engine,
+            wrist,
+            shears,
+            case,
+            tape,
+            presses_n: parameters.wrist.stiffness_n_m.f32() * parameters.wrist.tool.max_error_m,
+            state: State { wrist: WristState::new(tool), tape: tape_state, is_rammed: false },
+        }
     }
 
     /// Lets 1 / [`PHYSICS_HZ`] s pass.
@@ -98,6 +110,8 @@ impl ScissorsWorld {
         self.wrist.drive(&mut self.engine, &mut self.state.wrist, 1.0 / PHYSICS_HZ as f32);
         self.case.detain(&mut self.engine, &self.shears);
         self.tape.meet(&mut self.engine, &self.shears, &mut self.state.tape);
+        self.engine.physics.integration_parameters.num_internal_pgs_iterations =
+            if self.state.is_rammed { RAMMED_PGS_ITERATIONS } else { PGS_ITERATIONS };
         self.engine.step()?;
         self.tape.tear(&mut self.engine, &mut self.state.tape);
         Ok(())
@@ -130,7 +144,9 @@ impl ScissorsWorld {
 
     /// The tool; its forces are means since this was called last.
     pub(crate) fn look_at_tool(&mut self) -> ToolState {
-        self.wrist.look(&self.engine, &mut self.state.wrist)
+        let tool = self.wrist.look(&self.engine, &mut self.state.wrist);
+        self.state.is_rammed = Vector::from_array(tool.force_n).length() > self.presses_n;
+        tool
     }
 
     /// Pose and velocity of an object, at `time_s`.
