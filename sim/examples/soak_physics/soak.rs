@@ -7,13 +7,14 @@
 use bridge::number::{NonNegative, NumberError, Positive, UnitInterval};
 use bridge::random::{Rng, stream};
 use bridge::{
-    BodyError, BodySpec, GovernorConfig, Limits, Percept, ScissorsObject, TOOL_POSE_LEN, rotate, rotate_back,
+    BodyError, BodySpec, GovernorConfig, Limits, ObjectPose, Percept, ScissorsObject, TOOL_POSE_LEN, rotate,
+    rotate_back,
 };
 use rand::{Rng as _, RngCore as _};
 use rapier3d::glamx::DVec3;
 use sim::{
-    CubeScene, Domain, Engine, Hand, PHYSICS_HZ, PartKind, SERVO_HZ, ScissorsDomain, ScissorsParameters, ScissorsScene,
-    Shape, Simulated, Transmission,
+    CaseParameters, CubeScene, Domain, Engine, Hand, PHYSICS_HZ, PartKind, SERVO_HZ, ScissorsDomain,
+    ScissorsParameters, ScissorsScene, Shape, ShearsParameters, Simulated, Transmission,
 };
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -27,6 +28,8 @@ const LOST_BELOW_M: f32 = -0.6;
 /// Half of the table's edges, and its thickness, m: what is thrown beyond them falls beside it.
 const TABLE_HALF_M: f64 = 0.5;
 const TABLE_THICKNESS_M: f64 = 0.1;
+/// A point this deep below the case's rim does not come over it within a tick, m: it is 4 cm from there to the other side.
+const RIM_M: f64 = 0.01;
 /// The tool overshoots what its controller's error leaves it by less than this, m.
 const OVERSHOOT_M: f32 = 0.01;
 
@@ -46,7 +49,7 @@ pub struct Report {
     pub n_steps: u64,
     /// Episodes.
     pub n_episodes: u64,
-    /// What the physics said where it failed, and numbers that were not finite; in which episode, and when.
+    /// What the physics said where it failed, numbers that were not finite, and what went through a wall; in which episode, and when.
     pub faults: Vec<String>,
     /// How deep something was at most in what it cannot pass, m, what, and when.
     pub deepest: (f64, String),
@@ -69,7 +72,7 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
             break;
         }
         let mut rng = stream(seed, "soak", episode);
-        let (mut body, room, patience) = match task {
+        let (mut body, mut room, patience) = match task {
             Task::Cube => {
                 let scene = CubeScene::load("orca_v2")?;
                 let body = scene.body(random_cube_domain(&mut rng)?);
@@ -78,10 +81,14 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
             Task::Scissors => {
                 let scene = ScissorsScene::load("orca_v2")?;
                 let body = scene.body(random_scissors_domain(&mut rng)?);
-                (Box::new(body) as Box<dyn Simulated>, Room::Table(scene.parameters().clone()), 2)
+                (
+                    Box::new(body) as Box<dyn Simulated>,
+                    Room::Table { parameters: scene.parameters().clone(), places: Vec::new() },
+                    2,
+                )
             }
         };
-        play(body.as_mut(), &room, patience, episode, &mut rng, &mut report)?;
+        play(body.as_mut(), &mut room, patience, episode, &mut rng, &mut report)?;
         report.n_episodes += 1;
     }
     Ok(report)
@@ -89,7 +96,7 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
 
 fn play(
     body: &mut dyn Simulated,
-    room: &Room,
+    room: &mut Room,
     patience: u32,
     episode: u64,
     rng: &mut Rng,
@@ -143,6 +150,10 @@ fn play(
         if ticks_deep >= patience && !is_reported {
             report.too_deep.push(format!("{}: {what}", moment()));
             is_reported = true;
+        }
+        if let Some(name) = room.escaped(&truth) {
+            report.faults.push(format!("{}: {name} went through a wall of the case", moment()));
+            return Ok(());
         }
         // What rolled off the edge of the floor falls for ever.
         if truth.objects.iter().any(|object| object.position_m[2] < LOST_BELOW_M) {
@@ -242,8 +253,8 @@ fn from_zero(rng: &mut Rng, upper: f64) -> Result<NonNegative, NumberError> {
 enum Room {
     /// The palm and the fingers, for the ball inside of the cube.
     Hand(Hand),
-    /// The table and the walls of the case, for points on the blades and loops.
-    Table(ScissorsParameters),
+    /// The table and the walls of the case, for points on the blades and loops; where each of them was that was in no wall.
+    Table { parameters: ScissorsParameters, places: Vec<Place> },
 }
 
 impl Room {
@@ -275,46 +286,124 @@ impl Room {
                     }
                 }
             }
-            Self::Table(ScissorsParameters { shears, case, wrist, .. }) => {
-                let limits = &wrist.tool;
+            Self::Table { parameters, .. } => {
+                let limits = &parameters.wrist.tool;
                 let room_m = limits.max_error_m + OVERSHOOT_M;
                 for (axis, x) in truth.tool.iter().flat_map(|tool| tool.measured.position_m.into_iter().enumerate()) {
                     let beyond_m = (limits.lower_m[axis] - x).max(x - limits.upper_m[axis]) - room_m;
                     note(f64::from(beyond_m), &|| "tool beyond its workspace".into());
                 }
-                let frame = ScissorsObject::Case.of(truth);
-                let ([slot_x, slot_y], [outer_x, outer_y]) =
-                    (case.slot_m.map(|x| 0.5 * x.get()), case.outer_m.map(|x| 0.5 * x.get()));
-                let bottom = f64::from(-frame.position_m[2]);
-                let (floor, top) = (bottom + case.floor_m.get(), bottom + case.height_m.get());
-                for (object, side) in [(ScissorsObject::FingerHalf, -1.0), (ScissorsObject::ThumbHalf, 1.0)] {
-                    let half = object.of(truth);
-                    let blade = (0..=8).map(|k| [0.0, 0.0, -f64::from(k) / 8.0 * shears.blade_length_m.get()]);
-                    let wire_m = shears.loop_inner_radius_m.get() + shears.loop_wire_radius_m.get();
-                    let ring = (0..8).map(|k| {
-                        let (sin, cos) = (f64::from(k) / 8.0 * TAU).sin_cos();
-                        [
-                            0.0,
-                            side * shears.loop_offset_m.get() + wire_m * cos,
-                            shears.loop_height_m.get() + wire_m * sin,
-                        ]
-                    });
-                    for point in blade.chain(ring) {
-                        let turned = rotate(half.orientation, point.map(|x| x as f32));
-                        let point: [f32; 3] = std::array::from_fn(|i| half.position_m[i] + turned[i]);
-                        let [x, y, z] = point.map(f64::from);
-                        let to_side = TABLE_HALF_M - x.abs().max(y.abs());
-                        note(to_side.min(-z).min(TABLE_THICKNESS_M + z), &|| format!("{} in the table", object.name()));
-                        let seen = std::array::from_fn(|i| point[i] - frame.position_m[i]);
-                        let [x, y, z] = rotate_back(frame.orientation, seen).map(f64::from);
-                        let to_slot = if z > floor { (x.abs() - slot_x).max(y.abs() - slot_y) } else { floor - z };
-                        let to_outside = (outer_x - x.abs()).min(outer_y - y.abs()).min(top - z);
-                        note(to_slot.min(to_outside), &|| format!("{} in the case", object.name()));
-                    }
+                let case = Case::new(&parameters.case, truth);
+                for (object, point) in scissors_points(&parameters.shears, truth) {
+                    let [x, y, z] = point.map(f64::from);
+                    let to_side = TABLE_HALF_M - x.abs().max(y.abs());
+                    note(to_side.min(-z).min(TABLE_THICKNESS_M + z), &|| format!("{} in the table", object.name()));
+                    note(case.depth_m(point), &|| format!("{} in the case", object.name()));
                 }
             }
         }
         deepest
+    }
+
+    /// What has gone through a wall of the case since the last look.
+    fn escaped(&mut self, truth: &Percept) -> Option<&'static str> {
+        let Self::Table { parameters, places } = self else { return None };
+        let case = Case::new(&parameters.case, truth);
+        let mut escaped = None;
+        for (index, (object, point)) in scissors_points(&parameters.shears, truth).enumerate() {
+            let place = case.place(point);
+            if places.len() <= index {
+                places.push(place);
+            }
+            if place != Place::InWall {
+                let before = std::mem::replace(&mut places[index], place);
+                if matches!((before, place), (Place::InSlot, Place::Around) | (Place::Around, Place::InSlot)) {
+                    escaped = Some(object.name());
+                }
+            }
+        }
+        escaped
+    }
+}
+
+/// Points on the scissors' blades and loops, m.
+fn scissors_points(shears: &ShearsParameters, truth: &Percept) -> impl Iterator<Item = (ScissorsObject, [f32; 3])> {
+    [(ScissorsObject::FingerHalf, -1.0), (ScissorsObject::ThumbHalf, 1.0)].into_iter().flat_map(
+        move |(object, side)| {
+            let half = object.of(truth);
+            let blade = (0..=8).map(|k| [0.0, 0.0, -f64::from(k) / 8.0 * shears.blade_length_m.get()]);
+            let wire_m = shears.loop_inner_radius_m.get() + shears.loop_wire_radius_m.get();
+            let ring = (0..8).map(move |k| {
+                let (sin, cos) = (f64::from(k) / 8.0 * TAU).sin_cos();
+                [0.0, side * shears.loop_offset_m.get() + wire_m * cos, shears.loop_height_m.get() + wire_m * sin]
+            });
+            blade.chain(ring).map(move |point| {
+                let turned = rotate(half.orientation, point.map(|x| x as f32));
+                (object, std::array::from_fn(|i| half.position_m[i] + turned[i]))
+            })
+        },
+    )
+}
+
+/// Where a point is as the walls of the case have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    InSlot,
+    InWall,
+    /// Beside the case.
+    Around,
+    /// Higher than the rim, or so little below it that a tick could lift a point over it.
+    Above,
+}
+
+/// The case, to compare points with.
+struct Case {
+    frame: ObjectPose,
+    half_slot_m: [f64; 2],
+    half_outer_m: [f64; 2],
+    floor_m: f64,
+    top_m: f64,
+}
+
+impl Case {
+    fn new(parameters: &CaseParameters, truth: &Percept) -> Self {
+        let frame = *ScissorsObject::Case.of(truth);
+        let bottom_m = f64::from(-frame.position_m[2]);
+        Self {
+            frame,
+            half_slot_m: parameters.slot_m.map(|x| 0.5 * x.get()),
+            half_outer_m: parameters.outer_m.map(|x| 0.5 * x.get()),
+            floor_m: bottom_m + parameters.floor_m.get(),
+            top_m: bottom_m + parameters.height_m.get(),
+        }
+    }
+
+    /// In the frame of the case.
+    fn seen(&self, point: [f32; 3]) -> [f64; 3] {
+        let seen = std::array::from_fn(|i| point[i] - self.frame.position_m[i]);
+        rotate_back(self.frame.orientation, seen).map(f64::from)
+    }
+
+    /// How deep a point is in what the case is made of, m.
+    fn depth_m(&self, point: [f32; 3]) -> f64 {
+        let ([x, y, z], [slot_x, slot_y], [outer_x, outer_y]) = (self.seen(point), self.half_slot_m, self.half_outer_m);
+        let to_slot = if z > self.floor_m { (x.abs() - slot_x).max(y.abs() - slot_y) } else { self.floor_m - z };
+        let to_outside = (outer_x - x.abs()).min(outer_y - y.abs()).min(self.top_m - z);
+        to_slot.min(to_outside)
+    }
+
+    fn place(&self, point: [f32; 3]) -> Place {
+        let [x, y, z] = self.seen(point);
+        let is_within = |half_m: [f64; 2]| x.abs() < half_m[0] && y.abs() < half_m[1];
+        if z > self.top_m - RIM_M {
+            Place::Above
+        } else if is_within(self.half_slot_m) {
+            Place::InSlot
+        } else if is_within(self.half_outer_m) {
+            Place::InWall
+        } else {
+            Place::Around
+        }
     }
 }
 

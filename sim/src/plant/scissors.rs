@@ -151,7 +151,7 @@ impl ScissorsRoom {
     fn feel(&mut self) {
         self.n_steps += 1;
         if self.n_steps.is_multiple_of(STEPS_PER_COMMAND) {
-            self.felt = self.world.look_at_tool();
+            self.felt = self.world.end_tick();
             let mut normal = normals(&mut self.force_noise);
             for force_n in &mut self.felt.force_n {
                 *force_n += normal(self.domain.force_noise_n.f32());

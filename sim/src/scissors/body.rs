@@ -251,7 +251,7 @@ impl Episode {
             state.step += 1;
         }
         self.world.engine().check()?;
-        self.state.tool = self.world.look_at_tool();
+        self.state.tool = self.world.end_tick();
         Ok(())
     }
 

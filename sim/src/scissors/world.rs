@@ -18,9 +18,12 @@ use rapier3d::prelude::{Pose, RigidBodyHandle, Rotation, SpringCoefficients, Vec
 /// hold: with 60 Hz, as between other things, the 20 N of the wrist push the point of a blade of 12 g through a wall. With half of
 /// the damping, pulling at a tape of fourfold strength ends in a fault.
 const FIXED_CONTACT_SOFTNESS: (f32, f32) = (480.0, 10.0);
-/// Iterations of the solver while the tool meets more than its wrist presses with along an axis, which ends every episode: who goes on
-/// all the same rams scissors of 20 g into the case with a hand of 3 kg, and what is enough for a cube leaves a half 7 mm deep in a wall.
-/// With more of them at all times the tape's joints, which hold half a gram each, take up more than they are pulled with.
+/// A tool that meets more than this rams what it meets with the 3 kg of its hand, N: it is what the wrist presses with along an axis, and
+/// ends an episode of the task.
+const RAMMED_N: f32 = 20.0;
+/// Iterations of the solver in a tick after one in which the tool rammed something. What is enough for a cube leaves scissors of 20 g 7 mm
+/// deep in a wall of their case. With more of them at all times the tape's joints, which hold half a gram each, would take up more than
+/// they are pulled with.
 const RAMMED_PGS_ITERATIONS: usize = 32;
 
 /// A hand on a wrist with scissors and tape.
@@ -30,8 +33,6 @@ pub struct ScissorsWorld {
     shears: Shears,
     case: Case,
     tape: Tape,
-    /// What the wrist presses with along one axis, N.
-    presses_n: f32,
     state: State,
 }
 
@@ -39,8 +40,8 @@ pub struct ScissorsWorld {
 struct State {
     wrist: WristState,
     tape: TapeState,
-    /// When the tool was looked at last, it had met more than [`ScissorsWorld::presses_n`].
-    is_rammed: bool,
+    /// In the last tick the tool met more than [`RAMMED_N`].
+    is_ramming: bool,
 }
 
 /// Everything that changes while the world is stepped.
@@ -97,8 +98,7 @@ impl ScissorsWorld {
             shears,
             case,
             tape,
-            presses_n: parameters.wrist.stiffness_n_m.f32() * parameters.wrist.tool.max_error_m,
-            state: State { wrist: WristState::new(tool), tape: tape_state, is_rammed: false },
+            state: State { wrist: WristState::new(tool), tape: tape_state, is_ramming: false },
         }
     }
 
@@ -111,7 +111,7 @@ impl ScissorsWorld {
         self.case.detain(&mut self.engine, &self.shears);
         self.tape.meet(&mut self.engine, &self.shears, &mut self.state.tape);
         self.engine.physics.integration_parameters.num_internal_pgs_iterations =
-            if self.state.is_rammed { RAMMED_PGS_ITERATIONS } else { PGS_ITERATIONS };
+            if self.state.is_ramming { RAMMED_PGS_ITERATIONS } else { PGS_ITERATIONS };
         self.engine.step()?;
         self.tape.tear(&mut self.engine, &mut self.state.tape);
         Ok(())
@@ -142,10 +142,10 @@ impl ScissorsWorld {
         self.wrist.tool_pose(&self.engine)
     }
 
-    /// The tool; its forces are means since this was called last.
-    pub(crate) fn look_at_tool(&mut self) -> ToolState {
+    /// Ends a servo tick. The forces of the tool are means over it; whether it rammed something decides how the next is solved.
+    pub(crate) fn end_tick(&mut self) -> ToolState {
         let tool = self.wrist.look(&self.engine, &mut self.state.wrist);
-        self.state.is_rammed = Vector::from_array(tool.force_n).length() > self.presses_n;
+        self.state.is_ramming = Vector::from_array(tool.force_n).length() > RAMMED_N;
         tool
     }
 

@@ -277,7 +277,7 @@ fn the_wrist_follows_and_yields() {
     for _ in 0..PHYSICS_HZ {
         world.step().unwrap();
     }
-    let reached = world.look_at_tool();
+    let reached = world.end_tick();
     for (x, wanted) in reached.measured.position_m.into_iter().zip(target.position_m) {
         assert!((x - wanted).abs() < 1e-3, "{reached:?}, expected {target:?}");
     }
@@ -313,7 +313,7 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
         let mut body = body(|_| ());
         let world = body.world_mut();
         let (start, base) = (pose(&world.state.wrist.target), world.engine.base);
-        world.look_at_tool();
+        world.end_tick();
         for tick in 0..60 {
             // Away as hard as it can, and back again.
             let share = if tick < 8 { 0.5 } else { 0.0 };
@@ -325,7 +325,7 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
                 world.engine.physics.bodies[base].add_force(push_n, true);
                 world.engine.step().unwrap();
             }
-            let tool = world.look_at_tool();
+            let tool = world.end_tick();
             let off_n = (Vector::from_array(tool.force_n) - push_n).length();
             let off_nm = Vector::from_array(tool.torque_nm).length();
             assert!(off_n < 0.25, "{way:?}, {turn:?}, pushed with {push_n:?} N, tick {tick}: {:?} N", tool.force_n);
@@ -336,6 +336,39 @@ fn the_force_on_the_tool_is_that_of_the_surroundings() {
             );
         }
     }
+}
+
+/// Contract: a hand that rams scissors of 20 g into their case is noticed, and what follows is the same bits from a snapshot in the middle.
+#[test]
+fn ramming_is_noticed_and_repeated() {
+    let mut body = body(|domain| {
+        domain.scissors_mass_scale = Positive::try_from(0.4).unwrap();
+        domain.wrist_gain_scale = Positive::try_from(1.8).unwrap();
+    });
+    let mut command = ScissorsScene::load("orca_v2").unwrap().start_command();
+    let scissors = body.world().object_pose(ScissorsObject::FingerHalf, 0.0).position_m;
+    command[..3].copy_from_slice(&scissors);
+    let mut snapshot = None;
+    let mut went = Vec::new();
+    for round in 0..2 {
+        if let Some(snapshot) = &snapshot {
+            body.restore(snapshot);
+        }
+        let (mut n_rammed, mut poses) = (0, Vec::new());
+        for _ in 0..2 * SERVO_HZ {
+            body.command(&command).unwrap();
+            let is_ramming = body.world().state.is_ramming;
+            n_rammed += u32::from(is_ramming);
+            if is_ramming && snapshot.is_none() {
+                snapshot = Some(body.snapshot());
+                poses.clear();
+            }
+            poses.push(body.world().object_pose(ScissorsObject::ThumbHalf, 0.0));
+        }
+        assert!(n_rammed > 3, "round {round}: in {n_rammed} ticks");
+        went.push(poses);
+    }
+    assert_eq!(went[0][1..60], went[1][..59]);
 }
 
 /// Contract: an episode whose tape is torn ends as that, not as a fault of the physics: what recoils stays in the room, also
