@@ -129,7 +129,7 @@ pub struct TrainArgs {
     /// Seed of the run, instead of the experiment's.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Change a field of the experiment, e.g. learn.critic.n_members=4. May be given often.
+    /// Change a field of the experiment, e.g. learn.critic.ensemble=4. May be given often.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub overrides: Vec<Override>,
     /// Demonstrations recorded with `softflow demo`, instead of fresh ones.

@@ -54,7 +54,9 @@ pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<En
         };
         for (party_idx, party) in study.parties.iter().enumerate() {
             let values = of_party(party_idx);
-            let holds = measure.claim(&party.name).map(|claim| claim.holds(&values, &mean_of));
+            let mut claims = measure.claims(&party.name).peekable();
+            let is_expected = claims.peek().is_some();
+            let holds = is_expected.then(|| claims.all(|claim| claim.holds(&values, &mean_of)));
             entries.push(Entry { measure, party: &party.name, values, holds });
         }
     }
@@ -66,7 +68,6 @@ pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<En
 pub fn table(entries: &[Entry<'_>]) -> Table {
     let mut table = Table::new(["measure", "party", "mean", "IQM [95 %]", "every seed", "expected", "holds"]);
     for entry in entries {
-        let claim = entry.measure.claim(entry.party);
         table.push([
             entry.measure.name.clone(),
             entry.party.to_owned(),
@@ -76,7 +77,7 @@ pub fn table(entries: &[Entry<'_>]) -> Table {
                 |Estimate { value, low, high }| format!("{} [{}, {}]", number(value), number(low), number(high)),
             ),
             entry.values.iter().map(|value| value.map_or_else(|| "-".into(), number)).collect::<Vec<_>>().join(" "),
-            claim.map(Claim::describe).unwrap_or_default(),
+            entry.expected().unwrap_or_default(),
             entry.holds.map_or("", |holds| if holds { "yes" } else { "NO" }).to_owned(),
         ]);
     }
@@ -94,7 +95,7 @@ pub fn to_json(entries: &[Entry<'_>]) -> Value {
             "values": entry.values,
             "mean": entry.mean(),
             "iqm": interval,
-            "expected": entry.measure.claim(entry.party).map(Claim::describe),
+            "expected": entry.expected(),
             "holds": entry.holds,
         })
     };
@@ -111,7 +112,7 @@ pub fn figures(study: &Study, entries: &[Entry<'_>]) -> Vec<Figure> {
             color,
             dots: entry.values.iter().copied().flatten().collect(),
             estimate: entry.interval(),
-            bounds: measure.claim(entry.party).map(Claim::levels).unwrap_or_default(),
+            bounds: measure.claims(entry.party).flat_map(Claim::levels).collect(),
         };
         let rows: Vec<Row> = of_measure.enumerate().map(row).collect();
         Figure {
@@ -134,6 +135,12 @@ impl Entry<'_> {
         all(&self.values).and_then(|values| mean(&values))
     }
 
+    /// All that is expected, if anything is.
+    fn expected(&self) -> Option<String> {
+        let claims: Vec<String> = self.measure.claims(self.party).map(Claim::describe).collect();
+        (!claims.is_empty()).then(|| claims.join("; "))
+    }
+
     /// Interquartile mean over seeds with its interval; none for a single seed, of which nothing can be told about others.
     #[must_use]
     pub fn interval(&self) -> Option<Estimate> {
@@ -149,6 +156,7 @@ impl Claim {
             Bound::AtLeast(least) => value >= least.get(),
             Bound::AtMost(most) => value <= most.get(),
             Bound::Near { value: wanted, tolerance } => (value - wanted.get()).abs() <= tolerance.get(),
+            Bound::Above { by, party } => mean_of(party).is_some_and(|reference| value >= reference + by.get()),
             Bound::Times { factor, party } => mean_of(party).is_some_and(|reference| value >= factor.get() * reference),
         };
         all(values).is_some_and(|values| match self.of {
@@ -162,6 +170,7 @@ impl Claim {
             Bound::AtLeast(least) => format!(">= {}", number(least.get())),
             Bound::AtMost(most) => format!("<= {}", number(most.get())),
             Bound::Near { value, tolerance } => format!("{} +- {}", number(value.get()), number(tolerance.get())),
+            Bound::Above { by, party } => format!(">= {party} + {}", number(by.get())),
             Bound::Times { factor, party } => format!(">= {} x {party}", factor.get()),
         };
         match self.of {
@@ -175,7 +184,7 @@ impl Claim {
         match &self.bound {
             Bound::AtLeast(level) | Bound::AtMost(level) => vec![level.get()],
             Bound::Near { value, tolerance } => vec![value.get() - tolerance.get(), value.get() + tolerance.get()],
-            Bound::Times { .. } => Vec::new(),
+            Bound::Above { .. } | Bound::Times { .. } => Vec::new(),
         }
     }
 }

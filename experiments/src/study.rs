@@ -149,6 +149,13 @@ pub enum Bound {
         /// The tolerance.
         tolerance: NonNegative,
     },
+    /// Above the mean of another party by at least this.
+    Above {
+        /// By how much.
+        by: NonNegative,
+        /// The other party.
+        party: String,
+    },
     /// At least so many times the mean of another party.
     Times {
         /// How many times.
@@ -251,9 +258,8 @@ impl Study {
 }
 
 impl Measure {
-    /// The claim about a party, if there is one.
-    #[must_use]
-    pub fn claim(&self, party: &str) -> Option<&Claim> {
-        self.expected.iter().find(|claim| claim.party == party)
+    /// What is expected of a party.
+    pub fn claims<'a>(&'a self, party: &'a str) -> impl Iterator<Item = &'a Claim> {
+        self.expected.iter().filter(move |claim| claim.party == party)
     }
 }

@@ -131,8 +131,11 @@ pub(crate) const GAITS: Shelf = shelf!(
         "reference16_wave"
     ]
 );
-pub(crate) const DOMAINS: Shelf =
-    shelf!("domain", "domains", ["nominal", "exact", "shifted_orca_v2", "shifted_reference16", "tendons_orca_v2"]);
+pub(crate) const DOMAINS: Shelf = shelf!(
+    "domain",
+    "domains",
+    ["nominal", "exact", "randomised", "shifted_orca_v2", "shifted_reference16", "tendons_orca_v2"]
+);
 
 pub(crate) const SCISSORS_DOMAINS: Shelf = shelf!(
     "domain of the scissors",

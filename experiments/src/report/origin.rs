@@ -12,6 +12,9 @@ use ron::ser::{PrettyConfig, to_string_pretty};
 use std::path::{Path, PathBuf};
 
 /// Animations in the folder of a run whose names begin so are shown.
+/// How long a film of an episode is at most, s, and how much faster than life the viewer shows one.
+const FILMED_S: f64 = 8.0;
+const MAX_FILM_SPEED: f64 = 10.0;
 const PICTURE_PREFIX: &str = "episode_";
 
 /// The section.
@@ -114,22 +117,28 @@ fn commands(results: &Results) -> String {
     results.parties.iter().map(command).collect::<Vec<_>>().join("\n")
 }
 
-/// Commands that film the first success and the first failure of every party's first run. They play the episodes that were
-/// evaluated: the same seeds name the same episodes.
+/// Commands that film the first success and the first failure of every party's first run, to their ends, long ones faster than life.
+/// They play the episodes that were evaluated: the same seeds name the same episodes.
 fn films(results: &Results) -> Vec<String> {
     let mut commands = Vec::new();
     for party in &results.parties {
-        let TaskChoice::Cube { hand, .. } = &party.experiment.task else { continue };
-        let domain = party.experiment.online_domain.strip_suffix(hand.as_str()).unwrap_or("nominal");
-        let domain = if domain.starts_with("shifted") { "shifted" } else { "nominal" };
+        let (task, hand) = match &party.experiment.task {
+            TaskChoice::Cube { hand, .. } => ("cube", hand),
+            TaskChoice::Scissors { hand, .. } => ("scissors", hand),
+            TaskChoice::Bandit(_) | TaskChoice::Chain(_) | TaskChoice::Detour(_) => continue,
+        };
+        let is_shifted = party.experiment.online_domain.contains("shifted");
+        let domain = if is_shifted { "shifted" } else { "nominal" };
         let Some(run) = party.runs.first() else { continue };
         let (Some(folder), Some(record)) = (&run.folder, last_record(party, run)) else { continue };
         for (name, wanted) in [("success", true), ("failure", false)] {
             let Some(index) = record.outcomes.iter().position(|outcome| outcome.succeeded == wanted) else { continue };
-            let (seed, seconds) = (record.first_seed + index as u64, record.outcomes[index].seconds.clamp(2.0, 8.0));
+            let seed = record.first_seed + index as u64;
+            let seconds = record.outcomes[index].seconds.clamp(2.0, FILMED_S * MAX_FILM_SPEED);
+            let speed = (seconds / FILMED_S).max(1.0);
             commands.push(format!(
-                "cargo run -p sim --release -- --hand {hand} --domain {domain} --policy {0} --seed {seed} --seconds \
-                 {seconds} --headless --record {0}/{PICTURE_PREFIX}{name}.gif",
+                "cargo run -p sim --release -- --task {task} --hand {hand} --domain {domain} --policy {0} --seed {seed} \
+                 --seconds {seconds} --speed {speed:.2} --headless --record {0}/{PICTURE_PREFIX}{name}.gif",
                 folder.display()
             ));
         }

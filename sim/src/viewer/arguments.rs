@@ -95,6 +95,8 @@ pub enum DomainName {
     Nominal,
     /// A twin of the hand that differs from the one that policies are trained on.
     Shifted,
+    /// Everything that is not known well, over its whole range.
+    Randomised,
     /// Nominal, behind tendons that are not taut.
     Tendons,
     /// Nominal, every episode alike.
@@ -168,10 +170,12 @@ impl Arguments {
         match (self.task, self.domain) {
             (TaskName::Cube, DomainName::Nominal) => "nominal".into(),
             (TaskName::Cube, DomainName::Shifted) => format!("shifted_{}", family()),
+            (TaskName::Cube, DomainName::Randomised) => "randomised".into(),
             (TaskName::Cube, DomainName::Tendons) => format!("tendons_{}", family()),
             (TaskName::Cube, DomainName::Exact) => "exact".into(),
             (TaskName::Scissors, DomainName::Nominal) => "scissors_nominal".into(),
             (TaskName::Scissors, DomainName::Shifted) => "scissors_shifted".into(),
+            (TaskName::Scissors, DomainName::Randomised) => "scissors_randomised".into(),
             (TaskName::Scissors, DomainName::Tendons) => "scissors_tendons".into(),
             (TaskName::Scissors, DomainName::Exact) => "scissors_exact".into(),
         }

@@ -17,7 +17,7 @@ space  .      pause, one servo tick
 R  N  B       restart, next episode, the one before
 Tab           the other task
 Q             who acts
-D             nominal or shifted domain
+D             nominal, shifted or randomised domain
 arrows        push what is handled
 C  X          forces on it, axes of it
 T  P          candidates, curves of a policy

@@ -44,7 +44,8 @@ pub fn picked(now: &Arguments, pick: Pick, given: &Arguments) -> Arguments {
         Pick::Domain => {
             next.domain = match now.domain {
                 DomainName::Nominal => DomainName::Shifted,
-                DomainName::Shifted | DomainName::Tendons | DomainName::Exact => DomainName::Nominal,
+                DomainName::Shifted => DomainName::Randomised,
+                DomainName::Randomised | DomainName::Tendons | DomainName::Exact => DomainName::Nominal,
             };
         }
         Pick::NextSeed => next.seed = now.seed.saturating_add(1),
