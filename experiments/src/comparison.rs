@@ -216,6 +216,7 @@ mod tests {
                 expected: [
                     (party: "a", of: Each, bound: AtLeast(2.0)),
                     (party: "b", of: Mean, bound: Times(factor: 2.0, party: "a")),
+                    (party: "b", of: Mean, bound: Above(by: 1.0, party: "a")),
                 ],
             )],
         )"#;
@@ -228,12 +229,13 @@ mod tests {
         entries(&study, &values).iter().map(|entry| entry.holds).collect()
     }
 
-    /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` about another party's mean, and a seed without a
-    /// number keeps no promise.
+    /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` and `Above` about another party's mean; of several promises
+    /// all are kept, and a seed without a number keeps none.
     #[test]
     fn claims_are_judged() {
         assert_eq!(holds([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]), [Some(true), Some(true)]);
         assert_eq!(holds([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
+        assert_eq!(holds([Some(0.1), Some(0.1)], [Some(0.4), Some(0.6)]), [Some(false), Some(false)]);
         assert_eq!(holds([Some(2.0), None], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
     }
 
@@ -244,7 +246,7 @@ mod tests {
         let values = vec![vec![vec![Some(1.0)], vec![Some(4.0)]], vec![vec![Some(0.25)], vec![None]]];
         let entries = entries(&study, &values);
         let text = table(&entries).to_string();
-        for part in ["2.500", "1 4", ">= 2, each", "NO", "0.250 -", ">= 2 x a"] {
+        for part in ["2.500", "1 4", ">= 2, each", "NO", "0.250 -", ">= 2 x a; >= a + 1"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert_eq!(to_json(&entries)[1]["values"], json!([0.25, null]));
