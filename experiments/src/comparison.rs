@@ -22,8 +22,8 @@ pub struct Entry<'a> {
     pub party: &'a str,
     /// A number a seed, in the order of the study's seeds, where it is defined.
     pub values: Vec<Option<f64>>,
-    /// Whether what is expected holds; none where nothing is.
-    pub holds: Option<bool>,
+    /// Whether each thing that is expected holds.
+    pub holds: Vec<bool>,
 }
 
 /// What results hold of a study's measures, indexed by party, seed and measure; nothing of a run that is not there yet.
@@ -54,9 +54,7 @@ pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<En
         };
         for (party_idx, party) in study.parties.iter().enumerate() {
             let values = of_party(party_idx);
-            let mut claims = measure.claims(&party.name).peekable();
-            let is_expected = claims.peek().is_some();
-            let holds = is_expected.then(|| claims.all(|claim| claim.holds(&values, &mean_of)));
+            let holds = measure.claims(&party.name).map(|claim| claim.holds(&values, &mean_of)).collect();
             entries.push(Entry { measure, party: &party.name, values, holds });
         }
     }
@@ -77,8 +75,8 @@ pub fn table(entries: &[Entry<'_>]) -> Table {
                 |Estimate { value, low, high }| format!("{} [{}, {}]", number(value), number(low), number(high)),
             ),
             entry.values.iter().map(|value| value.map_or_else(|| "-".into(), number)).collect::<Vec<_>>().join(" "),
-            entry.expected().unwrap_or_default(),
-            entry.holds.map_or("", |holds| if holds { "yes" } else { "NO" }).to_owned(),
+            entry.expected().join("; "),
+            entry.holds.iter().map(|&holds| if holds { "yes" } else { "NO" }).collect::<Vec<_>>().join("; "),
         ]);
     }
     table
@@ -135,10 +133,9 @@ impl Entry<'_> {
         all(&self.values).and_then(|values| mean(&values))
     }
 
-    /// All that is expected, if anything is.
-    fn expected(&self) -> Option<String> {
-        let claims: Vec<String> = self.measure.claims(self.party).map(Claim::describe).collect();
-        (!claims.is_empty()).then(|| claims.join("; "))
+    /// What is expected.
+    fn expected(&self) -> Vec<String> {
+        self.measure.claims(self.party).map(Claim::describe).collect()
     }
 
     /// Interquartile mean over seeds with its interval; none for a single seed, of which nothing can be told about others.
@@ -223,20 +220,20 @@ mod tests {
         bridge::config::parse("study", text).unwrap()
     }
 
-    fn holds(a: [Option<f64>; 2], b: [Option<f64>; 2]) -> Vec<Option<bool>> {
+    fn holds(a: [Option<f64>; 2], b: [Option<f64>; 2]) -> Vec<bool> {
         let study = study();
         let values = [a, b].map(|party| party.map(|value| vec![value]).to_vec());
-        entries(&study, &values).iter().map(|entry| entry.holds).collect()
+        entries(&study, &values).into_iter().flat_map(|entry| entry.holds).collect()
     }
 
-    /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` and `Above` about another party's mean; of several promises
-    /// all are kept, and a seed without a number keeps none.
+    /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` and `Above` about another party's mean; a seed without a
+    /// number keeps no promise.
     #[test]
     fn claims_are_judged() {
-        assert_eq!(holds([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]), [Some(true), Some(true)]);
-        assert_eq!(holds([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
-        assert_eq!(holds([Some(0.1), Some(0.1)], [Some(0.4), Some(0.6)]), [Some(false), Some(false)]);
-        assert_eq!(holds([Some(2.0), None], [Some(4.0), Some(6.0)]), [Some(false), Some(false)]);
+        assert_eq!(holds([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]), [true, true, true]);
+        assert_eq!(holds([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]), [false, false, false]);
+        assert_eq!(holds([Some(0.1), Some(0.1)], [Some(0.4), Some(0.6)]), [false, true, false]);
+        assert_eq!(holds([Some(2.0), None], [Some(4.0), Some(6.0)]), [false, false, false]);
     }
 
     /// Contract: the table shows every seed, the statistics over them, what was expected, and what was not met.

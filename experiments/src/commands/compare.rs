@@ -93,8 +93,8 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
         eprintln!("no figure: {error}");
     }
     write_page(&[results], &out.join("report.html"))?;
-    let n_unmet = entries.iter().filter(|entry| entry.holds == Some(false)).count();
-    let n_expected = entries.iter().filter(|entry| entry.holds.is_some()).count();
+    let holds: Vec<bool> = entries.iter().flat_map(|entry| entry.holds.iter().copied()).collect();
+    let (n_expected, n_unmet) = (holds.len(), holds.iter().filter(|&&holds| !holds).count());
     eprintln!("{} of {n_expected} expectations hold; {}", n_expected - n_unmet, out.display());
     Ok(match n_unmet {
         _ if done.iter().any(|done| done.lost_data) => Ended::DataLost,

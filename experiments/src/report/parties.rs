@@ -50,8 +50,8 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
     if let Some(study) = &results.study {
         let values = comparison::values(study, results);
         let mut entries = comparison::entries(study, &values);
-        let claims = entries.iter().filter(|entry| entry.holds.is_some()).count();
-        let n_held = entries.iter().filter(|entry| entry.holds == Some(true)).count();
+        let holds: Vec<bool> = entries.iter().flat_map(|entry| entry.holds.iter().copied()).collect();
+        let (claims, n_held) = (holds.len(), holds.iter().filter(|&&holds| holds).count());
         let mut note = match claims {
             0 => "The study expects nothing in particular.".to_owned(),
             claims => format!("{n_held} of {claims} expectations hold."),
