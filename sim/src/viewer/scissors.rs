@@ -24,7 +24,10 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
     let scene = ScissorsScene::load(&arguments.hand)?.with_fault_folder(Path::new(FAULT_FOLDER));
     let task = ScissorsTask::new(scene.task_config().clone(), scene.hand().n_joints());
     let reel = Reel::default();
-    let body = Box::new(scene.body(ScissorsDomain::load(&arguments.domain_name())?));
+    // Who was trained plays the episodes that are evaluated: case and tape stand where the scene's configurations have them.
+    let is_trained = matches!(arguments.policy, PolicyName::Run(_));
+    let laid_out = if is_trained { scene.clone().pinned_to(scene.configurations()) } else { scene.clone() };
+    let body = Box::new(laid_out.body(ScissorsDomain::load(&arguments.domain_name())?));
     let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, GovernorConfig::usual()?)?;
     let control_hz = f64::from(scene.task_config().control_hz);
     let driver: Box<dyn Driver> = match &arguments.policy {
