@@ -114,8 +114,11 @@ macro_rules! shelf {
     };
 }
 
-pub(crate) const HANDS: Shelf =
-    shelf!("hand", "hands", ["orca_v2", "reference16", "orca_v2_left", "orca_v2_torques", "orca_v2_wrist"]);
+pub(crate) const HANDS: Shelf = shelf!(
+    "hand",
+    "hands",
+    ["orca_v2", "reference16", "orca_v2_left", "orca_v2_tendons", "orca_v2_torques", "orca_v2_wrist"]
+);
 pub(crate) const SCENES: Shelf = shelf!("scene", "scenes", ["cube_orca_v2", "cube_reference16", "scissors_orca_v2"]);
 pub(crate) const GAITS: Shelf = shelf!(
     "gait",
@@ -125,6 +128,7 @@ pub(crate) const GAITS: Shelf = shelf!(
         "orca_v2_r5d",
         "orca_v2_r7b",
         "orca_v2_r7d",
+        "orca_v2_tendons_r7d",
         "orca_v2_torques_r5d",
         "reference16_trot",
         "reference16_trot_clear",

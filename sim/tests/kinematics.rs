@@ -158,7 +158,7 @@ fn unknown_names_are_answered_with_known_ones() {
     let error = Hand::load("shadow").unwrap_err().to_string();
     assert_eq!(
         error,
-        "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_torques, orca_v2_wrist"
+        "no hand is called `shadow`; known are orca_v2, reference16, orca_v2_left, orca_v2_tendons, orca_v2_torques, orca_v2_wrist"
     );
     let error = sim::CubeScene::load("shadow").unwrap_err().to_string();
     assert!(error.contains("known are orca_v2, reference16"), "{error}");

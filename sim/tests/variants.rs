@@ -100,6 +100,10 @@ fn a_variant_may_have_gaits_of_its_own() {
         assert_eq!(demonstration.gait, own.clone().slowed_down(slowdown).unwrap());
     }
     assert_eq!(torques.start().open_rad, usual.start().open_rad);
+
+    let tendons = CubeScene::load("orca_v2_tendons").unwrap();
+    let gaits: Vec<&str> = tendons.demonstrations().iter().map(|it| it.config.gait.as_str()).collect();
+    assert_eq!(gaits, ["orca_v2_r5d", "orca_v2_tendons_r7d", "orca_v2_tendons_r7d"]);
 }
 
 /// Contract: a gait in the place of one that the scene does not have is refused: it would never be played.
