@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use bridge::{BodyError, CubeReward, Environment, GovernorConfig, Percept, SIM_FAULT_SCALAR, ScissorsObject};
+use bridge::{
+    BodyError, CubeReward, Environment, GovernorConfig, Percept, SIM_FAULT_SCALAR, ScissorsObject, Task,
+    TaskEnvironment,
+};
 use sim::{CubeScene, Domain, Dump, Origin, ScissorsDomain, ScissorsScene, Simulated};
 use std::path::{Path, PathBuf};
 
@@ -92,32 +95,40 @@ fn faults_are_named_and_can_be_relived() {
     }
 }
 
-/// Contract: in an environment a fault truncates the episode, which has not succeeded, keeps the last observation, and tells
-/// of the fault; the next reset works.
+/// Contract: in an environment of either task a fault truncates the episode, which has not succeeded, keeps the last observation,
+/// and tells of the fault; the next reset works.
 #[test]
 fn an_episode_ends_as_a_fault() {
+    let governor = GovernorConfig::usual().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let scene = CubeScene::load("orca_v2").unwrap().with_fault_folder(folder.path());
-    let domain = Domain::load("exact").unwrap();
-    let mut environment = scene.environment(domain, GovernorConfig::usual().unwrap(), CubeReward::Dense).unwrap();
+    let cube = scene.environment(Domain::load("exact").unwrap(), governor, CubeReward::Dense).unwrap();
+    ends_as_a_fault(cube, &scene.start().holding_rad, folder.path());
+
+    let folder = tempfile::tempdir().unwrap();
+    let scene = ScissorsScene::load("orca_v2").unwrap().with_fault_folder(folder.path());
+    let scissors = scene.environment(ScissorsDomain::load("scissors_exact").unwrap(), governor).unwrap();
+    ends_as_a_fault(scissors, &scene.start_command(), folder.path());
+}
+
+fn ends_as_a_fault<B: Simulated, T: Task>(mut environment: TaskEnvironment<B, T>, action: &[f32], folder: &Path) {
     let mut observation = vec![0.0; environment.spec().observation_len];
-    let action = scene.start().holding_rad.clone();
     environment.reset(3, &mut observation).unwrap();
-    environment.step(&action, &mut observation).unwrap();
+    environment.step(action, &mut observation).unwrap();
     assert_eq!(environment.outcome().scalar(SIM_FAULT_SCALAR), None);
 
     environment.governor_mut().body_mut().push(0, [f32::NAN, 0.0, 0.0]);
     let before = observation.clone();
-    let step = environment.step(&action, &mut observation).unwrap();
+    let step = environment.step(action, &mut observation).unwrap();
     assert!(step.truncated && !step.terminated && step.reward == 0.0, "{step:?}");
     assert_eq!(observation, before);
     let outcome = environment.outcome();
     assert_eq!((outcome.scalar(SIM_FAULT_SCALAR), outcome.succeeded), (Some(1.0), false));
-    assert!(environment.step(&action, &mut observation).is_err(), "the episode is over");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(environment.step(action, &mut observation).is_err(), "the episode is over");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
 
     environment.reset(4, &mut observation).unwrap();
-    let step = environment.step(&action, &mut observation).unwrap();
+    let step = environment.step(action, &mut observation).unwrap();
     assert!(!step.truncated && environment.outcome().scalar(SIM_FAULT_SCALAR).is_none());
 }
 
