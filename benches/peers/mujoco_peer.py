@@ -35,7 +35,7 @@ FLOOR_M = -0.30
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds: a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer plays and rounds: a minute")
     parser.add_argument("--json", action="store_true", help="everything that was measured, as JSON")
     args = parser.parse_args()
     n_plays, n_rounds, n_generations = (3, 3, 2) if args.quick else (10, 11, 12)

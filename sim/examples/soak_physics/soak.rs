@@ -72,23 +72,20 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
             break;
         }
         let mut rng = stream(seed, "soak", episode);
-        let (mut body, mut room, patience) = match task {
+        let (mut body, mut room) = match task {
             Task::Cube => {
                 let scene = CubeScene::load("orca_v2")?;
                 let body = scene.body(random_cube_domain(&mut rng)?);
-                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()), 1)
+                (Box::new(body) as Box<dyn Simulated>, Room::Hand(scene.hand().clone()))
             }
             Task::Scissors => {
                 let scene = ScissorsScene::load("orca_v2")?;
                 let body = scene.body(random_scissors_domain(&mut rng)?);
-                (
-                    Box::new(body) as Box<dyn Simulated>,
-                    Room::Table { parameters: scene.parameters().clone(), places: Vec::new() },
-                    2,
-                )
+                let room = Room::Table { parameters: scene.parameters().clone(), places: Vec::new() };
+                (Box::new(body) as Box<dyn Simulated>, room)
             }
         };
-        play(body.as_mut(), &mut room, patience, episode, &mut rng, &mut report)?;
+        play(body.as_mut(), &mut room, episode, &mut rng, &mut report)?;
         report.n_episodes += 1;
     }
     Ok(report)
@@ -97,7 +94,6 @@ pub fn soak(task: Task, n_steps: u64, seed: u64, first: u64) -> Result<Report, B
 fn play(
     body: &mut dyn Simulated,
     room: &mut Room,
-    patience: u32,
     episode: u64,
     rng: &mut Rng,
     report: &mut Report,
@@ -147,7 +143,7 @@ fn play(
             report.deepest = (depth_m, format!("{what}, {}", moment()));
         }
         ticks_deep = if depth_m > MAX_DEPTH_M { ticks_deep + 1 } else { 0 };
-        if ticks_deep >= patience && !is_reported {
+        if ticks_deep >= room.patience() && !is_reported {
             report.too_deep.push(format!("{}: {what}", moment()));
             is_reported = true;
         }
@@ -258,6 +254,14 @@ enum Room {
 }
 
 impl Room {
+    /// Ticks in a row that something may not be too deep for.
+    const fn patience(&self) -> u32 {
+        match self {
+            Self::Hand(_) => 1,
+            Self::Table { .. } => 2,
+        }
+    }
+
     /// How deep something is in something else, m, and what; 0 where nothing is.
     fn deepest(&self, radius_m: f64, truth: &Percept) -> (f64, String) {
         let mut deepest = (0.0, String::new());
