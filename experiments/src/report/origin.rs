@@ -12,10 +12,11 @@ use ron::ser::{PrettyConfig, to_string_pretty};
 use std::path::{Path, PathBuf};
 
 /// Animations in the folder of a run whose names begin so are shown.
-/// How long a film of an episode is at most, s, and how much faster than life the viewer shows one.
-const FILMED_S: f64 = 8.0;
-const MAX_FILM_SPEED: f64 = 10.0;
 const PICTURE_PREFIX: &str = "episode_";
+/// How long a film of an episode is at most, s.
+const FILMED_S: f64 = 8.0;
+/// How much faster than life the viewer shows an episode.
+const MAX_FILM_SPEED: f64 = 10.0;
 
 /// The section.
 pub fn section(results: &Results) -> Result<Option<Section>> {
