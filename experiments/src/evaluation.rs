@@ -30,6 +30,9 @@ pub struct EvaluationRecord {
     pub domain: String,
     /// Own episodes that it had learned from.
     pub own_episodes: usize,
+    /// Control steps of these episodes; not known of results that were recorded without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_steps: Option<u64>,
     /// Candidates for every chunk.
     pub n_candidates: usize,
     /// What chose among them.

@@ -27,6 +27,7 @@ pub mod toys;
 mod beginnings;
 pub mod comparison;
 mod cost;
+mod live;
 mod measure;
 pub mod results;
 pub mod store;

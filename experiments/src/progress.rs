@@ -130,8 +130,13 @@ fn line(label: &str, n_done: u64, n_total: u64, elapsed: Duration, note: &str) -
     let left_s = n_total.saturating_sub(n_done) as f64 / rate_hz.max(1e-9);
     let percent = 100 * n_done / n_total.max(1);
     let end = if note.is_empty() { String::new() } else { format!(", {note}") };
-    let left = if left_s < 90.0 { format!("{left_s:.0} s") } else { format!("{:.0} min", left_s / 60.0) };
+    let left = time_left(left_s);
     format!("{label}: {n_done}/{n_total}, {percent} %, {rate_hz:.1}/s, {left} left{end}")
+}
+
+/// E.g. `45 s`, `12 min`.
+pub fn time_left(left_s: f64) -> String {
+    if left_s < 90.0 { format!("{left_s:.0} s") } else { format!("{:.0} min", left_s / 60.0) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! run it is marked as rollout noise.
 
 mod across;
+mod budget;
 mod document;
 mod html;
 mod origin;
@@ -16,7 +17,7 @@ mod parties;
 mod switch;
 mod training;
 
-pub use document::update;
+pub use document::{unproven, unproven_by, update};
 
 use crate::figure::Figure;
 use crate::results::Results;

@@ -50,7 +50,7 @@ pub struct Run {
     pub measured: Vec<Measured>,
     /// What came of every evaluation.
     pub evaluations: Vec<EvaluationRecord>,
-    /// What was logged while it learned; a store has nothing of it.
+    /// What was logged while it learned; a store has some of it.
     pub metrics: Vec<Metrics>,
     /// Its folder, where the results come from one.
     pub folder: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct Provenance {
     pub version: String,
     /// Git commit of the source, where it was at hand.
     pub commit: Option<String>,
-    /// The source differed from it.
+    /// The source differed from it, or the run's sessions were of several.
     pub dirty: bool,
     /// What moved: `sim`, `emulated` or `real`.
     pub backend: String,
@@ -150,7 +150,7 @@ impl Results {
             bail!("results: found run {name}, expected runs of {} alone", file.display());
         }
         ensure!(!parties.is_empty(), "results: found no run of {}, expected at least one", file.display());
-        Ok(Self { title: study.title.clone(), study: Some(study), parties })
+        Ok(Self { title: study.title.clone(), study: Some(study.inlined(file)?), parties })
     }
 
     fn of_runs(folders: &[PathBuf]) -> Result<Self> {
@@ -297,7 +297,10 @@ impl Provenance {
         Self {
             version: last.map_or_else(|| "unknown".into(), |session| session.version.clone()),
             commit: last.and_then(|session| session.commit.clone()),
-            dirty: manifest.sessions.iter().any(|session| session.dirty),
+            dirty: manifest
+                .sessions
+                .iter()
+                .any(|session| session.dirty || Some(&session.commit) != last.map(|last| &last.commit)),
             backend: last.map_or_else(|| "unknown".into(), |session| session.backend.clone()),
         }
     }

@@ -26,6 +26,8 @@ use thiserror::Error;
 
 /// The robot that a run collects on, where there is one.
 pub const ROBOT_FILE: &str = "robot.ron";
+/// Every logged scalar.
+pub const METRICS_FILE: &str = "metrics.jsonl";
 
 /// A run could not be created, opened or written.
 #[derive(Debug, Error)]
@@ -169,7 +171,7 @@ impl RunFolder {
     /// Log of every scalar, to read with [`MetricsLog::read`].
     #[must_use]
     pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
+        self.path.join(METRICS_FILE)
     }
 
     /// Log of every evaluation, to read with [`JsonLines::read`].

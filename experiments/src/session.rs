@@ -90,6 +90,7 @@ impl Session {
                 checkpoint.verify()?;
                 let n_own = TrainerState::load(&checkpoint.path)?.n_online_episodes;
                 let own = first_own(&own_by_seed, experiment.seed, n_own)?;
+                let own: Vec<Episode> = own.into_iter().cloned().collect();
                 Trainer::resume(
                     learn,
                     environment.clone(),
@@ -312,13 +313,15 @@ impl Session {
         n_episodes: usize,
     ) -> Result<EvaluationRecord> {
         policy.check_fits(&self.environment)?;
+        let own_episodes = self.own_episodes_at(stage, step);
         let blank = EvaluationRecord {
             stage: stage.name().into(),
             step,
             policy: stage.name().into(),
             snapshot: policy.header().name.clone(),
             domain: domain.to_owned(),
-            own_episodes: self.own_episodes_at(stage, step),
+            own_episodes,
+            own_steps: Some(self.own_steps(own_episodes)?),
             n_candidates: policy.header().acting.n_candidates,
             choice: policy.header().choice,
             temperature: policy.header().acting.temperature.get(),
@@ -347,6 +350,7 @@ impl Session {
             snapshot: "demonstrator".into(),
             domain: domain.to_owned(),
             own_episodes: 0,
+            own_steps: Some(0),
             n_candidates: 1,
             choice: Choice::Value,
             temperature: 1.0,
@@ -396,5 +400,11 @@ impl Session {
             Stage::Online => (learned / online.steps_per_iteration.max(1)) as usize * online.episodes_per_iteration,
             _ => 0,
         }
+    }
+
+    /// Control steps of the first `n` own episodes.
+    fn own_steps(&self, n: usize) -> Result<u64> {
+        let episodes = first_own(&self.own_by_seed, self.experiment.seed, n)?;
+        Ok(episodes.iter().map(|episode| episode.n_steps() as u64).sum())
     }
 }

@@ -2,13 +2,17 @@
 //! every number of a report can be made again. A name that ends in `.gz` is that of a compressed store.
 //!
 //! ```text
-//! {"store":{"format":1,"title":..,"study":..}}
+//! {"store":{"format":2,"title":..,"study":..}}
 //! {"party":{"name":..,"experiment":..}}
 //! {"run":{"party":..,"seed":..,"provenance":..,"cost":..,"measured":..}}
+//! {"log":{"party":..,"seed":..,"stage":..,"steps":[..],"values":{"critic_loss":[..],..}}}
 //! {"episode":{"party":..,"seed":..,"stage":..,"domain":..,"own_episodes":..,"episode_seed":..,"outcome":..,..}}
 //! ```
-//! What a run logged while it learned is not in it.
+//! Of what a run logged while it learned it holds so many lines a stage that curves can be drawn, and four digits of a value; nothing
+//! of the time that it took, so that a run that was killed and went on is the same as one that never was.
+//! Format 1 had no logs and no own steps; it is read as well.
 
+use crate::Metrics;
 use crate::cost::Cost;
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::Experiment;
@@ -20,13 +24,17 @@ use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use learn::Choice;
+use learn::{Choice, Stage};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::Path;
 
 /// The version of the lines described above.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Lines of the log of a stage, at most.
+const MAX_LOGGED: usize = 30;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -34,7 +42,19 @@ enum Line {
     Store { format: u32, title: String, study: Option<Box<Study>> },
     Party { name: String, experiment: Box<Experiment> },
     Run { party: String, seed: u64, provenance: Provenance, cost: Option<Cost>, measured: Vec<Measured> },
+    Log(LogLine),
     Episode(Box<EpisodeLine>),
+}
+
+/// A stage's log, by columns: most values are there at most steps.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLine {
+    party: String,
+    seed: u64,
+    stage: String,
+    steps: Vec<u64>,
+    values: BTreeMap<String, Vec<Option<f64>>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +68,8 @@ struct EpisodeLine {
     snapshot: String,
     domain: String,
     own_episodes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own_steps: Option<u64>,
     n_candidates: usize,
     choice: Choice,
     temperature: f64,
@@ -107,6 +129,8 @@ fn to_lines(results: &Results) -> Result<String> {
             let (party, seed, cost) = (party.name.clone(), run.seed, run.cost);
             let (provenance, measured) = (run.provenance.clone(), run.measured.clone());
             lines.push(Line::Run { party: party.clone(), seed, provenance, cost, measured });
+            let stages = Stage::ALL.map(Stage::name);
+            lines.extend(stages.iter().filter_map(|stage| LogLine::of(&party, run, stage)).map(Line::Log));
             let episodes = run.evaluations.iter().flat_map(|record| episodes(&party, seed, record));
             lines.extend(episodes.map(|episode| Line::Episode(Box::new(episode))));
         }
@@ -129,6 +153,7 @@ fn episodes<'a>(party: &'a str, seed: u64, record: &'a EvaluationRecord) -> impl
         snapshot: record.snapshot.clone(),
         domain: record.domain.clone(),
         own_episodes: record.own_episodes,
+        own_steps: record.own_steps,
         n_candidates: record.n_candidates,
         choice: record.choice,
         temperature: record.temperature,
@@ -145,7 +170,10 @@ impl Results {
         );
         match line {
             Line::Store { format, title, study } => {
-                ensure!(format == FORMAT, "found format {format}, this program reads format {FORMAT}");
+                ensure!(
+                    (1..=FORMAT).contains(&format),
+                    "found format {format}, this program reads formats 1 to {FORMAT}"
+                );
                 (self.title, self.study) = (title, study.map(|study| *study));
             }
             Line::Party { name, experiment } => {
@@ -157,14 +185,55 @@ impl Results {
                 let (evaluations, metrics, folder) = (Vec::new(), Vec::new(), None);
                 party.runs.push(Run { seed, provenance, cost, measured, evaluations, metrics, folder });
             }
-            Line::Episode(line) => {
-                let party = self.parties.last_mut().filter(|last| last.name == line.party);
-                let run = party.and_then(|party| party.runs.last_mut()).filter(|last| last.seed == line.seed);
-                run.ok_or_else(|| eyre!("found an episode of another run than the last one"))?.add(*line);
-            }
+            Line::Log(line) => self.last_run(&line.party, line.seed)?.metrics.extend(line.into_metrics()?),
+            Line::Episode(line) => self.last_run(&line.party, line.seed)?.add(*line),
         }
         Ok(())
     }
+
+    /// The run that lines are about.
+    fn last_run(&mut self, party: &str, seed: u64) -> Result<&mut Run> {
+        let party = self.parties.last_mut().filter(|last| last.name == party);
+        let run = party.and_then(|party| party.runs.last_mut()).filter(|last| last.seed == seed);
+        run.ok_or_else(|| eyre!("found a line of another run than the last one"))
+    }
+}
+
+impl LogLine {
+    /// What a run logged in a stage, if anything: of many lines some, evenly, the last one always.
+    fn of(party: &str, run: &Run, stage: &str) -> Option<Self> {
+        let logged: Vec<&Metrics> = run.metrics.iter().filter(|line| line.stage == stage).collect();
+        let period = logged.len().div_ceil(MAX_LOGGED).max(1);
+        let mut kept: Vec<&Metrics> = logged.iter().rev().step_by(period).copied().collect();
+        kept.reverse();
+        let names: BTreeSet<&String> = kept.iter().flat_map(|line| line.values.keys()).collect();
+        let column = |name: &String| kept.iter().map(|line| line.values.get(name).copied().map(rounded)).collect();
+        (!kept.is_empty()).then(|| Self {
+            party: party.to_owned(),
+            seed: run.seed,
+            stage: stage.to_owned(),
+            steps: kept.iter().map(|line| line.step).collect(),
+            values: names.into_iter().map(|name| (name.clone(), column(name))).collect(),
+        })
+    }
+
+    fn into_metrics(self) -> Result<Vec<Metrics>> {
+        let n_lines = self.steps.len();
+        let are_whole = self.values.values().all(|column| column.len() == n_lines);
+        ensure!(are_whole, "found columns of several lengths in a log");
+        let line = |index: usize| Metrics {
+            stage: self.stage.clone(),
+            step: self.steps[index],
+            time_s: 0.0,
+            values: self.values.iter().filter_map(|(name, column)| Some((name.clone(), column[index]?))).collect(),
+        };
+        Ok((0..n_lines).map(line).collect())
+    }
+}
+
+/// A number with four digits that count.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 impl Run {
@@ -177,6 +246,7 @@ impl Run {
             snapshot: line.snapshot,
             domain: line.domain,
             own_episodes: line.own_episodes,
+            own_steps: line.own_steps,
             n_candidates: line.n_candidates,
             choice: line.choice,
             temperature: line.temperature,
@@ -188,7 +258,8 @@ impl Run {
             let goes_on = last.stage == begun.stage
                 && (last.step, next_seed) == (begun.step, begun.first_seed)
                 && (&last.policy, &last.snapshot, &last.domain) == (&begun.policy, &begun.snapshot, &begun.domain)
-                && (last.own_episodes, last.n_candidates) == (begun.own_episodes, begun.n_candidates)
+                && (last.own_episodes, last.own_steps) == (begun.own_episodes, begun.own_steps)
+                && last.n_candidates == begun.n_candidates
                 && last.choice == begun.choice
                 && last.temperature.to_bits() == begun.temperature.to_bits();
             if goes_on {

@@ -211,14 +211,26 @@ impl Study {
         Ok(cells)
     }
 
+    /// The same study, which needs no other file.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    pub fn inlined(&self, path: &Path) -> Result<Self> {
+        Ok(Self { base: Base::Inline(Box::new(self.changed(&[], path)?)), ..self.clone() })
+    }
+
     fn experiment(&self, party: &Party, path: &Path) -> Result<Experiment> {
-        let changes: Vec<Override> = self.set.iter().chain(&party.set).cloned().collect();
+        self.changed(&self.set.iter().chain(&party.set).cloned().collect::<Vec<_>>(), path)
+    }
+
+    /// The base of a study at `path` with changes.
+    fn changed(&self, changes: &[Override], path: &Path) -> Result<Experiment> {
         match &self.base {
             Base::File(file) => {
                 let file = path.parent().unwrap_or(Path::new("")).join(file);
-                Ok(overrides::load(&file, &changes)?)
+                Ok(overrides::load(&file, changes)?)
             }
-            Base::Inline(experiment) => Ok(overrides::parse("base", &ron::to_string(experiment)?, &changes)?),
+            Base::Inline(experiment) => Ok(overrides::parse("base", &ron::to_string(experiment)?, changes)?),
         }
     }
 
@@ -243,7 +255,10 @@ impl Study {
         );
         for measure in &self.measures {
             for claim in &measure.expected {
-                let other = if let Bound::Times { party, .. } = &claim.bound { party } else { &claim.party };
+                let other = match &claim.bound {
+                    Bound::Times { party, .. } | Bound::Above { party, .. } => party,
+                    _ => &claim.party,
+                };
                 for party in [&claim.party, other] {
                     ensure!(
                         names.contains(party.as_str()),

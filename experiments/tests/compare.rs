@@ -99,6 +99,12 @@ fn a_grid_is_trained_once() -> TestResult {
     let side_by_side = compare(&path, &folder.path().join("jobs"), &["--jobs", "2", "--json"])?;
     assert!(side_by_side.status.success(), "{}", text(&side_by_side.stderr));
     assert_eq!(text(&side_by_side.stdout), text(&mended.stdout));
+    // The copy of the study needs nothing else.
+    let moved = folder.path().join("moved.ron");
+    std::fs::copy(out.join("study.ron"), &moved)?;
+    std::fs::remove_file(&path)?;
+    let again = compare(&moved, &folder.path().join("again"), &["--json"])?;
+    assert_eq!(text(&again.stdout), text(&mended.stdout), "{}", text(&again.stderr));
     let values: serde_json::Value = serde_json::from_slice(&mended.stdout)?;
     assert_eq!(values.as_array().map(Vec::len), Some(6));
     Ok(())
@@ -208,4 +214,29 @@ fn a_bad_study_is_refused() -> TestResult {
     write_atomic(&path, whole.as_bytes())?;
     assert!(compare(&path, &out, &[])?.status.success());
     refused(&study(folder.path(), "learn.polyak=0.2", "0.5")?, &["per_step-5", "configured otherwise"])
+}
+
+/// Contract: a run that fails is named, and keeps no other one from being trained; what is missing can be made up for.
+#[test]
+fn one_failure_is_not_the_end_of_all() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = study(folder.path(), "learn.polyak=0.1", "0.5")?;
+    let out = folder.path().join("out");
+    // Where the first run's folder should be, there is something else.
+    let in_the_way = out.join("chunk-5");
+    std::fs::create_dir(&out)?;
+    write_atomic(&in_the_way, b"")?;
+    for jobs in ["1", "2"] {
+        let output = compare(&path, &out, &["--resume", "--jobs", jobs])?;
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        for words in ["chunk-5: failed", "1 of 2 runs failed", "--resume"] {
+            assert!(error.contains(words), "{words:?} in {error}");
+        }
+        assert!(out.join("per_step-5/measured.ron").exists(), "{error}");
+    }
+    std::fs::remove_file(&in_the_way)?;
+    let output = compare(&path, &out, &["--resume"])?;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Ok(())
 }

@@ -2,16 +2,21 @@
 //! never was: the same store, but for the time that a chunk takes.
 //!
 //! The process is killed when it has said so and so many lines: there is one at the beginning and the end of every piece of work,
-//! so that it dies in all stages, between them, while it evaluates, and while it measures.
+//! so that it dies in all stages, between them, while it evaluates, and while it measures. And it is killed at twenty moments drawn at
+//! random, with two runs side by side.
 
 mod binary;
 mod toy_study;
 
 use binary::{TestResult, softflow, success};
+use bridge::random::stream;
+use rand::Rng as _;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Two runs of all four stages, which begin alike.
 fn study(folder: &Path) -> std::io::Result<PathBuf> {
@@ -27,9 +32,9 @@ fn study(folder: &Path) -> std::io::Result<PathBuf> {
     toy_study::write(folder, "killed", &["checkpoint_every=10", "evaluation.online_episodes=3"], rest)
 }
 
-fn compare(study: &Path, out: &Path) -> Command {
+fn compare(study: &Path, out: &Path, jobs: &str) -> Command {
     let mut command = softflow();
-    command.arg("compare").arg(study).arg("--out").arg(out).args(["--resume", "--jobs", "1"]);
+    command.arg("compare").arg(study).arg("--out").arg(out).args(["--resume", "--jobs", jobs]);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
@@ -37,7 +42,7 @@ fn compare(study: &Path, out: &Path) -> Command {
 /// Lets a comparison go on until it has said `n_lines` lines, then kills it as no process can prevent. Says whether it ended
 /// before that.
 fn killed_after(n_lines: usize, study: &Path, out: &Path) -> Result<bool, Box<dyn Error>> {
-    let mut child = compare(study, out).spawn()?;
+    let mut child = compare(study, out, "1").spawn()?;
     let stderr = BufReader::new(child.stderr.take().ok_or("there is no standard error")?);
     let n_said = stderr.lines().take(n_lines).filter(Result::is_ok).count();
     // SIGKILL, on Unix.
@@ -71,7 +76,7 @@ fn a_killed_study_ends_as_if_it_never_was() -> TestResult {
     let folder = tempfile::tempdir()?;
     let study = study(folder.path())?;
     let whole = folder.path().join("whole");
-    success(&compare(&study, &whole).output()?)?;
+    success(&compare(&study, &whole, "1").output()?)?;
     let expected = results(&whole)?;
     let n_episodes = expected.iter().filter(|line| line.get("episode").is_some()).count();
     // Of either run: at the switch, after three iterations, and what is measured.
@@ -94,8 +99,58 @@ fn a_killed_study_ends_as_if_it_never_was() -> TestResult {
     for n_lines in [2, 5, 9, 14, 20, 27] {
         let once = folder.path().join(format!("once{n_lines}"));
         killed_after(n_lines, &study, &once)?;
-        success(&compare(&study, &once).output()?)?;
+        success(&compare(&study, &once, "1").output()?)?;
         assert_same(&results(&once)?, &expected, &format!("killed after line {n_lines}"));
     }
+    Ok(())
+}
+
+/// The evaluations that a study's runs have on disk, whole lines of both.
+fn evaluations(out: &Path) -> BTreeSet<String> {
+    let read = |run: &str| std::fs::read_to_string(out.join(run).join("evals.jsonl")).unwrap_or_default();
+    ["a-5", "b-5"]
+        .iter()
+        .flat_map(|run| read(run).split_inclusive('\n').map(|line| format!("{run} {line}")).collect::<Vec<_>>())
+        .filter(|line| line.ends_with('\n'))
+        .collect()
+}
+
+/// Contract: a study that is killed at 20 random moments, one after the other, loses no evaluation that was finished, and ends in
+/// the same store.
+#[test]
+fn twenty_random_moments() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let study = study(folder.path())?;
+    let whole = folder.path().join("whole");
+    let started = Instant::now();
+    success(&compare(&study, &whole, "2").output()?)?;
+    let span = started.elapsed();
+    let expected = results(&whole)?;
+
+    // A study is over when there is no moment left to kill it at; then the next one begins.
+    let mut rng = stream(20, "moments", 0);
+    let (mut n_killed, mut n_studies, mut before) = (0, 0, BTreeSet::new());
+    while n_killed < 20 {
+        let out = folder.path().join(format!("killed{n_studies}"));
+        let mut child = compare(&study, &out, "2").spawn()?;
+        // Early ones often: a session that goes on has less to do than the first.
+        let share: f64 = rng.random();
+        std::thread::sleep(span.mul_f64(share * share));
+        let is_over = child.try_wait()?.is_some();
+        child.kill()?;
+        child.wait()?;
+        let after = evaluations(&out);
+        assert!(before.is_subset(&after), "an evaluation that was finished is gone: {:?}", before.difference(&after));
+        before = after;
+        if is_over {
+            assert_same(&results(&out)?, &expected, "killed at random moments");
+            (n_studies, before) = (n_studies + 1, BTreeSet::new());
+        } else {
+            n_killed += 1;
+        }
+    }
+    let out = folder.path().join(format!("killed{n_studies}"));
+    success(&compare(&study, &out, "2").output()?)?;
+    assert_same(&results(&out)?, &expected, "killed at random moments");
     Ok(())
 }

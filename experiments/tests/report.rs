@@ -97,6 +97,9 @@ fn the_page_needs_nothing_else() -> TestResult {
         "Predicted value and realised return",
         "KL to the imitation policy",
         "1 of 1 expectations hold",
+        "own environment steps",
+        "The same for all, but for own steps",
+        "study.ron --out",
         "critic_first_steps: 5",
     ];
     for part in told {
@@ -124,7 +127,8 @@ fn figures_are_files_too() -> TestResult {
     Ok(())
 }
 
-/// Everything but training curves and pictures is in the store: the tables of a report on it are those of one on the folders.
+/// Everything but pictures is in the store: the tables of a report on it are those of one on the folders, and so are the figures, in
+/// whose training curves are four digits of some of the lines.
 #[test]
 fn a_store_holds_every_number() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -137,9 +141,22 @@ fn a_store_holds_every_number() -> TestResult {
     assert_eq!(reported(&[&compressed, "--markdown"])?, tables);
     let [plain, packed] = [out.join("results.jsonl"), compressed.clone().into()].map(fs::metadata);
     assert!(packed?.len() * 10 < plain?.len());
-    // A page on a store alone says what it cannot show.
     reported(&[&compressed])?;
     let page = fs::read_to_string(folder.path().join("s.html"))?;
+    assert!(
+        page.contains("Predicted value and realised return") && page.contains("softflow compare study.ron --out again")
+    );
+    // One of the first format has no logs, and its page says so.
+    let first: String = fs::read_to_string(out.join("results.jsonl"))?
+        .lines()
+        .filter(|line| !line.starts_with("{\"log\""))
+        .map(|line| line.replace("{\"format\":2", "{\"format\":1") + "\n")
+        .collect();
+    let old = folder.path().join("old.jsonl");
+    write_atomic(&old, first.as_bytes())?;
+    assert_eq!(reported(&[&path(&old), "--markdown"])?, tables);
+    reported(&[&path(&old)])?;
+    let page = fs::read_to_string(folder.path().join("old.html"))?;
     assert!(page.contains("Not shown") && page.contains("which is in the run folders"));
     // And a store of a store is the same store.
     let again = path(&folder.path().join("again.jsonl"));
@@ -251,9 +268,9 @@ fn what_is_damaged_is_named() -> TestResult {
     let unknown = lines[3].replacen("\"seed\"", "\"sead\"", 1);
     lines[3] = &unknown;
     refused(&lines, &["s.jsonl:4", "sead"])?;
-    let format = lines[0].replacen("\"format\":1", "\"format\":2", 1);
+    let format = lines[0].replacen("\"format\":2", "\"format\":3", 1);
     lines[0] = &format;
-    refused(&lines, &["s.jsonl:1", "format 2", "format 1"])?;
+    refused(&lines, &["s.jsonl:1", "format 3", "formats 1 to 2"])?;
 
     let empty = path(folder.path());
     let output = report(&[&empty])?;

@@ -5,7 +5,8 @@
 //!              study.ron  results.jsonl  the study, and every episode of every evaluation; see [`crate::store`]
 //!              comparison.md  comparison.svg  comparison.json  report.html
 //! ```
-//! What runs have in common is done once; see [`crate::beginnings`].
+//! What runs have in common is done once; see [`crate::beginnings`]. Runs that are trained side by side are threads of one process:
+//! they share nothing that is written, and whatever kills one process kills them all, so that nobody trains unseen.
 
 use super::{Ended, n_threads, write_page};
 use crate::beginnings::take_over;
@@ -15,6 +16,7 @@ use crate::comparison::{entries, figures, table, to_json, values};
 use crate::cost::Cost;
 use crate::experiment::Experiment;
 use crate::figure::stack;
+use crate::live::Live;
 use crate::results::{Results, is_run};
 use crate::session::Session;
 use crate::study::{Cell, Quantity, STUDY_FILE, Study};
@@ -22,22 +24,26 @@ use crate::{Narration, RunFolder, measure, store};
 use bridge::parallel;
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
+use crossbeam::channel::bounded;
 use learn::Stage;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Name of the results in the study's folder.
 const STORE_FILE: &str = "results.jsonl";
 
+/// Memory that a run needs at most, KiB: the largest one of the claims, ten critics on the cube, takes 400 MiB.
+const RUN_KIB: u64 = 512 * 1024;
+
 /// A run that has been trained and measured.
 struct Done {
-    name: String,
     is_new: bool,
     took_s: f64,
     lost_data: bool,
 }
 
-/// Compares.
+/// Compares. A run that fails keeps no other one from being trained.
 ///
 /// # Errors
 /// When the study or one of its parties is not valid, a run is in the way, or a training fails.
@@ -50,27 +56,10 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
         bail!("study {}: run {} exists already, expected none; --resume goes on with it", out.display(), cell.name);
     }
     eprintln!("study {}: {} runs", out.display(), cells.len());
-    let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
-    // A single run tells how it goes on; beside others it would be a babble.
-    let jobs = n_threads(args.jobs).min(cells.len());
-    let narration = if jobs <= 1 { Narration::Told } else { Narration::Silent };
-    let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
-    let work = |index: usize| {
-        let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
-        run(&cells[index], &folders[index], others, &quantities, narration)
-    };
     std::fs::create_dir_all(&out).wrap_err_with(|| out.display().to_string())?;
-    write(&out, STUDY_FILE, &ron::ser::to_string_pretty(&study, ron::ser::PrettyConfig::default())?)?;
-    let (started, mut n_done, mut n_new) = (Instant::now(), 0, 0);
-    let done = parallel::run(cells.len(), jobs, work, |done| {
-        n_done += 1;
-        n_new += usize::from(done.is_new);
-        let what = if done.is_new { format!("{:.0} s", done.took_s) } else { "was finished".into() };
-        let each_s = started.elapsed().as_secs_f64() / n_new.max(1) as f64;
-        let left_min = each_s * (cells.len() - n_done) as f64 / 60.0;
-        let left = if n_new > 0 && n_done < cells.len() { format!(", {left_min:.0} min left") } else { String::new() };
-        eprintln!("[{n_done}/{}] {}: {what}{left}", cells.len(), done.name);
-    })?;
+    let inlined = study.inlined(&args.study)?;
+    write(&out, STUDY_FILE, &ron::ser::to_string_pretty(&inlined, ron::ser::PrettyConfig::default())?)?;
+    let lost_data = train(&study, &cells, &out, args.jobs.unwrap_or_else(fitting_jobs))?;
 
     let results = Results::of_study(&out)?;
     store::write(&results, &out.join(STORE_FILE))?;
@@ -97,7 +86,7 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     let (n_expected, n_unmet) = (holds.len(), holds.iter().filter(|&&holds| !holds).count());
     eprintln!("{} of {n_expected} expectations hold; {}", n_expected - n_unmet, out.display());
     Ok(match n_unmet {
-        _ if done.iter().any(|done| done.lost_data) => Ended::DataLost,
+        _ if lost_data => Ended::DataLost,
         0 => Ended::Well,
         _ => Ended::Unmet,
     })
@@ -106,6 +95,59 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
 /// `runs/<study>`.
 fn default_out(study: &Path) -> PathBuf {
     Path::new("runs").join(study.file_stem().unwrap_or_default())
+}
+
+/// As many runs as there are cores, and as fit into the memory that nobody uses.
+fn fitting_jobs() -> usize {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available_kib = available.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    let n_fitting = available_kib.map_or(usize::MAX, |kib| (kib / RUN_KIB) as usize);
+    n_threads(None).min(n_fitting).max(1)
+}
+
+/// Trains and measures what has not been yet. Says whether recorded data was lost.
+fn train(study: &Study, cells: &[Cell], out: &Path, jobs: usize) -> Result<bool> {
+    let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
+    let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
+    let jobs = jobs.clamp(1, cells.len());
+    // A single run tells how it goes on; beside others it would be a babble.
+    let narration = if jobs == 1 { Narration::Told } else { Narration::Silent };
+    let live = Live::new(cells, &folders, jobs);
+    let work = |index: usize| -> Result<_, Infallible> {
+        live.begin(index);
+        let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
+        let done = run(&cells[index], &folders[index], others, &quantities, narration);
+        live.end(index);
+        Ok((index, done))
+    };
+    let mut n_ended = 0;
+    let tell = |(index, done): &(usize, Result<Done>)| {
+        n_ended += 1;
+        let what = match done {
+            Ok(Done { is_new: true, took_s, .. }) => format!("{took_s:.0} s"),
+            Ok(_) => "was finished".into(),
+            Err(error) => format!("failed: {error:#}"),
+        };
+        live.say(&format!("[{n_ended}/{}] {}: {what}{}", cells.len(), cells[*index].name, live.left()));
+    };
+    let (over, is_over) = bounded(0);
+    let Ok(ended) = std::thread::scope(|scope| {
+        if jobs > 1 {
+            scope.spawn(|| live.watch(&is_over));
+        }
+        let ended = parallel::run(cells.len(), jobs, work, tell);
+        drop(over);
+        ended
+    });
+    let n_cells = ended.len();
+    let (done, failed): (Vec<_>, Vec<_>) = ended.into_iter().map(|(_, done)| done).partition(Result::is_ok);
+    let n_failed = failed.len();
+    if let Some(first) = failed.into_iter().find_map(Result::err) {
+        let more = || format!("{n_failed} of {n_cells} runs failed; --resume tries them again; the first of them");
+        return Err(if n_cells == 1 { first } else { first.wrap_err(more()) });
+    }
+    Ok(done.into_iter().flatten().any(|done| done.lost_data))
 }
 
 /// Trains and measures one run, unless its folder says that this has been done.
@@ -117,12 +159,7 @@ fn run<'a>(
     narration: Narration,
 ) -> Result<Done> {
     let started = Instant::now();
-    let done = |is_new, lost_data| Done {
-        name: cell.name.clone(),
-        is_new,
-        took_s: started.elapsed().as_secs_f64(),
-        lost_data,
-    };
+    let done = |is_new, lost_data| Done { is_new, took_s: started.elapsed().as_secs_f64(), lost_data };
     let trained = || -> Result<Done> {
         let backend = Backend::Sim.name();
         if is_run(folder) {

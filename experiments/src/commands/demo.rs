@@ -52,6 +52,7 @@ pub fn by_actor(episodes: &[Episode], domain: &str, seed: u64) -> Vec<Evaluation
             snapshot: actor.to_owned(),
             domain: domain.to_owned(),
             own_episodes: 0,
+            own_steps: None,
             n_candidates: 1,
             choice: Choice::Value,
             temperature: 1.0,

@@ -68,6 +68,7 @@ pub fn eval(args: &EvalArgs) -> Result<Ended> {
         snapshot: policy.header().name.clone(),
         domain,
         own_episodes: 0,
+        own_steps: None,
         n_candidates: policy.header().acting.n_candidates,
         choice: policy.header().choice,
         temperature: policy.header().acting.temperature.get(),

@@ -67,12 +67,19 @@ fn update(document: &Path) -> Result<()> {
     let text = std::fs::read_to_string(document).wrap_err_with(|| document.display().to_string())?;
     let folder = document.parent().unwrap_or(Path::new(""));
     let updated = report::update(&text, folder).wrap_err_with(|| document.display().to_string())?;
-    if updated == text {
-        eprintln!("{}: every number is as its stores have it", document.display());
-        return Ok(());
+    if updated != text {
+        write(document, &updated)?;
+        eprintln!("{}: tables made again", document.display());
     }
-    write(document, &updated)?;
-    eprintln!("{}: numbers made again", document.display());
+    let unproven = report::unproven(&updated);
+    ensure!(
+        unproven.is_empty(),
+        "{}: expected the numbers in words to stand in the tables of their sections, settings in `code`, those of others in *emphasis*; \
+         found\n  {}",
+        document.display(),
+        unproven.join("\n  ")
+    );
+    eprintln!("{}: every number is as its stores have it", document.display());
     Ok(())
 }
 

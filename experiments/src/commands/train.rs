@@ -145,7 +145,7 @@ fn draw_curve(run: &RunFolder, experiment: &Experiment) -> Result<()> {
 /// # Errors
 /// When there is none.
 pub fn load_policy(run: &RunFolder, name: &str) -> Result<(Policy, Stage, u64)> {
-    let checkpoint = match Stage::ALL.into_iter().find(|stage| stage.name() == name) {
+    let checkpoint = match Stage::named(name) {
         Some(stage) => last_of(run, stage)?,
         None if name == "final" => Checkpoint::list(&run.checkpoints())?.pop(),
         None => Checkpoint::of_path(Path::new(name)),

@@ -4,7 +4,7 @@ use super::{Block, Section};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::TaskChoice;
 use crate::results::{Party, Results, Run};
-use crate::study::Base;
+use crate::study::{Base, STUDY_FILE};
 use crate::table::Table;
 use color_eyre::eyre::{Result, WrapErr};
 use learn::Stage;
@@ -31,7 +31,10 @@ pub fn section(results: &Results) -> Result<Option<Section>> {
         blocks.push(Block::Pictures(pictures));
     }
     blocks.push(versions(results));
-    blocks.push(Block::Words("To repeat it:".into()));
+    blocks.push(Block::Words(
+        "To repeat it, of the same commit, which names the compiler (rust-toolchain.toml) and every library (Cargo.lock):"
+            .into(),
+    ));
     blocks.push(Block::Code(commands(results)));
     let films = films(results);
     if !films.is_empty() {
@@ -100,7 +103,12 @@ fn versions(results: &Results) -> Block {
 
 fn commands(results: &Results) -> String {
     if results.study.is_some() {
-        return "softflow compare STUDY.ron    # the study below".into();
+        // The runs of a study lie beside its copy, which needs no other file.
+        let folder = results.parties[0].runs[0].folder.as_deref().and_then(Path::parent);
+        return match folder {
+            Some(folder) => format!("softflow compare {0}/{STUDY_FILE} --out {0}-again", folder.display()),
+            None => format!("softflow compare {STUDY_FILE} --out again    # {STUDY_FILE}: the study below"),
+        };
     }
     let command = |party: &Party| {
         let run = &party.runs[0];

@@ -6,7 +6,7 @@ use crate::Cost;
 use crate::evaluation::{Column, EvaluationRecord, Statistic};
 use crate::figure::{Curve, Figure, Level, Marker, N_COLORS, Plot, Point, Series};
 use crate::results::{Party, Results, Run};
-use crate::statistics::{Estimate, wilson};
+use crate::statistics::{Estimate, mean, wilson};
 use crate::table::Table;
 use color_eyre::eyre::Result;
 use learn::Stage;
@@ -74,7 +74,7 @@ fn best(results: &Results, statistic: &Statistic) -> f64 {
     if matches!(statistic, Statistic::Share(_) | Statistic::SucceededWith { .. }) {
         return 1.0;
     }
-    let points = results.parties.iter().flat_map(|party| points(party, statistic));
+    let points = results.parties.iter().flat_map(|party| points(party, statistic, Axis::Episodes));
     points.map(|point| point.y).fold(f64::NEG_INFINITY, f64::max)
 }
 
@@ -109,11 +109,12 @@ fn tiles(results: &Results, party: &Party, last: Stage) -> Vec<[String; 3]> {
 /// The headline over own episodes; with many parties one picture a party, the others behind it.
 fn curve_figures(results: &Results) -> Vec<Figure> {
     let headline = results.headline();
+    let axis = Axis::of(results);
     let lines: Vec<(usize, &Party, Vec<Point>)> = results
         .parties
         .iter()
         .enumerate()
-        .map(|(color, party)| (color, party, points(party, &headline.column.statistic)))
+        .map(|(color, party)| (color, party, points(party, &headline.column.statistic, axis)))
         .filter(|(.., points)| points.len() > 1)
         .collect();
     let figure = |name: String, title: String, note: &str, series: Vec<Series>, levels: Vec<Level>| Figure {
@@ -121,7 +122,7 @@ fn curve_figures(results: &Results) -> Vec<Figure> {
         title,
         note: note.into(),
         plot: Plot::Curve(Curve {
-            x_label: "own episodes".into(),
+            x_label: axis.label().into(),
             y_label: headline.y_label.into(),
             series,
             markers: vec![Marker { x: 0.0, label: "offline | online".into() }],
@@ -170,22 +171,61 @@ fn levels(party: &Party, column: &Column) -> Vec<Level> {
     imitation.into_iter().chain(level(demonstrator, "demonstrator")).collect()
 }
 
-/// A party's curve: over seeds where it has several, at the own episodes that all of them were evaluated after.
-fn points(party: &Party, statistic: &Statistic) -> Vec<Point> {
+/// What curves run along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axis {
+    /// Own episodes.
+    Episodes,
+    /// Control steps of the own episodes: what a method really had of the robot. Who drops early has less of it.
+    Steps,
+}
+
+impl Axis {
+    /// Steps, where all evaluations know them.
+    fn of(results: &Results) -> Self {
+        let runs = results.parties.iter().flat_map(|party| party.runs.iter().map(move |run| (party, run)));
+        let mut records = runs.flat_map(|(party, run)| party.online(run));
+        if records.all(|record| record.own_steps.is_some()) { Self::Steps } else { Self::Episodes }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Episodes => "own episodes",
+            Self::Steps => "own environment steps",
+        }
+    }
+
+    fn place(self, record: &EvaluationRecord) -> f64 {
+        match self {
+            Self::Episodes => record.own_episodes as f64,
+            Self::Steps => record.own_steps.unwrap_or_default() as f64,
+        }
+    }
+}
+
+/// A party's curve. Of several seeds it has a point where all of them were evaluated after the same number of own episodes, at
+/// the mean of their places.
+fn points(party: &Party, statistic: &Statistic, axis: Axis) -> Vec<Point> {
     if let [run] = &party.runs[..] {
         let point = |record: &&EvaluationRecord| {
             let Estimate { value, low, high } = statistic.of(&record.outcomes)?;
-            Some(Point { x: record.own_episodes as f64, y: value, low, high })
+            Some(Point { x: axis.place(record), y: value, low, high })
         };
         return party.online(run).iter().filter_map(point).collect();
     }
     let curves: Vec<Vec<(f64, f64)>> = (0..party.runs.len()).map(|run_idx| curve(party, run_idx, statistic)).collect();
     let curves: Vec<_> = curves.into_iter().filter(|curve| !curve.is_empty()).collect();
     let Some(first) = curves.first() else { return Vec::new() };
-    let point = |&(x, _): &(f64, f64)| {
-        let at_x = |curve: &Vec<(f64, f64)>| curve.iter().find(|point| point.0 == x).map(|point| point.1);
-        let Estimate { value, low, high } = over_seeds(&curves.iter().map(at_x).collect::<Option<Vec<f64>>>()?)?;
-        Some(Point { x, y: value, low, high })
+    let place_of = |own_episodes: f64| {
+        let is_meant = |record: &&EvaluationRecord| record.own_episodes as f64 == own_episodes;
+        let places =
+            party.runs.iter().filter_map(|run| Some(axis.place(party.online(run).into_iter().find(is_meant)?)));
+        mean(&places.collect::<Vec<_>>())
+    };
+    let point = |&(own_episodes, _): &(f64, f64)| {
+        let here = |curve: &Vec<(f64, f64)>| curve.iter().find(|point| point.0 == own_episodes).map(|point| point.1);
+        let Estimate { value, low, high } = over_seeds(&curves.iter().map(here).collect::<Option<Vec<f64>>>()?)?;
+        Some(Point { x: place_of(own_episodes)?, y: value, low, high })
     };
     first.iter().filter_map(point).collect()
 }
@@ -213,16 +253,16 @@ fn summary(results: &Results, last: Stage) -> Option<Block> {
             columns.push(column(&header, results, &|party| shown(party, last, &success)));
         }
     }
-    let mean = |party: &Party, of: &dyn Fn(&Switch) -> Option<f64>| {
+    let over_runs = |party: &Party, of: &dyn Fn(&Switch) -> Option<f64>| {
         let curves = (0..party.runs.len()).map(|run_idx| curve(party, run_idx, statistic));
         let values: Option<Vec<f64>> =
             curves.filter_map(|curve| Switch::of(&curve, best)).map(|switch| of(&switch)).collect();
         let values = values.filter(|values| !values.is_empty());
         values.map(|values| number(values.iter().sum::<f64>() / values.len() as f64)).unwrap_or_default()
     };
-    columns.push(column("drop depth", results, &|party| mean(party, &|switch| Some(switch.drop))));
-    columns.push(column("regret", results, &|party| mean(party, &|switch| Some(switch.regret))));
-    columns.push(column("half way, episodes", results, &|party| mean(party, &|switch| switch.half_way)));
+    columns.push(column("drop depth", results, &|party| over_runs(party, &|switch| Some(switch.drop))));
+    columns.push(column("regret", results, &|party| over_runs(party, &|switch| Some(switch.regret))));
+    columns.push(column("half way, episodes", results, &|party| over_runs(party, &|switch| switch.half_way)));
     let cost = |party: &Party, of: &dyn Fn(Cost) -> String| party.cost().map(of).unwrap_or_default();
     columns
         .push(column("policy weights", results, &|party| cost(party, &|cost| number(cost.policy_parameters as f64))));

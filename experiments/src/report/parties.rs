@@ -1,7 +1,7 @@
 //! Parties beside each other: final scores, performance profiles, probability of improvement, what was expected, cost.
 
 use super::outcome::estimate;
-use super::{BOOTSTRAP_SEED, Block, Section};
+use super::{BOOTSTRAP_SEED, Block, Section, budget};
 use crate::comparison;
 use crate::evaluation::{EvaluationRecord, Statistic};
 use crate::figure::{Curve, Figure, Grid, N_COLORS, Plot, Point, Row, Rows, Series};
@@ -47,6 +47,7 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
         blocks.push(Block::Figures(figures));
     }
     blocks.extend(folded);
+    blocks.extend(budget::block(results));
     if let Some(study) = &results.study {
         let values = comparison::values(study, results);
         let mut entries = comparison::entries(study, &values);

@@ -170,7 +170,8 @@ impl<'a> Log<'a> {
         let learn = &self.party.experiment.learn;
         let lines = |run: &'a Run| run.metrics.iter();
         for line in self.party.runs.iter().flat_map(lines) {
-            let Some(before) = steps_before(&line.stage, learn) else { continue };
+            let Some(stage) = Stage::named(&line.stage) else { continue };
+            let before = Position::steps_before(stage, learn);
             if let Some(value) = value(&line.values) {
                 at.entry(before + line.step).or_default().push(value);
             }
@@ -251,18 +252,10 @@ fn of_parties(logs: &[Log<'_>], value: &dyn Fn(&BTreeMap<String, f64>) -> Option
 /// Where stages begin that a picture from `first_x` to `last_x` shows.
 fn stage_markers(learn: &LearnConfig, [first_x, last_x]: [f64; 2]) -> Vec<Marker> {
     let stages = Stage::ALL.into_iter().filter(|&stage| Position::n_steps(stage, learn) > 0);
-    let begins = stages.filter_map(|stage| {
-        let x = steps_before(stage.name(), learn)? as f64;
-        Some(Marker { x, label: stage.name().into() })
-    });
+    let begins =
+        stages.map(|stage| Marker { x: Position::steps_before(stage, learn) as f64, label: stage.name().into() });
     // The stage that the picture begins in needs no line.
     begins.filter(|marker| first_x < marker.x && marker.x < last_x).collect()
-}
-
-/// Gradient steps of all stages before one.
-fn steps_before(stage: &str, learn: &LearnConfig) -> Option<u64> {
-    let stage = Stage::ALL.into_iter().find(|known| known.name() == stage)?;
-    Some(Stage::ALL.into_iter().filter(|&before| before < stage).map(|before| Position::n_steps(before, learn)).sum())
 }
 
 fn thinned(points: &[Point]) -> Vec<Point> {

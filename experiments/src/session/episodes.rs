@@ -46,9 +46,8 @@ pub(super) fn demonstrations(
 }
 
 /// The first `n` own episodes of a run, in the order in which the trainer accepted them.
-pub(super) fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Vec<Episode>> {
-    let episodes: Vec<Episode> =
-        (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index)).cloned()).collect();
+pub(super) fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -> Result<Vec<&Episode>> {
+    let episodes: Vec<&Episode> = (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index))).collect();
     ensure!(
         episodes.len() == n,
         "replay: {} of the {n} episodes that the checkpoint has learned from are there",

@@ -30,6 +30,12 @@ impl Stage {
             Self::Online => "online",
         }
     }
+
+    /// The stage of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
 }
 
 /// Where a training stands.
@@ -91,6 +97,12 @@ impl Position {
             Stage::Offline => config.offline_steps,
             Stage::Online => online_steps(config, config.online.iterations),
         }
+    }
+
+    /// Gradient steps of all stages before one.
+    #[must_use]
+    pub fn steps_before(stage: Stage, config: &LearnConfig) -> u64 {
+        Stage::ALL.into_iter().filter(|&before| before < stage).map(|before| Self::n_steps(before, config)).sum()
     }
 
     /// The step of the current stage at which it, or its current iteration, ends.
