@@ -125,8 +125,8 @@ impl<'a> Live<'a> {
             bar.set_prefix(self.cells[index].name.clone());
             bar.set_message(self.place(index, stage, step));
         }
-        bars.all.set_length(self.cells.len() as u64);
-        bars.all.set_position(runs.ended.len() as u64);
+        bars.all.set_length((0..self.cells.len()).map(|index| self.n_steps(index)).sum());
+        bars.all.set_position(self.n_steps_done(runs));
         bars.all.set_message(format!("{} of {} runs ended{}", runs.ended.len(), self.cells.len(), self.left_of(runs)));
     }
 

@@ -212,7 +212,7 @@ fn bad_input_is_a_clear_error() -> TestResult {
     Ok(())
 }
 
-/// Contract: `tasks --json` is JSON and names everything that an experiment may name.
+/// Contract: `tasks --json` is JSON and names everything that an experiment may name; for people there is a line on each.
 #[test]
 fn tasks_lists_every_name() -> TestResult {
     let output = softflow(&["tasks", "--json"])?;
@@ -231,6 +231,15 @@ fn tasks_lists_every_name() -> TestResult {
         let names = lists[kind].as_array().ok_or("not a list")?;
         assert!(names.iter().any(|found| found == name), "{name} is not among {kind}");
     }
+    let told = softflow(&["tasks"])?;
+    success(&told)?;
+    let told = String::from_utf8(told.stdout)?;
+    assert!(
+        told.lines().any(|line| line.trim_start().starts_with("orca_v2 ") && line.ends_with("ORCA v2, right hand"))
+    );
+    let lines = told.lines().filter(|line| line.starts_with("  "));
+    let silent: Vec<&str> = lines.filter(|line| line.trim().split("  ").count() < 2).collect();
+    assert!(silent.is_empty(), "nothing is said of {silent:?}");
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod combinations;
+
 use bridge::random::stream;
 use bridge::{Environment, EnvironmentError, Episode};
 use experiments::experiment::{Experiment, TaskChoice, Workcell};
@@ -156,28 +158,6 @@ fn toys_are_environments() {
 /// toy, from configuration alone.
 #[test]
 fn everything_runs_on_every_toy() {
-    const POLICIES: [&str; 9] = [
-        "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 4), partition: Complementary, s_max: 1.0)",
-        "Flow(n_blocks: 4, couplings: Token(width: 4, n_heads: 1, n_layers: 1, hidden: 4, n_observation_tokens: 1),
-              partition: Complementary, s_max: 1.0)",
-        "Gaussian(hidden: 8, n_layers: 1)",
-        "Mixture(n_components: 2, hidden: 8, n_layers: 1)",
-        "FlowMatching(n_steps: 2, one_step: false, hidden: 8, n_layers: 1)",
-        "FlowMatching(n_steps: 2, one_step: true, hidden: 8, n_layers: 1)",
-        "Diffusion(n_steps: 2, n_sampling_steps: 2, sampler: Ddim, schedule: Cosine, clip: 3.0, hidden: 8, n_layers: 1)",
-        "Diffusion(n_steps: 2, n_sampling_steps: 2, sampler: Ddpm, schedule: Linear, clip: 3.0, hidden: 8, n_layers: 1)",
-        "Deterministic(noise: 0.2, hidden: 8, n_layers: 1)",
-    ];
-    const CRITICS: [[&str; 2]; 3] = [["HlGauss", "Chunk"], ["Mse", "PerStep"], ["Mse", "NStep"]];
-    const OBJECTIVES: [&str; 7] = [
-        "DemoLikelihood(lambda: 0.1)",
-        "NormalizedDemoLikelihood(lambda: 1.0)",
-        "MaxEntropy(lambda: 0.1, entropy: 0.001)",
-        "ReverseKl(target_nats_per_dim: 0.3, beta: 0.003, dual_rate: 0.02, reference: Frozen)",
-        "AdvantageWeighted(n: 2, scale: 0.05, max_weight: 20.0)",
-        "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
-        "Imitation",
-    ];
     const SHORT: [&str; 10] = [
         "learn.batch_size=8",
         "learn.critic.net=Mlp(hidden: 8, n_layers: 1)",
@@ -193,24 +173,10 @@ fn everything_runs_on_every_toy() {
     let mut n_trained = 0;
     for toy in TOYS {
         let demonstrations = demonstrations(toy, 12);
-        for policy in POLICIES {
-            for [head, backup] in CRITICS {
-                for objective in OBJECTIVES {
-                    let own = [
-                        format!("learn.policy={policy}"),
-                        format!("learn.critic.head={head}"),
-                        format!("learn.critic.backup={backup}"),
-                        format!("learn.objective={objective}"),
-                    ];
-                    let changes: Vec<&str> = SHORT.into_iter().chain(own.iter().map(String::as_str)).collect();
-                    let experiment = experiment(toy, &changes);
-                    if experiment.learn.objective.needs_density() && !experiment.learn.policy.has_density() {
-                        continue;
-                    }
-                    train(&experiment, &demonstrations);
-                    n_trained += 1;
-                }
-            }
+        for own in combinations::all() {
+            let changes: Vec<&str> = SHORT.into_iter().chain(own.iter().map(String::as_str)).collect();
+            train(&experiment(toy, &changes), &demonstrations);
+            n_trained += 1;
         }
     }
     assert_eq!(n_trained, 4 * 3 * (4 * 7 + 5 * 5));

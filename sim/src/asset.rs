@@ -153,6 +153,11 @@ impl Shelf {
         self.files.iter().map(|(name, _)| *name)
     }
 
+    /// All names, each with what its file begins to say of itself.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.files.iter().map(|(name, text)| (*name, first_words(text)))
+    }
+
     /// Where errors say that `name` came from.
     pub(crate) fn source_name(&self, name: &str) -> String {
         format!("assets/{}/{name}.ron", self.folder)
@@ -168,4 +173,11 @@ impl Shelf {
         let unknown = || AssetError::Unknown { kind: self.kind, name: name.to_owned(), known: self.names().collect() };
         file.map(|(_, text)| *text).ok_or_else(unknown)
     }
+}
+
+/// What the comment at the beginning of a file says up to its first stop, colon or semicolon.
+fn first_words(text: &str) -> String {
+    let comment = text.lines().map_while(|line| line.strip_prefix("//")).map(str::trim).collect::<Vec<_>>().join(" ");
+    let end = [". ", ": ", "; "].iter().filter_map(|stop| comment.find(stop)).min();
+    comment[..end.unwrap_or(comment.len())].trim_end_matches('.').to_owned()
 }

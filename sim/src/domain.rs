@@ -89,6 +89,11 @@ impl Domain {
         DOMAINS.names()
     }
 
+    /// Names of all domains, each with a few words on it.
+    pub fn described() -> impl Iterator<Item = (&'static str, String)> {
+        DOMAINS.described()
+    }
+
     /// The domain called `name`.
     ///
     /// # Errors

@@ -69,6 +69,11 @@ impl Gait {
         GAITS.names()
     }
 
+    /// Names of all gaits, each with a few words on it.
+    pub fn described() -> impl Iterator<Item = (&'static str, String)> {
+        GAITS.described()
+    }
+
     /// The gait called `name`.
     ///
     /// # Errors

@@ -146,6 +146,11 @@ impl Hand {
         HANDS.names()
     }
 
+    /// Names of all hands, each with a few words on it.
+    pub fn described() -> impl Iterator<Item = (&'static str, String)> {
+        HANDS.described()
+    }
+
     /// The hand of this name; or that in the file of this path, which ends in `.ron`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::Ended;
 use crate::cli::TasksArgs;
 use crate::experiment::TASKS;
 use color_eyre::eyre::Result;
-use sim::{CubeScene, Domain, Gait, ScissorsDomain};
+use sim::{Domain, Gait, Hand, ScissorsDomain};
 
 /// The policies by their names in RON, with a line each.
 const POLICIES: [(&str, &str); 6] = [
@@ -59,15 +59,16 @@ const OBJECTIVES: [(&str, &str); 7] = [
 /// # Errors
 /// Never.
 pub fn tasks(args: &TasksArgs) -> Result<Ended> {
-    let lists: [(&str, Vec<(&str, &str)>); 8] = [
-        ("tasks", TASKS.to_vec()),
-        ("hands", CubeScene::hands().map(|name| (name, "")).collect()),
-        ("domains", Domain::names().chain(ScissorsDomain::names()).map(|name| (name, "")).collect()),
-        ("gaits", Gait::names().map(|name| (name, "")).collect()),
-        ("policies", POLICIES.to_vec()),
-        ("flows", FLOWS.to_vec()),
-        ("critics", CRITICS.to_vec()),
-        ("objectives", OBJECTIVES.to_vec()),
+    let given = |list: &[(&'static str, &str)]| list.iter().map(|&(name, line)| (name, line.to_owned())).collect();
+    let lists: [(&str, Vec<(&str, String)>); 8] = [
+        ("tasks", given(&TASKS)),
+        ("hands", Hand::described().collect()),
+        ("domains", Domain::described().chain(ScissorsDomain::described()).collect()),
+        ("gaits", Gait::described().collect()),
+        ("policies", given(&POLICIES)),
+        ("flows", given(&FLOWS)),
+        ("critics", given(&CRITICS)),
+        ("objectives", given(&OBJECTIVES)),
     ];
     if args.json {
         let entries = lists.iter().map(|(kind, list)| {
@@ -80,7 +81,7 @@ pub fn tasks(args: &TasksArgs) -> Result<Ended> {
     for (kind, list) in lists {
         println!("{kind}");
         for (name, line) in list {
-            println!("  {}", format!("{name:<24} {line}").trim_end());
+            println!("  {name:<26}  {line}");
         }
     }
     Ok(Ended::Well)

@@ -130,6 +130,11 @@ impl ScissorsDomain {
         SCISSORS_DOMAINS.names()
     }
 
+    /// Names of all domains, each with a few words on it.
+    pub fn described() -> impl Iterator<Item = (&'static str, String)> {
+        SCISSORS_DOMAINS.described()
+    }
+
     /// The domain called `name`, e.g. `scissors_nominal`.
     ///
     /// # Errors
