@@ -4,7 +4,7 @@
 //! being its one stratum. With few seeds it is too narrow, so every seed's number is shown too.
 
 use crate::figure::{Figure, Plot, Row, Rows};
-use crate::results::Results;
+use crate::results::{Results, Run};
 use crate::statistics::{Estimate, iqm, mean, stratified_bootstrap};
 use crate::study::{Bound, Claim, Measure, Party, Seeds, Study};
 use crate::table::Table;
@@ -20,27 +20,27 @@ pub struct Entry<'a> {
     pub measure: &'a Measure,
     /// The party's name.
     pub party: &'a str,
-    /// A number a seed, in the order of the study's seeds, where it is defined.
+    /// A number a run, in the order of the study's seeds, where it is defined.
     pub values: Vec<Option<f64>>,
     /// Whether each thing that is expected holds.
     pub holds: Vec<bool>,
 }
 
-/// What results hold of a study's measures, indexed by party, seed and measure; nothing of a run that is not there yet.
+/// What results hold of a study's measures, indexed by party, run and measure; of a run that is not there yet nothing at all.
 #[must_use]
 pub fn values(study: &Study, results: &Results) -> Vec<Vec<Vec<Option<f64>>>> {
-    let of_run = |party: &str, seed: u64| {
-        let party = results.parties.iter().find(|known| known.name == party);
-        let run = party.and_then(|party| party.runs.iter().find(|run| run.seed == seed));
-        let of_measure =
-            |measure: &Measure| run.and_then(|run| run.measured.iter().find(|found| found.of == measure.of)?.value);
+    let of_run = |run: &Run| {
+        let of_measure = |measure: &Measure| run.measured.iter().find(|found| found.of == measure.of)?.value;
         study.measures.iter().map(of_measure).collect()
     };
-    let of_party = |party: &Party| study.seeds.iter().map(|&seed| of_run(&party.name, seed)).collect();
+    let of_party = |party: &Party| {
+        let runs = results.parties.iter().filter(|known| known.name == party.name).flat_map(|party| &party.runs);
+        study.seeds.iter().filter_map(|&seed| runs.clone().find(|run| run.seed == seed)).map(of_run).collect()
+    };
     study.parties.iter().map(of_party).collect()
 }
 
-/// The measures of all parties, measure after measure; `values` is indexed by party, seed and measure.
+/// The measures of all parties, measure after measure; `values` is indexed by party, run and measure.
 #[must_use]
 pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<Entry<'a>> {
     let mut entries = Vec::with_capacity(study.measures.len() * study.parties.len());
@@ -52,7 +52,8 @@ pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<En
             let party_idx = study.parties.iter().position(|party| party.name == name)?;
             all(&of_party(party_idx)).and_then(|values| mean(&values))
         };
-        for (party_idx, party) in study.parties.iter().enumerate() {
+        let parties = study.parties.iter().enumerate().filter(|(_, party)| measure.is_of(&party.name));
+        for (party_idx, party) in parties {
             let values = of_party(party_idx);
             let holds = measure.claims(&party.name).map(|claim| claim.holds(&values, &mean_of)).collect();
             entries.push(Entry { measure, party: &party.name, values, holds });
@@ -105,14 +106,15 @@ pub fn to_json(entries: &[Entry<'_>]) -> Value {
 pub fn figures(study: &Study, entries: &[Entry<'_>]) -> Vec<Figure> {
     let figure = |(measure_idx, measure): (usize, &Measure)| {
         let of_measure = entries.iter().filter(|entry| entry.measure.name == measure.name);
-        let row = |(color, entry): (usize, &Entry<'_>)| Row {
+        let row = |entry: &Entry<'_>| Row {
             name: entry.party.to_owned(),
-            color,
+            // Who is missing leaves its colour unused: a party has the same one everywhere.
+            color: study.parties.iter().position(|party| party.name == entry.party).unwrap_or_default(),
             dots: entry.values.iter().copied().flatten().collect(),
             estimate: entry.interval(),
             bounds: measure.claims(entry.party).flat_map(Claim::levels).collect(),
         };
-        let rows: Vec<Row> = of_measure.enumerate().map(row).collect();
+        let rows: Vec<Row> = of_measure.map(row).collect();
         Figure {
             name: format!("measure_{}", measure_idx + 1),
             title: measure.name.clone(),
@@ -186,14 +188,18 @@ impl Claim {
     }
 }
 
-/// All numbers, if all are defined.
+/// All numbers, if there are any and all are defined.
 fn all(values: &[Option<f64>]) -> Option<Vec<f64>> {
-    values.iter().copied().collect()
+    values.iter().copied().collect::<Option<Vec<f64>>>().filter(|values| !values.is_empty())
 }
 
-/// Whole numbers as they are, others with three digits behind the point.
+/// Whole numbers as they are, others with three digits behind the point; what explodes by its order of magnitude.
 fn number(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.3}") }
+    match value {
+        _ if value.abs() >= 1e7 => format!("{value:.2e}"),
+        _ if value.fract() == 0.0 => format!("{value}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 #[cfg(test)]

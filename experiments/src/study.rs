@@ -61,6 +61,9 @@ pub struct Measure {
     pub name: String,
     /// What it is.
     pub of: Quantity,
+    /// Of whom; of every party unless some are named.
+    #[serde(default)]
+    pub parties: Vec<String>,
     /// What is expected of some parties; the others are shown all the same.
     pub expected: Vec<Claim>,
 }
@@ -254,18 +257,17 @@ impl Study {
             measures.len()
         );
         for measure in &self.measures {
-            for claim in &measure.expected {
-                let other = match &claim.bound {
-                    Bound::Times { party, .. } | Bound::Above { party, .. } => party,
-                    _ => &claim.party,
-                };
-                for party in [&claim.party, other] {
-                    ensure!(
-                        names.contains(party.as_str()),
-                        "measure {:?}: found party {party:?}, expected one of {names:?}",
-                        measure.name
-                    );
-                }
+            let known: BTreeSet<&str> = names.iter().copied().filter(|name| measure.is_of(name)).collect();
+            let claimed =
+                measure.expected.iter().flat_map(|claim| [&claim.party, claim.bound.other().unwrap_or(&claim.party)]);
+            for (party, among) in
+                measure.parties.iter().map(|party| (party, &names)).chain(claimed.map(|party| (party, &known)))
+            {
+                ensure!(
+                    among.contains(party.as_str()),
+                    "measure {:?}: found party {party:?}, expected one of {among:?}",
+                    measure.name
+                );
             }
         }
         Ok(())
@@ -273,8 +275,25 @@ impl Study {
 }
 
 impl Measure {
+    /// Whether it is measured of a party.
+    #[must_use]
+    pub fn is_of(&self, party: &str) -> bool {
+        self.parties.is_empty() || self.parties.iter().any(|named| named == party)
+    }
+
     /// What is expected of a party.
     pub fn claims<'a>(&'a self, party: &'a str) -> impl Iterator<Item = &'a Claim> {
         self.expected.iter().filter(move |claim| claim.party == party)
+    }
+}
+
+impl Bound {
+    /// The party that another one is compared with, if any.
+    #[must_use]
+    pub const fn other(&self) -> Option<&String> {
+        match self {
+            Self::Above { party, .. } | Self::Times { party, .. } => Some(party),
+            Self::AtLeast(_) | Self::AtMost(_) | Self::Near { .. } => None,
+        }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) use categorical::{
 };
 pub(crate) use columns::{column_sum, gather_columns, scatter_columns, squared_norm, squared_norm_backward};
 pub(crate) use layer_norm::{layer_norm_silu, layer_norm_silu_backward};
-pub(crate) use matmul::{Matrix, matmul};
+pub(crate) use matmul::{Matrix, matmul, times_transposed};
 pub(crate) use optimizer::{AdamWStep, adamw, add_assign, polyak, sum_of_squares};
 pub use process::{ProcessError, configure_process, on_every_worker, sparing_a_core};
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward};

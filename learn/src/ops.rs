@@ -14,6 +14,7 @@ pub mod plain;
 mod attention;
 mod columns;
 mod coupling;
+mod deposit;
 mod distribution;
 mod linear;
 mod norm;
@@ -23,6 +24,7 @@ use candle_core::{Result, Tensor, bail};
 
 pub use attention::{AttentionShape, Rotary, Visible};
 pub use columns::Columns;
+pub(crate) use deposit::collect;
 pub(crate) use slices::{read, write};
 
 /// What follows the affine part of [`linear_act`].

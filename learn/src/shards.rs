@@ -4,7 +4,7 @@
 //! and what they return is always put together in the same order. Results have the same bits for any number of threads.
 
 use crate::kernels;
-use crate::ops::read;
+use crate::ops::{collect, read};
 use crate::params::Params;
 use candle_core::{Device, Tensor, bail};
 use std::ops::Range;
@@ -64,16 +64,19 @@ impl Gradient {
     /// # Errors
     /// When `loss` is not a scalar, or a tensor has no gradient.
     pub fn of(loss: &Tensor, params: &Params) -> Result<Self, GradientError> {
-        let mut gradients = loss.backward()?;
-        let mut flat = vec![0.0; params.n_elements()];
+        let places = params.layout().map(|(_, var, range)| (var.as_tensor(), range));
+        let (mut gradients, mut collected) = collect(params.n_elements(), places, || loss.backward())?;
         for (name, var, range) in params.layout() {
-            let gradient = gradients.remove(var).ok_or_else(|| GradientError::Missing { name: name.to_owned() })?;
-            read(&gradient, |gradient| {
-                flat[range].copy_from_slice(gradient);
-                Ok(())
-            })?;
+            match gradients.remove(var) {
+                Some(gradient) => read(&gradient, |gradient| {
+                    kernels::add_assign(&mut collected.flat[range], gradient);
+                    Ok(())
+                })?,
+                None if collected.has(var) => {}
+                None => return Err(GradientError::Missing { name: name.to_owned() }),
+            }
         }
-        Ok(Self { loss: f64::from(loss.to_scalar::<f32>()?), flat, metrics: Vec::new() })
+        Ok(Self { loss: f64::from(loss.to_scalar::<f32>()?), flat: collected.flat, metrics: Vec::new() })
     }
 
     fn add(&mut self, other: &Self) -> Result<(), GradientError> {

@@ -108,7 +108,10 @@ fn fitting_jobs() -> usize {
 
 /// Trains and measures what has not been yet. Says whether recorded data was lost.
 fn train(study: &Study, cells: &[Cell], out: &Path, jobs: usize) -> Result<bool> {
-    let quantities: Vec<&Quantity> = study.measures.iter().map(|measure| &measure.of).collect();
+    let quantities = |cell: &Cell| -> Vec<&Quantity> {
+        let party = &study.parties[cell.party_idx].name;
+        study.measures.iter().filter(|measure| measure.is_of(party)).map(|measure| &measure.of).collect()
+    };
     let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
     let jobs = jobs.clamp(1, cells.len());
     // A single run tells how it goes on; beside others it would be a babble.
@@ -117,7 +120,7 @@ fn train(study: &Study, cells: &[Cell], out: &Path, jobs: usize) -> Result<bool>
     let work = |index: usize| -> Result<_, Infallible> {
         live.begin(index);
         let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
-        let done = run(&cells[index], &folders[index], others, &quantities, narration);
+        let done = run(&cells[index], &folders[index], others, &quantities(&cells[index]), narration);
         live.end(index);
         Ok((index, done))
     };

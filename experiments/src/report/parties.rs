@@ -63,6 +63,12 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
         if !not_run.is_empty() {
             note += &format!(" Not run yet: {}.", not_run.join(", "));
         }
+        let n_seeds = study.seeds.len();
+        let partial = results.parties.iter().filter(|party| party.runs.len() < n_seeds);
+        let partial: Vec<String> = partial.map(|party| format!("{} {}", party.name, party.runs.len())).collect();
+        if !partial.is_empty() {
+            note += &format!(" With fewer than {n_seeds} seeds: {}.", partial.join(", "));
+        }
         entries.retain(|entry| is_run(entry.party));
         let measured = comparison::figures(study, &entries);
         if measured.is_empty() {

@@ -1,7 +1,7 @@
 //! Fused linear layer.
 
-use super::Activation;
 use super::slices::{read, stored, tensor, values};
+use super::{Activation, deposit};
 use crate::kernels::{self, Matrix};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use std::sync::OnceLock;
@@ -25,24 +25,33 @@ impl LinearAct {
         let grad_matrix = Matrix::row_major(grad, r, o)?;
         let mut grads = [None, None, None];
         if x.track_op() {
-            let mut grad_x = vec![0.0; r * i];
-            read(w, |w| kernels::matmul(&mut grad_x, false, grad_matrix, Matrix::row_major(w, i, o)?.transposed()))?;
+            let grad_x = read(w, |w| kernels::times_transposed(grad_matrix, Matrix::row_major(w, i, o)?))?;
             grads[0] = Some(tensor(grad_x, (r, i))?);
         }
         if w.track_op() {
-            let mut grad_w = vec![0.0; i * o];
-            read(x, |x| kernels::matmul(&mut grad_w, false, Matrix::row_major(x, r, i)?.transposed(), grad_matrix))?;
-            grads[1] = Some(tensor(grad_w, (i, o))?);
+            let add = |grad_w: &mut [f32]| {
+                read(x, |x| kernels::matmul(grad_w, true, Matrix::row_major(x, r, i)?.transposed(), grad_matrix))
+            };
+            if !deposit::add_to(w, add)? {
+                let mut grad_w = vec![0.0; i * o];
+                add(&mut grad_w)?;
+                grads[1] = Some(tensor(grad_w, (i, o))?);
+            }
         }
         if b.track_op() {
-            let grad_b = if b.elem_count() == r * o && b.rank() == 2 {
-                grad.to_vec()
-            } else {
-                let mut sum = vec![0.0; o];
-                kernels::column_sum(grad, &mut sum);
-                sum
+            if b.elem_count() == r * o && b.rank() == 2 {
+                grads[2] = Some(tensor(grad.to_vec(), b.shape())?);
+                return Ok(grads);
+            }
+            let add = |sum: &mut [f32]| {
+                kernels::column_sum(grad, sum);
+                Ok(())
             };
-            grads[2] = Some(tensor(grad_b, b.shape())?);
+            if !deposit::add_to(b, add)? {
+                let mut sum = vec![0.0; o];
+                add(&mut sum)?;
+                grads[2] = Some(tensor(sum, b.shape())?);
+            }
         }
         Ok(grads)
     }
