@@ -199,7 +199,7 @@ pub struct CompareArgs {
     /// checkpoint.
     #[arg(long)]
     pub resume: bool,
-    /// Runs that are trained side by side, as many as there are cores unless given; the result does not depend on it.
+    /// Runs that are trained side by side, as many as cores and memory allow unless given; the result does not depend on it.
     #[arg(long)]
     pub jobs: Option<usize>,
     /// Print the table as JSON.

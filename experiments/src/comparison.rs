@@ -22,8 +22,8 @@ pub struct Entry<'a> {
     pub party: &'a str,
     /// A number a run, in the order of the study's seeds, where it is defined.
     pub values: Vec<Option<f64>>,
-    /// Whether each thing that is expected holds.
-    pub holds: Vec<bool>,
+    /// Whether each thing that is expected holds; open as long as runs are missing that it is about.
+    pub holds: Vec<Option<bool>>,
 }
 
 /// What results hold of a study's measures, indexed by party, run and measure; of a run that is not there yet nothing at all.
@@ -48,14 +48,18 @@ pub fn entries<'a>(study: &'a Study, values: &[Vec<Vec<Option<f64>>>]) -> Vec<En
         let of_party = |party_idx: usize| -> Vec<Option<f64>> {
             values[party_idx].iter().map(|of_seed| of_seed[measure_idx]).collect()
         };
-        let mean_of = |name: &str| {
-            let party_idx = study.parties.iter().position(|party| party.name == name)?;
-            all(&of_party(party_idx)).and_then(|values| mean(&values))
+        let index_of = |name: &str| study.parties.iter().position(|party| party.name == name);
+        let mean_of = |name: &str| all(&of_party(index_of(name)?)).and_then(|values| mean(&values));
+        let is_whole =
+            |name: &str| index_of(name).is_some_and(|party_idx| values[party_idx].len() == study.seeds.len());
+        let holds = |claim: &Claim, values: &[Option<f64>]| {
+            let other = claim.bound.other().unwrap_or(&claim.party);
+            (is_whole(&claim.party) && is_whole(other)).then(|| claim.holds(values, &mean_of))
         };
         let parties = study.parties.iter().enumerate().filter(|(_, party)| measure.is_of(&party.name));
         for (party_idx, party) in parties {
             let values = of_party(party_idx);
-            let holds = measure.claims(&party.name).map(|claim| claim.holds(&values, &mean_of)).collect();
+            let holds = measure.claims(&party.name).map(|claim| holds(claim, &values)).collect();
             entries.push(Entry { measure, party: &party.name, values, holds });
         }
     }
@@ -77,10 +81,32 @@ pub fn table(entries: &[Entry<'_>]) -> Table {
             ),
             entry.values.iter().map(|value| value.map_or_else(|| "-".into(), number)).collect::<Vec<_>>().join(" "),
             entry.expected().join("; "),
-            entry.holds.iter().map(|&holds| if holds { "yes" } else { "NO" }).collect::<Vec<_>>().join("; "),
+            entry.holds.iter().map(|&holds| judged(holds)).collect::<Vec<_>>().join("; "),
         ]);
     }
     table
+}
+
+const fn judged(holds: Option<bool>) -> &'static str {
+    match holds {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "open",
+    }
+}
+
+/// E.g. `4 of 6 expectations hold, 1 is open`.
+#[must_use]
+pub fn verdict(entries: &[Entry<'_>]) -> String {
+    let n =
+        |wanted: Option<bool>| entries.iter().flat_map(|entry| &entry.holds).filter(|&&holds| holds == wanted).count();
+    let (n_held, n_open) = (n(Some(true)), n(None));
+    let open = match n_open {
+        0 => String::new(),
+        1 => ", 1 is open".into(),
+        n => format!(", {n} are open"),
+    };
+    format!("{n_held} of {} expectations hold{open}", n_held + n(Some(false)) + n_open)
 }
 
 /// The same as JSON, an object an entry.
@@ -104,12 +130,14 @@ pub fn to_json(entries: &[Entry<'_>]) -> Value {
 /// A figure a measure, in it a row a party, with dashes where something was expected. Measures that nobody came to have none.
 #[must_use]
 pub fn figures(study: &Study, entries: &[Entry<'_>]) -> Vec<Figure> {
+    // A party has the colour of its place among those that there are, as in every other figure.
+    let is_there = |party: &&Party| entries.iter().any(|entry| entry.party == party.name);
+    let parties: Vec<&str> = study.parties.iter().filter(is_there).map(|party| party.name.as_str()).collect();
     let figure = |(measure_idx, measure): (usize, &Measure)| {
         let of_measure = entries.iter().filter(|entry| entry.measure.name == measure.name);
         let row = |entry: &Entry<'_>| Row {
             name: entry.party.to_owned(),
-            // Who is missing leaves its colour unused: a party has the same one everywhere.
-            color: study.parties.iter().position(|party| party.name == entry.party).unwrap_or_default(),
+            color: parties.iter().position(|&party| party == entry.party).unwrap_or_default(),
             dots: entry.values.iter().copied().flatten().collect(),
             estimate: entry.interval(),
             bounds: measure.claims(entry.party).flat_map(Claim::levels).collect(),
@@ -213,40 +241,69 @@ mod tests {
             set: [],
             parties: [(name: "a", set: []), (name: "b", set: [])],
             seeds: [1, 2],
-            measures: [(
-                name: "m",
-                of: WarmupStepsUntilValue(0.5),
-                expected: [
-                    (party: "a", of: Each, bound: AtLeast(2.0)),
-                    (party: "b", of: Mean, bound: Times(factor: 2.0, party: "a")),
-                    (party: "b", of: Mean, bound: Above(by: 1.0, party: "a")),
-                ],
-            )],
+            measures: [
+                (
+                    name: "m",
+                    of: WarmupStepsUntilValue(0.5),
+                    expected: [
+                        (party: "a", of: Each, bound: AtLeast(2.0)),
+                        (party: "b", of: Mean, bound: Times(factor: 2.0, party: "a")),
+                        (party: "b", of: Mean, bound: Above(by: 1.0, party: "a")),
+                    ],
+                ),
+                (name: "of b", parties: ["b"], of: WarmupStepsUntilValue(0.7), expected: []),
+            ],
         )"#;
         bridge::config::parse("study", text).unwrap()
     }
 
-    fn holds(a: [Option<f64>; 2], b: [Option<f64>; 2]) -> Vec<bool> {
+    fn holds(a: &[Option<f64>], b: &[Option<f64>]) -> Vec<Option<bool>> {
         let study = study();
-        let values = [a, b].map(|party| party.map(|value| vec![value]).to_vec());
+        let values = [a, b].map(|party| party.iter().map(|&value| vec![value; 2]).collect());
         entries(&study, &values).into_iter().flat_map(|entry| entry.holds).collect()
     }
 
     /// Contract: `Each` is about every seed, `Mean` about their mean, `Times` and `Above` about another party's mean; a seed without a
-    /// number keeps no promise.
+    /// number keeps no promise. As long as a run is missing that a claim is about, it is open.
     #[test]
     fn claims_are_judged() {
-        assert_eq!(holds([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]), [true, true, true]);
-        assert_eq!(holds([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]), [false, false, false]);
-        assert_eq!(holds([Some(0.1), Some(0.1)], [Some(0.4), Some(0.6)]), [false, true, false]);
-        assert_eq!(holds([Some(2.0), None], [Some(4.0), Some(6.0)]), [false, false, false]);
+        let judged = |a: [Option<f64>; 2], b: [Option<f64>; 2]| holds(&a, &b).into_iter().map(Option::unwrap).collect();
+        let all: Vec<bool> = judged([Some(2.0), Some(3.0)], [Some(4.0), Some(6.0)]);
+        assert_eq!(all, [true, true, true]);
+        let all: Vec<bool> = judged([Some(1.9), Some(9.0)], [Some(4.0), Some(6.0)]);
+        assert_eq!(all, [false, false, false]);
+        let all: Vec<bool> = judged([Some(0.1), Some(0.1)], [Some(0.4), Some(0.6)]);
+        assert_eq!(all, [false, true, false]);
+        let all: Vec<bool> = judged([Some(2.0), None], [Some(4.0), Some(6.0)]);
+        assert_eq!(all, [false, false, false]);
+        assert_eq!(holds(&[Some(2.0), Some(2.0)], &[Some(9.0)]), [Some(true), None, None]);
+        assert_eq!(holds(&[], &[Some(9.0), Some(9.0)]), [None, None, None]);
+    }
+
+    /// Contract: a measure of some parties has entries of no others, and a party has one colour in all figures.
+    #[test]
+    fn a_measure_may_be_of_some_parties() {
+        let study = study();
+        let values = vec![vec![vec![Some(1.0), None]], vec![vec![Some(2.0), Some(3.0)]]];
+        let entries = entries(&study, &values);
+        assert_eq!(
+            entries.iter().map(|entry| (entry.measure.name.as_str(), entry.party)).collect::<Vec<_>>(),
+            [("m", "a"), ("m", "b"), ("of b", "b")]
+        );
+        let colors = figures(&study, &entries).into_iter().map(|figure| match figure.plot {
+            Plot::Rows(rows) => rows.rows.into_iter().map(|row| row.color).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        });
+        assert_eq!(colors.collect::<Vec<_>>(), [vec![0, 1], vec![1]]);
+        assert_eq!(verdict(&entries), "0 of 3 expectations hold, 3 are open");
     }
 
     /// Contract: the table shows every seed, the statistics over them, what was expected, and what was not met.
     #[test]
     fn the_table_shows_every_seed() {
         let study = study();
-        let values = vec![vec![vec![Some(1.0)], vec![Some(4.0)]], vec![vec![Some(0.25)], vec![None]]];
+        let values = [[Some(1.0), Some(4.0)], [Some(0.25), None]];
+        let values = values.map(|party| party.map(|value| vec![value; 2]).to_vec());
         let entries = entries(&study, &values);
         let text = table(&entries).to_string();
         for part in ["2.500", "1 4", ">= 2, each", "NO", "0.250 -", ">= 2 x a; >= a + 1"] {

@@ -26,8 +26,8 @@ pub struct Live<'a> {
     cells: &'a [Cell],
     folders: &'a [PathBuf],
     started: Instant,
-    /// Gradient steps that were there when the watch began.
-    n_before: u64,
+    /// Gradient steps of all runs that were done when the watch began.
+    n_steps_before: u64,
     runs: Mutex<Runs>,
     bars: Option<Bars>,
 }
@@ -36,7 +36,17 @@ pub struct Live<'a> {
 #[derive(Clone, Debug, Default)]
 struct Runs {
     at_work: BTreeSet<usize>,
-    ended: BTreeSet<usize>,
+    finished: BTreeSet<usize>,
+    failed: BTreeSet<usize>,
+}
+
+/// What the logs say at a moment.
+struct Glance {
+    runs: Runs,
+    /// Stage and step of every run.
+    places: Vec<(Stage, u64)>,
+    /// Gradient steps of all runs: done, and in all. Those that failed have no part in it.
+    n_steps: [u64; 2],
 }
 
 #[derive(Debug)]
@@ -51,8 +61,8 @@ impl<'a> Live<'a> {
     pub fn new(cells: &'a [Cell], folders: &'a [PathBuf], n_jobs: usize) -> Self {
         let bars = (n_jobs > 1 && stderr().is_terminal()).then(|| Bars::new(n_jobs));
         let runs = Mutex::default();
-        let mut live = Self { cells, folders, started: Instant::now(), n_before: 0, runs, bars };
-        live.n_before = live.n_steps_done(&Runs::default());
+        let mut live = Self { cells, folders, started: Instant::now(), n_steps_before: 0, runs, bars };
+        live.n_steps_before = live.glance().n_steps[0];
         live
     }
 
@@ -61,11 +71,15 @@ impl<'a> Live<'a> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).at_work.insert(index);
     }
 
-    /// A run has ended, one way or the other.
-    pub fn end(&self, index: usize) {
+    /// A run has ended, well or not.
+    pub fn end(&self, index: usize, is_well: bool) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.at_work.remove(&index);
-        runs.ended.insert(index);
+        if is_well {
+            runs.finished.insert(index)
+        } else {
+            runs.failed.insert(index)
+        };
     }
 
     /// Prints a line above what is shown.
@@ -78,17 +92,17 @@ impl<'a> Live<'a> {
 
     /// `, 12 min left`; empty before anything can be said, and at the end.
     pub fn left(&self) -> String {
-        self.left_of(&self.runs())
+        self.left_at(&self.glance())
     }
 
     /// Shows how it goes on, until whoever holds the other end of `over` drops it.
     pub fn watch(&self, over: &Receiver<()>) {
         let period = if self.bars.is_some() { GLANCE } else { QUIET };
         while over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-            let runs = self.runs();
+            let now = self.glance();
             match &self.bars {
-                Some(bars) => self.draw(bars, &runs),
-                None => eprintln!("{}", self.line(&runs)),
+                Some(bars) => self.draw(bars, &now),
+                None => eprintln!("{}", self.line(&now)),
             }
         }
         if let Some(bars) = &self.bars {
@@ -96,38 +110,51 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn runs(&self) -> Runs {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn glance(&self) -> Glance {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let places: Vec<(Stage, u64)> = (0..self.cells.len()).map(|index| self.logged(index)).collect();
+        let mut n_steps = [0, 0];
+        for (index, &(stage, step)) in places.iter().enumerate().filter(|(index, _)| !runs.failed.contains(index)) {
+            let of_run = self.n_steps(index);
+            n_steps[0] += if runs.finished.contains(&index) { of_run } else { self.steps_before(index, stage) + step };
+            n_steps[1] += of_run;
+        }
+        Glance { runs, places, n_steps }
     }
 
     /// E.g. `2 of 9 runs ended, 12 min left; a3-3: online 350/1600, 84 %`.
-    fn line(&self, runs: &Runs) -> String {
-        let mut line = format!("{} of {} runs ended{}", runs.ended.len(), self.cells.len(), self.left_of(runs));
-        for &index in &runs.at_work {
-            let (stage, step) = self.logged(index);
-            let (n_done, n_all) = (self.steps_before(index, stage) + step, self.n_steps(index));
-            let percent = 100 * n_done / n_all.max(1);
+    fn line(&self, now: &Glance) -> String {
+        let mut line = self.ended(now);
+        for &index in &now.runs.at_work {
+            let (stage, step) = now.places[index];
+            let percent = 100 * (self.steps_before(index, stage) + step) / self.n_steps(index).max(1);
             line += &format!("; {}: {}, {percent} %", self.cells[index].name, self.place(index, stage, step));
         }
         line
     }
 
-    fn draw(&self, bars: &Bars, runs: &Runs) {
+    fn draw(&self, bars: &Bars, now: &Glance) {
         for (slot, bar) in bars.at_work.iter().enumerate() {
-            let Some(&index) = runs.at_work.iter().nth(slot) else {
+            let Some(&index) = now.runs.at_work.iter().nth(slot) else {
                 bar.set_prefix("");
                 bar.set_message("");
                 continue;
             };
-            let (stage, step) = self.logged(index);
+            let (stage, step) = now.places[index];
             bar.set_length(self.n_steps(index));
             bar.set_position(self.steps_before(index, stage) + step);
             bar.set_prefix(self.cells[index].name.clone());
             bar.set_message(self.place(index, stage, step));
         }
-        bars.all.set_length((0..self.cells.len()).map(|index| self.n_steps(index)).sum());
-        bars.all.set_position(self.n_steps_done(runs));
-        bars.all.set_message(format!("{} of {} runs ended{}", runs.ended.len(), self.cells.len(), self.left_of(runs)));
+        let [n_done, n_all] = now.n_steps;
+        bars.all.set_length(n_all);
+        bars.all.set_position(n_done);
+        bars.all.set_message(self.ended(now));
+    }
+
+    fn ended(&self, now: &Glance) -> String {
+        let n_ended = now.runs.finished.len() + now.runs.failed.len();
+        format!("{n_ended} of {} runs ended{}", self.cells.len(), self.left_at(now))
     }
 
     /// E.g. `online 350/1600`.
@@ -135,27 +162,14 @@ impl<'a> Live<'a> {
         format!("{} {step}/{}", stage.name(), Position::n_steps(stage, &self.cells[index].experiment.learn))
     }
 
-    fn left_of(&self, runs: &Runs) -> String {
-        let n_all: u64 = (0..self.cells.len()).map(|index| self.n_steps(index)).sum();
-        let n_done = self.n_steps_done(runs);
-        let n_new = n_done.saturating_sub(self.n_before);
+    fn left_at(&self, now: &Glance) -> String {
+        let [n_done, n_all] = now.n_steps;
+        let n_new = n_done.saturating_sub(self.n_steps_before);
         if n_new == 0 || n_done >= n_all {
             return String::new();
         }
         let left_s = self.started.elapsed().as_secs_f64() / n_new as f64 * (n_all - n_done) as f64;
         format!(", {} left", time_left(left_s))
-    }
-
-    /// Gradient steps of all runs; those of one that has ended are all done, or never will be.
-    fn n_steps_done(&self, runs: &Runs) -> u64 {
-        let of_run = |index: usize| {
-            if runs.ended.contains(&index) {
-                return self.n_steps(index);
-            }
-            let (stage, step) = self.logged(index);
-            self.steps_before(index, stage) + step
-        };
-        (0..self.cells.len()).map(of_run).sum()
     }
 
     fn n_steps(&self, index: usize) -> u64 {
@@ -203,7 +217,7 @@ mod tests {
     use std::path::Path;
 
     /// Contract: a line says how many runs have ended, where each of those at work is by what it logged last, and how long the rest
-    /// takes if it goes on as it did; a log that is not there yet is one without a line.
+    /// takes if it goes on as it did; a log that is not there yet is one without a line, and a run that failed is no work done.
     #[test]
     fn a_line_says_where_runs_are() {
         let folder = tempfile::tempdir().unwrap();
@@ -212,22 +226,23 @@ mod tests {
         cells.truncate(3);
         let folders: Vec<PathBuf> = cells.iter().map(|cell| folder.path().join(&cell.name)).collect();
         let live = Live::new(&cells, &folders, 2);
-        assert_eq!(live.line(&live.runs()), "0 of 3 runs ended");
+        assert_eq!(live.line(&live.glance()), "0 of 3 runs ended");
         live.begin(0);
         live.begin(1);
-        live.end(0);
+        live.end(0, true);
         std::fs::create_dir(&folders[1]).unwrap();
         let logged = b"{\"stage\":\"warmup\",\"step\":50,\"time_s\":1.0}\n";
         write_atomic(&folders[1].join(METRICS_FILE), logged).unwrap();
         let learn = &cells[1].experiment.learn;
         let n_all = live.n_steps(1);
-        let percent = 100 * (learn.imitation.steps + 50) / n_all;
-        let line = live.line(&live.runs());
-        let end = format!("; {}: warmup 50/{}, {percent} %", cells[1].name, learn.warmup_steps);
+        let n_done = learn.imitation.steps + 50;
+        let line = live.line(&live.glance());
+        let end = format!("; {}: warmup 50/{}, {} %", cells[1].name, learn.warmup_steps, 100 * n_done / n_all);
         assert!(line.starts_with("1 of 3 runs ended, ") && line.ends_with(&end), "{line}");
-        assert_eq!(live.n_steps_done(&live.runs()), n_all + learn.imitation.steps + 50);
-        live.end(1);
-        live.end(2);
-        assert_eq!(live.line(&live.runs()), "3 of 3 runs ended");
+        assert_eq!(live.glance().n_steps, [n_all + n_done, 3 * n_all]);
+        live.end(1, false);
+        assert_eq!(live.glance().n_steps, [n_all, 2 * n_all]);
+        live.end(2, true);
+        assert_eq!(live.line(&live.glance()), "3 of 3 runs ended");
     }
 }

@@ -9,6 +9,7 @@
 
 mod across;
 mod budget;
+mod curves;
 mod document;
 mod html;
 mod origin;

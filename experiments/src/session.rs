@@ -371,8 +371,10 @@ impl Session {
         play: impl FnOnce() -> Result<Vec<Episode>>,
     ) -> Result<EvaluationRecord> {
         let log: Vec<EvaluationRecord> = JsonLines::read(&self.run.evals())?;
+        // Own steps follow from own episodes, and are not in every log.
         let is_same = |record: &EvaluationRecord| {
-            record.outcomes.len() == n_episodes && EvaluationRecord { outcomes: Vec::new(), ..record.clone() } == blank
+            let bare = EvaluationRecord { outcomes: Vec::new(), own_steps: blank.own_steps, ..record.clone() };
+            record.outcomes.len() == n_episodes && bare == blank
         };
         if let Some(record) = log.iter().find(|record| is_same(record)) {
             return Ok(record.clone());

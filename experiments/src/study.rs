@@ -219,7 +219,11 @@ impl Study {
     /// # Errors
     /// When the base cannot be read.
     pub fn inlined(&self, path: &Path) -> Result<Self> {
-        Ok(Self { base: Base::Inline(Box::new(self.changed(&[], path)?)), ..self.clone() })
+        let base = match &self.base {
+            Base::File(_) => Base::Inline(Box::new(self.changed(&[], path)?)),
+            Base::Inline(_) => self.base.clone(),
+        };
+        Ok(Self { base, ..self.clone() })
     }
 
     fn experiment(&self, party: &Party, path: &Path) -> Result<Experiment> {
@@ -257,17 +261,18 @@ impl Study {
             measures.len()
         );
         for measure in &self.measures {
-            let known: BTreeSet<&str> = names.iter().copied().filter(|name| measure.is_of(name)).collect();
-            let claimed =
-                measure.expected.iter().flat_map(|claim| [&claim.party, claim.bound.other().unwrap_or(&claim.party)]);
-            for (party, among) in
-                measure.parties.iter().map(|party| (party, &names)).chain(claimed.map(|party| (party, &known)))
-            {
-                ensure!(
-                    among.contains(party.as_str()),
-                    "measure {:?}: found party {party:?}, expected one of {among:?}",
-                    measure.name
-                );
+            let refuse_unknown = |party: &String, known: &BTreeSet<&str>| {
+                let is_known = known.contains(party.as_str());
+                ensure!(is_known, "measure {:?}: found party {party:?}, expected one of {known:?}", measure.name);
+                Ok(())
+            };
+            for party in &measure.parties {
+                refuse_unknown(party, &names)?;
+            }
+            let measured: BTreeSet<&str> = names.iter().copied().filter(|name| measure.is_of(name)).collect();
+            for claim in &measure.expected {
+                refuse_unknown(&claim.party, &measured)?;
+                refuse_unknown(claim.bound.other().unwrap_or(&claim.party), &measured)?;
             }
         }
         Ok(())

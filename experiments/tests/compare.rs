@@ -209,6 +209,13 @@ fn a_bad_study_is_refused() -> TestResult {
     refused(&path, &["chunks", "per_step"])?;
     write_atomic(&path, whole.replace("\"per_step\"", "\"chunk\"").as_bytes())?;
     refused(&path, &["same name"])?;
+    let of_one =
+        |name: &str| whole.replace("name: \"success\",", &format!("name: \"success\", parties: [\"{name}\"],"));
+    write_atomic(&path, of_one("chunks").as_bytes())?;
+    refused(&path, &["success", "chunks", "per_step"])?;
+    // What is expected of somebody is measured of them.
+    write_atomic(&path, of_one("per_step").as_bytes())?;
+    refused(&path, &["success", "\"chunk\"", "per_step"])?;
     assert!(!out.exists());
 
     write_atomic(&path, whole.as_bytes())?;
@@ -230,6 +237,7 @@ fn one_failure_is_not_the_end_of_all() -> TestResult {
         let output = compare(&path, &out, &["--resume", "--jobs", jobs])?;
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{error}");
+        assert_eq!(error.lines().filter(|line| line.contains("os error")).count(), 1, "{error}");
         for words in ["chunk-5: failed", "1 of 2 runs failed", "--resume"] {
             assert!(error.contains(words), "{words:?} in {error}");
         }

@@ -129,7 +129,7 @@ fn twenty_random_moments() -> TestResult {
 
     // A study is over when there is no moment left to kill it at; then the next one begins.
     let mut rng = stream(20, "moments", 0);
-    let (mut n_killed, mut n_studies, mut before) = (0, 0, BTreeSet::new());
+    let (mut n_killed, mut n_studies, mut n_kept, mut before) = (0, 0, 0, BTreeSet::new());
     while n_killed < 20 {
         let out = folder.path().join(format!("killed{n_studies}"));
         let mut child = compare(&study, &out, "2").spawn()?;
@@ -141,6 +141,7 @@ fn twenty_random_moments() -> TestResult {
         child.wait()?;
         let after = evaluations(&out);
         assert!(before.is_subset(&after), "an evaluation that was finished is gone: {:?}", before.difference(&after));
+        n_kept += before.len();
         before = after;
         if is_over {
             assert_same(&results(&out)?, &expected, "killed at random moments");
@@ -149,6 +150,7 @@ fn twenty_random_moments() -> TestResult {
             n_killed += 1;
         }
     }
+    assert!(n_kept > 0, "no moment came after an evaluation");
     let out = folder.path().join(format!("killed{n_studies}"));
     success(&compare(&study, &out, "2").output()?)?;
     assert_same(&results(&out)?, &expected, "killed at random moments");

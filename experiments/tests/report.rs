@@ -94,11 +94,12 @@ fn the_page_needs_nothing_else() -> TestResult {
         "Probability that chunk does better",
         "Candidates and temperature: chunk",
         "What a chunk costs",
+        "What the critic predicts",
         "Predicted value and realised return",
         "KL to the imitation policy",
         "1 of 1 expectations hold",
-        "own environment steps",
-        "The same for all, but for own steps",
+        "own control steps",
+        "The same for all, but for own control steps",
         "study.ron --out",
         "critic_first_steps: 5",
     ];
@@ -127,8 +128,8 @@ fn figures_are_files_too() -> TestResult {
     Ok(())
 }
 
-/// Everything but pictures is in the store: the tables of a report on it are those of one on the folders, and so are the figures, in
-/// whose training curves are four digits of some of the lines.
+/// Everything but pictures is in the store: the tables of a report on it are those of one on the folders, and it has training curves, of
+/// some of the lines.
 #[test]
 fn a_store_holds_every_number() -> TestResult {
     let folder = tempfile::tempdir()?;

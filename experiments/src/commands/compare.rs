@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! runs/<study>/<party>-<seed>/   a run like any other; measured.ron holds what the study asked of it
-//!              study.ron  results.jsonl  the study, and every episode of every evaluation; see [`crate::store`]
+//!              study.ron  results.jsonl  the study, and what its runs came to and logged; see [`crate::store`]
 //!              comparison.md  comparison.svg  comparison.json  report.html
 //! ```
-//! What runs have in common is done once; see [`crate::beginnings`]. Runs that are trained side by side are threads of one process:
-//! they share nothing that is written, and whatever kills one process kills them all, so that nobody trains unseen.
+//! What runs have in common is done once; see [`crate::beginnings`]. Runs that are trained side by side are threads of one process, each
+//! of which writes into its own folder alone: what kills the process kills them all, so that nobody trains unseen.
 
 use super::{Ended, n_threads, write_page};
 use crate::beginnings::take_over;
 use crate::cli::{Backend, CompareArgs};
 use crate::commands::last_of;
-use crate::comparison::{entries, figures, table, to_json, values};
+use crate::comparison::{entries, figures, table, to_json, values, verdict};
 use crate::cost::Cost;
 use crate::experiment::Experiment;
 use crate::figure::stack;
@@ -33,8 +33,8 @@ use std::time::Instant;
 /// Name of the results in the study's folder.
 const STORE_FILE: &str = "results.jsonl";
 
-/// Memory that a run needs at most, KiB: the largest one of the claims, ten critics on the cube, takes 400 MiB.
-const RUN_KIB: u64 = 512 * 1024;
+/// Memory that a run may need, bytes.
+const RUN_BYTES: u64 = 1 << 29;
 
 /// A run that has been trained and measured.
 struct Done {
@@ -82,9 +82,8 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
         eprintln!("no figure: {error}");
     }
     write_page(&[results], &out.join("report.html"))?;
-    let holds: Vec<bool> = entries.iter().flat_map(|entry| entry.holds.iter().copied()).collect();
-    let (n_expected, n_unmet) = (holds.len(), holds.iter().filter(|&&holds| !holds).count());
-    eprintln!("{} of {n_expected} expectations hold; {}", n_expected - n_unmet, out.display());
+    eprintln!("{}; {}", verdict(&entries), out.display());
+    let n_unmet = entries.iter().flat_map(|entry| &entry.holds).filter(|&&holds| holds != Some(true)).count();
     Ok(match n_unmet {
         _ if lost_data => Ended::DataLost,
         0 => Ended::Well,
@@ -97,31 +96,36 @@ fn default_out(study: &Path) -> PathBuf {
     Path::new("runs").join(study.file_stem().unwrap_or_default())
 }
 
-/// As many runs as there are cores, and as fit into the memory that nobody uses.
+/// As many runs as there are cores, and as fit into the memory that nobody uses, of the machine or of the container.
 fn fitting_jobs() -> usize {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let available_kib = available.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    let n_fitting = available_kib.map_or(usize::MAX, |kib| (kib / RUN_KIB) as usize);
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let meminfo = text("/proc/meminfo");
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
+    let of_machine = available.and_then(|kib| Some(kib.trim().parse::<u64>().ok()? * 1024));
+    let number = |path: &str| text(path).trim().parse::<u64>().ok();
+    let limit = number("/sys/fs/cgroup/memory.max");
+    let of_container = limit.zip(number("/sys/fs/cgroup/memory.current")).map(|(most, used)| most.saturating_sub(used));
+    let available = [of_machine, of_container].into_iter().flatten().min();
+    let n_fitting = available.map_or(usize::MAX, |bytes| (bytes / RUN_BYTES) as usize);
     n_threads(None).min(n_fitting).max(1)
 }
 
 /// Trains and measures what has not been yet. Says whether recorded data was lost.
-fn train(study: &Study, cells: &[Cell], out: &Path, jobs: usize) -> Result<bool> {
+fn train(study: &Study, cells: &[Cell], out: &Path, n_jobs: usize) -> Result<bool> {
     let quantities = |cell: &Cell| -> Vec<&Quantity> {
         let party = &study.parties[cell.party_idx].name;
         study.measures.iter().filter(|measure| measure.is_of(party)).map(|measure| &measure.of).collect()
     };
     let folders: Vec<PathBuf> = cells.iter().map(|cell| out.join(&cell.name)).collect();
-    let jobs = jobs.clamp(1, cells.len());
+    let n_jobs = n_jobs.clamp(1, cells.len());
     // A single run tells how it goes on; beside others it would be a babble.
-    let narration = if jobs == 1 { Narration::Told } else { Narration::Silent };
-    let live = Live::new(cells, &folders, jobs);
+    let narration = if n_jobs == 1 { Narration::Told } else { Narration::Silent };
+    let live = Live::new(cells, &folders, n_jobs);
     let work = |index: usize| -> Result<_, Infallible> {
         live.begin(index);
         let others = folders.iter().map(PathBuf::as_path).zip(cells.iter().map(|cell| &cell.experiment));
         let done = run(&cells[index], &folders[index], others, &quantities(&cells[index]), narration);
-        live.end(index);
+        live.end(index, done.is_ok());
         Ok((index, done))
     };
     let mut n_ended = 0;
@@ -130,27 +134,35 @@ fn train(study: &Study, cells: &[Cell], out: &Path, jobs: usize) -> Result<bool>
         let what = match done {
             Ok(Done { is_new: true, took_s, .. }) => format!("{took_s:.0} s"),
             Ok(_) => "was finished".into(),
-            Err(error) => format!("failed: {error:#}"),
+            Err(_) => "failed".into(),
         };
         live.say(&format!("[{n_ended}/{}] {}: {what}{}", cells.len(), cells[*index].name, live.left()));
     };
     let (over, is_over) = bounded(0);
     let Ok(ended) = std::thread::scope(|scope| {
-        if jobs > 1 {
+        if n_jobs > 1 {
             scope.spawn(|| live.watch(&is_over));
         }
-        let ended = parallel::run(cells.len(), jobs, work, tell);
+        let ended = parallel::run(cells.len(), n_jobs, work, tell);
         drop(over);
         ended
     });
-    let n_cells = ended.len();
-    let (done, failed): (Vec<_>, Vec<_>) = ended.into_iter().map(|(_, done)| done).partition(Result::is_ok);
-    let n_failed = failed.len();
-    if let Some(first) = failed.into_iter().find_map(Result::err) {
-        let more = || format!("{n_failed} of {n_cells} runs failed; --resume tries them again; the first of them");
-        return Err(if n_cells == 1 { first } else { first.wrap_err(more()) });
+    let (mut lost_data, mut failures) = (false, Vec::new());
+    for (_, done) in ended {
+        match done {
+            Ok(done) => lost_data |= done.lost_data,
+            Err(error) => failures.push(format!("{error:#}")),
+        }
     }
-    Ok(done.into_iter().flatten().any(|done| done.lost_data))
+    let lost = if lost_data { "; of another one recorded data was lost" } else { "" };
+    ensure!(
+        failures.is_empty(),
+        "{} of {} runs failed, --resume tries them again{lost}\n  {}",
+        failures.len(),
+        cells.len(),
+        failures.join("\n  ")
+    );
+    Ok(lost_data)
 }
 
 /// Trains and measures one run, unless its folder says that this has been done.

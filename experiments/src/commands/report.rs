@@ -79,7 +79,7 @@ fn update(document: &Path) -> Result<()> {
         document.display(),
         unproven.join("\n  ")
     );
-    eprintln!("{}: every number is as its stores have it", document.display());
+    eprintln!("{}: every table is as its stores have it, every decimal number stands in one", document.display());
     Ok(())
 }
 

@@ -94,7 +94,7 @@ impl Curve {
     pub(super) fn draw(&self, width: f64) -> Canvas {
         let height = (0.58 * width).clamp(190.0, 400.0).round();
         let (top, bottom) = (TOP, height - BOTTOM);
-        let is_scatter = self.series.iter().all(|series| series.points.len() <= 1);
+        let is_scatter = self.series.iter().all(|series| series.points.len() <= 1 || series.color.is_none());
         let points = || self.series.iter().flat_map(|series| &series.points);
         let heights = points().flat_map(|point| [point.y, point.low, point.high]);
         let y = Axis::around(heights.chain(self.levels.iter().map(|level| level.value)), [bottom, top]);

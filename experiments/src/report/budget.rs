@@ -4,7 +4,7 @@ use super::{Block, number};
 use crate::results::{Party, Results};
 use crate::statistics::mean;
 use crate::table::Table;
-use learn::{Position, Stage};
+use learn::{LearnConfig, Position, Stage};
 
 /// The table, with what differs said under it; none where there is nobody to compare with.
 pub fn block(results: &Results) -> Option<Block> {
@@ -20,7 +20,7 @@ pub fn block(results: &Results) -> Option<Block> {
     let shared = columns.iter().filter(|column| column.is_shared);
     let uneven: Vec<String> = shared.filter_map(|column| column.uneven(results)).collect();
     let note = match &uneven[..] {
-        [] => "The same for all, but for own steps, if any: who fails early has fewer of them in as many episodes."
+        [] => "The same for all, but for own control steps: who fails early has fewer of them in as many episodes."
             .to_owned(),
         uneven => format!("Not the same for all: {}.", uneven.join("; ")),
     };
@@ -35,15 +35,20 @@ struct Column {
     is_shared: bool,
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     Column { header: "party", of: |party| party.name.clone(), is_shared: false },
     Column {
         header: "demonstrations",
         of: |party| party.experiment.demonstrations.episodes.to_string(),
         is_shared: true,
     },
-    Column { header: "imitation steps", of: |party| n_steps(party, &[Stage::Imitation]), is_shared: false },
-    Column { header: "gradient steps", of: |party| n_steps(party, &Stage::ALL), is_shared: true },
+    Column {
+        header: "imitation steps",
+        of: |party| party.experiment.learn.imitation.steps.to_string(),
+        is_shared: true,
+    },
+    Column { header: "critic steps", of: |party| rl_steps(&party.experiment.learn)[0].to_string(), is_shared: true },
+    Column { header: "actor steps", of: |party| rl_steps(&party.experiment.learn)[1].to_string(), is_shared: true },
     Column {
         header: "own episodes",
         of: |party| {
@@ -53,7 +58,7 @@ const COLUMNS: [Column; 7] = [
         is_shared: true,
     },
     Column {
-        header: "own steps, mean",
+        header: "own control steps, mean",
         of: |party| own_steps(party).map(number).unwrap_or_default(),
         is_shared: false,
     },
@@ -73,9 +78,12 @@ impl Column {
     }
 }
 
-fn n_steps(party: &Party, stages: &[Stage]) -> String {
-    let steps = stages.iter().map(|&stage| Position::n_steps(stage, &party.experiment.learn));
-    steps.sum::<u64>().to_string()
+/// Gradient steps of RL: of the critic, of the actor.
+fn rl_steps(learn: &LearnConfig) -> [u64; 2] {
+    let online = Position::n_steps(Stage::Online, learn);
+    let of_critic_alone = learn.warmup_steps + learn.online.critic_first_steps.min(online);
+    let of_actor = learn.offline_steps + online.saturating_sub(learn.online.critic_first_steps);
+    [of_critic_alone + of_actor * learn.critic_steps_per_actor_step as u64, of_actor]
 }
 
 /// Control steps of a run's own episodes, mean over runs, where all runs know them.

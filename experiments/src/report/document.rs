@@ -1,9 +1,10 @@
 //! Documents with numbers in them that a store proves.
 //!
 //! Between a line `<!-- softflow report PATH.. -->` and the next `<!-- end -->` stand the tables of the report on these paths, relative
-//! to the document: they are made again. A decimal number in the words around them stands in one of the tables of its section - from
-//! one heading of the second level to the next; in a section without tables, of the document -, where it may have more digits.
-//! What is exempt: code, which is where settings are written, and what is *emphasised*, which is where the numbers of others are.
+//! to the document: they are made again. A decimal number in the words around them has to stand in some cell of the tables of its
+//! section - from one heading to the next; in a section without tables, of the document -, where it may have more digits. That does not
+//! prove what is said of it, but finds what was not made again. Exempt are code, which is where settings are written, and what is
+//! *emphasised*, which is where the numbers of others are; whole numbers are not looked at.
 
 use super::Report;
 use crate::results::Results;
@@ -14,8 +15,8 @@ use std::path::{Path, PathBuf};
 const BEGIN: &str = "<!-- softflow report ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end -->";
-/// What a section begins with.
-const HEADING: &str = "\n## ";
+/// What sections begin with.
+const HEADINGS: [&str; 2] = ["\n## ", "\n### "];
 /// Digits behind the point that a table's number may be rounded to.
 const MAX_DIGITS: usize = 4;
 
@@ -49,15 +50,8 @@ pub fn update(text: &str, folder: &Path) -> Result<String> {
 pub fn unproven(text: &str) -> Vec<String> {
     let of_document = Proven::by(&parts(text).1);
     let mut found = Vec::new();
-    let mut sections: Vec<&str> = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest[1.min(rest.len())..].find(HEADING) {
-        let (section, after) = rest.split_at(1 + at);
-        sections.push(section);
-        rest = after;
-    }
-    sections.push(rest);
-    for section in sections {
+    let [second, third] = HEADINGS;
+    for section in text.split(second).flat_map(|section| section.split(third)) {
         let (words, tables) = parts(section);
         let of_section = (!tables.is_empty()).then(|| Proven::by(&tables));
         let proven = of_section.as_ref().unwrap_or(&of_document);
@@ -70,7 +64,7 @@ pub fn unproven(text: &str) -> Vec<String> {
     found
 }
 
-/// Whether the tables of a document prove the decimal numbers of another text, code and all.
+/// The decimal numbers of another text, code and all, that stand in no table of a document.
 #[must_use]
 pub fn unproven_by(document: &str, text: &str) -> Vec<String> {
     let proven = Proven::by(&parts(document).1);

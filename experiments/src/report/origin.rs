@@ -98,14 +98,17 @@ fn versions(results: &Results) -> Block {
             ]);
         }
     }
-    Block::Table { title: "Versions".into(), note: String::new(), table }
+    let note = "Changed: the source differed from the commit, or the run went on with another one.".into();
+    Block::Table { title: "Versions".into(), note, table }
 }
 
 fn commands(results: &Results) -> String {
     if results.study.is_some() {
-        // The runs of a study lie beside its copy, which needs no other file.
-        let folder = results.parties[0].runs[0].folder.as_deref().and_then(Path::parent);
-        return match folder {
+        // The runs of a study lie beside its copy, unless they were joined.
+        let runs = || results.parties.iter().flat_map(|party| &party.runs);
+        let folder = runs().next().and_then(|run| run.folder.as_deref()?.parent());
+        let is_beside = |run: &Run| run.folder.as_deref().and_then(Path::parent) == folder;
+        return match folder.filter(|folder| runs().all(is_beside) && folder.join(STUDY_FILE).exists()) {
             Some(folder) => format!("softflow compare {0}/{STUDY_FILE} --out {0}-again", folder.display()),
             None => format!("softflow compare {STUDY_FILE} --out again    # {STUDY_FILE}: the study below"),
         };

@@ -51,11 +51,9 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
     if let Some(study) = &results.study {
         let values = comparison::values(study, results);
         let mut entries = comparison::entries(study, &values);
-        let holds: Vec<bool> = entries.iter().flat_map(|entry| entry.holds.iter().copied()).collect();
-        let (claims, n_held) = (holds.len(), holds.iter().filter(|&&holds| holds).count());
-        let mut note = match claims {
-            0 => "The study expects nothing in particular.".to_owned(),
-            claims => format!("{n_held} of {claims} expectations hold."),
+        let mut note = match entries.iter().any(|entry| !entry.holds.is_empty()) {
+            false => "The study expects nothing in particular.".to_owned(),
+            true => format!("{}.", comparison::verdict(&entries)),
         };
         let is_run = |name: &str| results.parties.iter().any(|party| party.name == name);
         let names = study.parties.iter().map(|party| party.name.as_str());

@@ -5,6 +5,7 @@ use super::parties::grey_note;
 use super::{Block, Section};
 use crate::figure::{Curve, Figure, Marker, N_COLORS, Plot, Point, Series};
 use crate::results::{Party, Results, Run};
+use crate::statistics::mean;
 use learn::{LearnConfig, Position, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,7 +143,9 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
         return None;
     }
     let draw = |picture: &Picture| picture.draw(results, &logs);
-    let mut blocks = vec![Block::Figures(FIRST.iter().filter_map(draw).collect())];
+    let mut first: Vec<Figure> = FIRST.iter().filter_map(draw).collect();
+    first.extend(calibration(results));
+    let mut blocks = vec![Block::Figures(first)];
     let known: BTreeSet<&str> =
         FIRST.iter().chain(&MORE).flat_map(|picture| picture.metrics).map(|pair| pair.0).collect();
     let logged: BTreeSet<&str> = logs.iter().flat_map(|log| log.names.iter().copied()).collect();
@@ -150,6 +153,45 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Option<Section> 
     more.extend(logged.difference(&known).filter_map(|name| figure(results, &logs, name, name, "", &[(name, "")], "")));
     blocks.push(Block::Folded { title: "Everything else that was logged".into(), blocks: vec![Block::Figures(more)] });
     Some(Section { title: "Inside the training".into(), blocks })
+}
+
+/// What the critic predicts against what comes of it, where learning ended: a point a party.
+fn calibration(results: &Results) -> Option<Figure> {
+    let ends = |run: &Run| {
+        run.metrics.iter().rev().find_map(|line| {
+            let number = |name: &str| line.values.get(name).copied();
+            Some([number("return_realised")?, number("q_predicted")?])
+        })
+    };
+    let series = |(color, party): (usize, &Party)| {
+        let ends: Vec<[f64; 2]> = party.runs.iter().filter_map(ends).collect();
+        let [x, y] = [0, 1].map(|axis| mean(&ends.iter().map(|end| end[axis]).collect::<Vec<_>>()));
+        let predicted = || ends.iter().map(|end| end[1]);
+        let (low, high) = (predicted().fold(f64::INFINITY, f64::min), predicted().fold(f64::NEG_INFINITY, f64::max));
+        Some(Series { name: party.name.clone(), color: Some(color), points: vec![Point { x: x?, y: y?, low, high }] })
+    };
+    let mut series: Vec<Series> = results.parties.iter().enumerate().filter_map(series).collect();
+    let places = || series.iter().flat_map(|series| &series.points).flat_map(|point| [point.x, point.low, point.high]);
+    let (low, high) = (places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max));
+    if low >= high {
+        return None;
+    }
+    let true_value = |at: f64| Point { x: at, y: at, low: at, high: at };
+    series.insert(0, Series { name: String::new(), color: None, points: vec![true_value(low), true_value(high)] });
+    Some(Figure {
+        name: "calibration".into(),
+        title: "What the critic predicts, and what comes of it".into(),
+        note: "Of the latest chunks of every run, where its log ends; mean over runs, from the lowest to the highest prediction. On the \
+               line both are equal; above it the critic deceives itself."
+            .into(),
+        plot: Plot::Curve(Curve {
+            x_label: "realised return".into(),
+            y_label: "predicted value".into(),
+            series,
+            markers: Vec::new(),
+            levels: Vec::new(),
+        }),
+    })
 }
 
 /// The logs of a party.

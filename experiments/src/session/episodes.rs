@@ -50,7 +50,7 @@ pub(super) fn first_own(by_seed: &BTreeMap<u64, Episode>, seed: u64, n: usize) -
     let episodes: Vec<&Episode> = (0..n as u64).filter_map(|index| by_seed.get(&episode_seed(seed, index))).collect();
     ensure!(
         episodes.len() == n,
-        "replay: {} of the {n} episodes that the checkpoint has learned from are there",
+        "replay: {} of the first {n} own episodes are there, expected all that were learned from",
         episodes.len()
     );
     Ok(episodes)

@@ -23,8 +23,8 @@ const OBJECTIVES: [&str; 7] = [
     "Imitation",
 ];
 /// Objectives that ask for a density, and policies that have none.
-const DENSE: [&str; 2] = ["MaxEntropy", "ReverseKl"];
-const SPARSE: [&str; 3] = ["FlowMatching", "Diffusion", "Deterministic"];
+const ASKING: [&str; 2] = ["MaxEntropy", "ReverseKl"];
+const WITHOUT: [&str; 3] = ["FlowMatching", "Diffusion", "Deterministic"];
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = [String; 4]> {
@@ -32,7 +32,8 @@ pub fn all() -> impl Iterator<Item = [String; 4]> {
         CRITICS.iter().flat_map(move |critic| OBJECTIVES.iter().map(move |objective| (policy, critic, *objective)))
     };
     let begins = |text: &str, names: &[&str]| names.iter().any(|name| text.starts_with(name));
-    let fits = move |&(policy, _, objective): &(&str, _, &str)| !begins(objective, &DENSE) || !begins(policy, &SPARSE);
+    let fits =
+        move |&(policy, _, objective): &(&str, _, &str)| !begins(objective, &ASKING) || !begins(policy, &WITHOUT);
     POLICIES.iter().flat_map(move |policy| of_policy(policy)).filter(fits).map(|(policy, [head, backup], objective)| {
         [
             format!("learn.policy={policy}"),

@@ -80,7 +80,8 @@ pub(crate) fn times_transposed(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Result<Vec<f
     let (m, n, k) = (lhs.n_rows, rhs.n_rows, rhs.n_columns);
     let mut out = vec![0.0; m * n];
     // Rows that lie a multiple of 2 KiB apart share the sets of the cache: `gemm` then takes half of its time to gather columns.
-    if rhs.row_stride.is_multiple_of(512) && rhs.column_stride == 1 {
+    let is_row_major = rhs.row_stride == k && rhs.column_stride == 1;
+    if is_row_major && k > 0 && k.is_multiple_of(512) {
         let mut turned = vec![0.0; n * k];
         transpose(rhs.data, k, &mut turned);
         matmul(&mut out, false, lhs, Matrix::row_major(&turned, k, n)?)?;

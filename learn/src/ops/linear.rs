@@ -38,11 +38,10 @@ impl LinearAct {
                 grads[1] = Some(tensor(grad_w, (i, o))?);
             }
         }
-        if b.track_op() {
-            if b.elem_count() == r * o && b.rank() == 2 {
-                grads[2] = Some(tensor(grad.to_vec(), b.shape())?);
-                return Ok(grads);
-            }
+        let has_rows = b.elem_count() == r * o && b.rank() == 2;
+        if b.track_op() && has_rows {
+            grads[2] = Some(tensor(grad.to_vec(), b.shape())?);
+        } else if b.track_op() {
             let add = |sum: &mut [f32]| {
                 kernels::column_sum(grad, sum);
                 Ok(())
