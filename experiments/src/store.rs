@@ -34,7 +34,7 @@ use std::path::Path;
 const FORMAT: u32 = 2;
 
 /// Lines of the log of a stage, at most.
-const MAX_LOGGED: usize = 30;
+const MAX_LOGGED: usize = 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -287,7 +287,8 @@ fn chromium() -> Option<PathBuf> {
     std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.exists())
 }
 
-/// In a browser the page fits both widths, its type is large enough to be read, and nothing is complained about.
+/// In a browser a page fits both widths, its type is large enough to be read, and nothing is complained about: that of a small study and
+/// that of the largest one that is shipped.
 #[test]
 fn a_browser_shows_it() -> TestResult {
     let Some(chromium) = chromium() else {
@@ -295,14 +296,24 @@ fn a_browser_shows_it() -> TestResult {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
+    let claims = folder.path().join("claims.html");
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/claims_cube.jsonl.gz");
+    reported(&[&path(&store), "--out", &path(&claims)])?;
+    for page in [&trained().join("out/report.html"), &claims] {
+        look_at(&chromium, &fs::read_to_string(page)?, folder.path())
+            .map_err(|error| format!("{}: {error}", page.display()))?;
+    }
+    Ok(())
+}
+
+fn look_at(chromium: &Path, page: &str, folder: &Path) -> TestResult {
     let browse = |page: &Path| {
-        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let profile = format!("--user-data-dir={}", folder.join("profile").display());
         let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"];
         let budget = "--virtual-time-budget=10000";
-        Command::new(&chromium).args(flags).args([budget, &profile]).arg(format!("file://{}", page.display())).output()
+        Command::new(chromium).args(flags).args([budget, &profile]).arg(format!("file://{}", page.display())).output()
     };
-    let page = fs::read_to_string(trained().join("out/report.html"))?;
-    let plain = folder.path().join("plain.html");
+    let plain = folder.join("plain.html");
     write_atomic(&plain, page.as_bytes())?;
     let seen = browse(&plain)?;
     let complaints = String::from_utf8_lossy(&seen.stderr).into_owned();
@@ -313,10 +324,10 @@ fn a_browser_shows_it() -> TestResult {
         const shown=[...document.querySelectorAll('svg text')].map(t=>t.getBoundingClientRect().height).filter(h=>h>0);\
         parent.postMessage(['seen',document.documentElement.scrollWidth,shown.length,Math.min(...shown)].join(' '),'*')})\
         </script></body>";
-    let inner = folder.path().join("inner.html");
+    let inner = folder.join("inner.html");
     write_atomic(&inner, page.replace("</body>", measure).as_bytes())?;
     for width in [390.0, 1280.0] {
-        let outer = folder.path().join("outer.html");
+        let outer = folder.join("outer.html");
         let frame = format!(
             "<body><p></p><script>onmessage=e=>document.querySelector('p').textContent=e.data</script>\
              <iframe src=\"inner.html\" style=\"border:0;width:{width}px;height:900px\"></iframe></body>"

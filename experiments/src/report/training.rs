@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Points of a line, at most; of more, neighbours are averaged.
 const MAX_POINTS: usize = 90;
 
+/// So many times the median is too much for an axis that shows both.
+const EXPLODED: f64 = 1000.0;
+
 /// A picture: its title, its unit, and what is in it by name in the logs and in the picture.
 struct Picture {
     name: &'static str,
@@ -265,6 +268,7 @@ fn figure(
     if series.iter().all(|series| series.points.len() < 2) {
         return None;
     }
+    let (series, y_label) = readable(series, y_label);
     let places = || series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
     let (first_x, last_x) = (places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max));
     let grey = if logs.len() > 1 { grey_note(results) } else { String::new() };
@@ -274,12 +278,27 @@ fn figure(
         note: format!("{note}{grey}").trim().to_owned(),
         plot: Plot::Curve(Curve {
             x_label: "gradient steps".into(),
-            y_label: y_label.into(),
+            y_label,
             series,
             markers: stage_markers(&results.experiment().learn, [first_x, last_x]),
             levels: Vec::new(),
         }),
     })
+}
+
+/// Where one line explodes all others would be flat: then magnitudes are shown by their logarithms.
+fn readable(mut series: Vec<Series>, y_label: &str) -> (Vec<Series>, String) {
+    let mut sizes: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point.y.abs()).collect();
+    sizes.sort_by(f64::total_cmp);
+    let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+    if largest <= EXPLODED * median.max(1.0) {
+        return (series, y_label.to_owned());
+    }
+    let log = |y: f64| y.signum() * (1.0 + y.abs()).log10();
+    for point in series.iter_mut().flat_map(|series| &mut series.points) {
+        *point = Point { x: point.x, y: log(point.y), low: log(point.low), high: log(point.high) };
+    }
+    (series, format!("{y_label}, sign(y) log10(1 + |y|)"))
 }
 
 fn of_parties(logs: &[Log<'_>], value: &dyn Fn(&BTreeMap<String, f64>) -> Option<f64>) -> Vec<Series> {
@@ -312,4 +331,29 @@ fn thinned(points: &[Point]) -> Vec<Point> {
         }
     };
     points.chunks(size).map(merged).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(values: &[f64]) -> Vec<Series> {
+        let point = |(x, &y): (usize, &f64)| Point { x: x as f64, y, low: y, high: y };
+        vec![Series { name: String::new(), color: None, points: values.iter().enumerate().map(point).collect() }]
+    }
+
+    /// Contract: what can be read as it is stays as it is; beside what explodes, magnitudes are logarithms, whose order is that of the
+    /// values.
+    #[test]
+    fn explosions_leave_the_rest_readable() {
+        let calm = series(&[-2.0, 0.0, 3.0, 900.0]);
+        assert_eq!(readable(calm.clone(), "nats"), (calm, "nats".into()));
+        let (shown, label) = readable(series(&[-99.0, 0.0, 3.0, 9.0, 1e14]), "nats");
+        let heights: Vec<f64> = shown[0].points.iter().map(|point| point.y).collect();
+        assert_eq!((heights[0], heights[1], heights[3]), (-2.0, 0.0, 1.0));
+        assert!(
+            heights.is_sorted() && (heights[4] - 14.0).abs() < 1e-9 && label.contains("log10"),
+            "{heights:?} {label}"
+        );
+    }
 }
