@@ -33,7 +33,7 @@ use std::time::Instant;
 /// Name of the results in the study's folder.
 const STORE_FILE: &str = "results.jsonl";
 
-/// Memory that a run may need, bytes.
+/// Memory that a run may need, bytes: more than twice what the largest of the claims takes, ten critics on the cube.
 const RUN_BYTES: u64 = 1 << 29;
 
 /// A run that has been trained and measured.
