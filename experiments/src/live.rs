@@ -43,7 +43,7 @@ struct Runs {
 /// What the logs say at a moment.
 struct Glance {
     runs: Runs,
-    /// Stage and step of every run.
+    /// Stage and step of every run that has not ended.
     places: Vec<(Stage, u64)>,
     /// Gradient steps of all runs: done, and in all. Those that failed have no part in it.
     n_steps: [u64; 2],
@@ -112,7 +112,10 @@ impl<'a> Live<'a> {
 
     fn glance(&self) -> Glance {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let places: Vec<(Stage, u64)> = (0..self.cells.len()).map(|index| self.logged(index)).collect();
+        // The log of a run that has ended has nothing new.
+        let has_ended = |index: &usize| runs.finished.contains(index) || runs.failed.contains(index);
+        let place = |index| if has_ended(&index) { (Stage::Imitation, 0) } else { self.logged(index) };
+        let places: Vec<(Stage, u64)> = (0..self.cells.len()).map(place).collect();
         let mut n_steps = [0, 0];
         for (index, &(stage, step)) in places.iter().enumerate().filter(|(index, _)| !runs.failed.contains(index)) {
             let of_run = self.n_steps(index);

@@ -1,4 +1,6 @@
-//! Every policy with every critic and every objective that it can have, as changes to an experiment: small networks.
+//! Every policy with every critic and every objective, as changes to an experiment: small networks.
+
+use learn::LearnConfig;
 
 const POLICIES: [&str; 9] = [
     "Flow(n_blocks: 2, couplings: Mlp(hidden: 8, embedding: 4), partition: Complementary, s_max: 1.0)",
@@ -22,19 +24,12 @@ const OBJECTIVES: [&str; 7] = [
     "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
     "Imitation",
 ];
-/// Objectives that ask for a density, and policies that have none.
-const ASKING: [&str; 2] = ["MaxEntropy", "ReverseKl"];
-const WITHOUT: [&str; 3] = ["FlowMatching", "Diffusion", "Deterministic"];
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = [String; 4]> {
-    let of_policy = |policy: &'static str| {
-        CRITICS.iter().flat_map(move |critic| OBJECTIVES.iter().map(move |objective| (policy, critic, *objective)))
-    };
-    let begins = |text: &str, names: &[&str]| names.iter().any(|name| text.starts_with(name));
-    let fits =
-        move |&(policy, _, objective): &(&str, _, &str)| !begins(objective, &ASKING) || !begins(policy, &WITHOUT);
-    POLICIES.iter().flat_map(move |policy| of_policy(policy)).filter(fits).map(|(policy, [head, backup], objective)| {
+    let pairs = || CRITICS.iter().flat_map(|critic| OBJECTIVES.iter().map(move |objective| (critic, objective)));
+    let of_policy = move |policy| pairs().map(move |(critic, objective)| (policy, critic, objective));
+    POLICIES.iter().flat_map(of_policy).map(|(policy, [head, backup], objective)| {
         [
             format!("learn.policy={policy}"),
             format!("learn.critic.head={head}"),
@@ -42,4 +37,9 @@ pub fn all() -> impl Iterator<Item = [String; 4]> {
             format!("learn.objective={objective}"),
         ]
     })
+}
+
+/// Whether the policy has what the objective asks for.
+pub fn is_possible(learn: &LearnConfig) -> bool {
+    learn.policy.has_density() || !learn.objective.needs_density()
 }
