@@ -43,7 +43,7 @@ impl Networks {
         let support = Support::new(-0.5, 5.0, 101).expect("a range");
         let critic_config = CriticConfig {
             ensemble: 2,
-            net: CriticNet::Mlp { hidden: 256, n_layers: 3 },
+            net: CriticNet::Mlp { hidden: 256, n_layers: 3, layer_norm: true },
             support,
             head: Head::HlGauss,
             combine: Combine::Min,

@@ -161,7 +161,7 @@ impl Learner {
         let support = Support::new(VALUES.start, VALUES.end, BINS)?;
         let critic_config = CriticConfig {
             ensemble,
-            net: CriticNet::Mlp { hidden, n_layers: CRITIC_LAYERS },
+            net: CriticNet::Mlp { hidden, n_layers: CRITIC_LAYERS, layer_norm: true },
             support,
             head: Head::HlGauss,
             combine: Combine::Min,

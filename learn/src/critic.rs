@@ -357,7 +357,7 @@ fn check_sizes(config: &CriticConfig, Shape { obs_dim, chunk }: Shape) -> Result
         ("chunk_dim", chunk.dim(), some, chunk.dim() > 0),
     ];
     match config.net.size() {
-        NetSize::Mlp { hidden, n_layers } => {
+        NetSize::Mlp(mlp::MlpNetSize { hidden, n_layers, .. }) => {
             sizes.extend([("hidden", hidden, some, hidden > 0), ("n_layers", n_layers, some, n_layers > 0)]);
         }
         NetSize::Transformer(size) => sizes.extend(size.checks(obs_dim)),

@@ -20,11 +20,13 @@ use learn::squash::squash;
 const OBS: usize = 3;
 const CHUNK: usize = 4;
 
+const PLAIN_NET: CriticNet = CriticNet::Mlp { hidden: 24, n_layers: 3, layer_norm: false };
+
 fn config(ensemble: usize) -> CriticConfig {
     let support = Support::new(-0.5, 2.0, 31).unwrap();
     let (head, combine, backup) = (Head::HlGauss, Combine::Min, Backup::Chunk);
     let (target_candidates, behavior_penalty) = (std::num::NonZeroUsize::MIN, 0.0.try_into().unwrap());
-    let (net, target_subset) = (CriticNet::Mlp { hidden: 24, n_layers: 3 }, TargetSubset::All);
+    let (net, target_subset) = (CriticNet::Mlp { hidden: 24, n_layers: 3, layer_norm: true }, TargetSubset::All);
     CriticConfig { ensemble, net, support, head, combine, target_subset, target_candidates, backup, behavior_penalty }
 }
 
@@ -54,10 +56,15 @@ fn random_critic(seed: u64) -> ChunkCritic {
 }
 
 /// Contract: an untrained critic gives the middle of its support; trained on values of chunks it learns them (mean error below
-/// 2 % of the support), and every trainable tensor gets a gradient on the way.
+/// 2 % of the support), and every trainable tensor gets a gradient on the way; so does one without LayerNorm.
 #[test]
 fn values_are_learned() {
-    let critic = ChunkCritic::new(config(2), OBS, CHUNK, 1, &Device::Cpu).unwrap();
+    learns_values(config(2));
+    learns_values(CriticConfig { net: PLAIN_NET, ..config(2) });
+}
+
+fn learns_values(config: CriticConfig) {
+    let critic = ChunkCritic::new(config, OBS, CHUNK, 1, &Device::Cpu).unwrap();
     let (obs, action) = (normal(1, "obs", (256, OBS)), normal(1, "action", (256, CHUNK)));
     let q = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
     assert!(q.iter().all(|q| (q - 0.75).abs() < 1e-5));
@@ -205,8 +212,43 @@ fn ensembles_are_copied() {
     }
 }
 
+/// Contract: without LayerNorm a critic is linear layers with SiLU between them, worked out here number by number, and has no
+/// parameters of a norm.
+#[test]
+fn without_layer_norm_by_hand() {
+    let config = CriticConfig { net: PLAIN_NET, head: Head::Mse, ..config(1) };
+    let critic = ChunkCritic::new(config, OBS, CHUNK, 4, &Device::Cpu).unwrap();
+    let params = critic.members()[0].params();
+    let mut values = vec![0.0; params.n_elements()];
+    noise::fill_normal(&mut random::stream(4, "weights", 0), &mut values);
+    params.copy_from_flat(&values).unwrap();
+    assert!(params.iter().all(|(name, _)| !name.contains("norm")));
+    let (obs, action) = (normal(4, "obs", (5, OBS)), normal(4, "action", (5, CHUNK)));
+    let parameter = |name: &str| vec1(params.var(name).unwrap().as_tensor());
+    let affine = |x: &[f32], weight: &[f32], bias: Vec<f32>| -> Vec<f32> {
+        let n_out = bias.len();
+        let product =
+            |column: usize| x.iter().enumerate().map(|(row, x)| x * weight[row * n_out + column]).sum::<f32>();
+        bias.iter().enumerate().map(|(column, bias)| bias + product(column)).collect()
+    };
+    let silu = |x: Vec<f32>| -> Vec<f32> { x.into_iter().map(|x| x / (1.0 + (-x).exp())).collect() };
+    let found = vec1(&critic.value(&obs, &action, Track::Frozen).unwrap());
+    for ((obs, action), found) in obs.to_vec2().unwrap().iter().zip(action.to_vec2::<f32>().unwrap()).zip(found) {
+        let seen = affine(obs, &parameter("layer.0.condition_weight"), parameter("layer.0.bias"));
+        let mut hidden = silu(affine(&action, &parameter("layer.0.weight"), seen));
+        for layer in ["layer.1", "layer.2"] {
+            let (weight, bias) = (parameter(&format!("{layer}.weight")), parameter(&format!("{layer}.bias")));
+            hidden = silu(affine(&hidden, &weight, bias));
+        }
+        let last = affine(&hidden, &parameter("last.weight"), parameter("last.bias"));
+        // The middle of the support, and its width.
+        let expected = 0.75 + 2.5 * last[0];
+        assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{found}, expected {expected}");
+    }
+}
+
 /// The networks whose numbers `critic_golden.py` computed.
-const GOLDEN_NET: CriticNet = CriticNet::Mlp { hidden: 8, n_layers: 3 };
+const GOLDEN_NET: CriticNet = CriticNet::Mlp { hidden: 8, n_layers: 3, layer_norm: true };
 
 /// Their ensemble.
 fn golden_critic(combine: Combine) -> ChunkCritic {

@@ -70,7 +70,7 @@ fn golden_numbers() -> Result<()> {
 fn golden_critic(golden: &oracle::Golden) -> ChunkCritic {
     let config = CriticConfig {
         ensemble: 2,
-        net: CriticNet::Mlp { hidden: 8, n_layers: 3 },
+        net: CriticNet::Mlp { hidden: 8, n_layers: 3, layer_norm: true },
         support: Support::new(-0.5, 2.0, 31).unwrap(),
         head: Head::HlGauss,
         combine: Combine::Min,

@@ -389,7 +389,7 @@ fn values_are_learned() -> Result<()> {
 #[test]
 fn targets_may_come_from_a_subset() -> Result<()> {
     let make = |target_subset| {
-        let net = CriticNet::Mlp { hidden: 8, n_layers: 1 };
+        let net = CriticNet::Mlp { hidden: 8, n_layers: 1, layer_norm: true };
         let config = CriticConfig { ensemble: 5, net, target_subset, ..critic_config(Head::Mse) };
         ChunkCritic::new(config, OBS, LONG, 7, &Device::Cpu)
     };

@@ -37,6 +37,10 @@ const fn one() -> NonZeroUsize {
     NonZeroUsize::MIN
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// The network of a critic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +51,10 @@ pub enum CriticNet {
         hidden: usize,
         /// Number of hidden layers, at least 1. 3.
         n_layers: usize,
+        /// Whether LayerNorm stands before every activation; yes, unless it is said. What a critic without it makes of chunks that no
+        /// data is near to has no bound.
+        #[serde(default = "yes")]
+        layer_norm: bool,
     },
     /// A transformer over the steps of the chunk and the observation's tokens. It does not see padding.
     Transformer {

@@ -1,6 +1,6 @@
 //! The seam between the ensemble and the network of a critic: observations and chunks to what the head puts out.
 
-use super::mlp::MlpNet;
+use super::mlp::{MlpNet, MlpNetSize};
 use super::transformer::TransformerNet;
 use super::{CriticNet, Shape};
 use crate::chunk::Chunks;
@@ -12,14 +12,14 @@ use candle_core::Tensor;
 /// Which network, and its size.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NetSize {
-    Mlp { hidden: usize, n_layers: usize },
+    Mlp(MlpNetSize),
     Transformer(TransformerSize),
 }
 
 impl CriticNet {
     pub(super) const fn size(self) -> NetSize {
         match self {
-            Self::Mlp { hidden, n_layers } => NetSize::Mlp { hidden, n_layers },
+            Self::Mlp { hidden, n_layers, layer_norm } => NetSize::Mlp(MlpNetSize { hidden, n_layers, layer_norm }),
             Self::Transformer { width, n_heads, n_layers, hidden, n_observation_tokens } => {
                 NetSize::Transformer(TransformerSize { width, n_heads, n_layers, hidden, n_observation_tokens })
             }
@@ -42,14 +42,14 @@ impl Net {
         n_outputs: usize,
     ) -> Result<(), ParamsError> {
         match size {
-            NetSize::Mlp { hidden, n_layers } => MlpNet::build(params, [hidden, n_layers], shape, n_outputs),
+            NetSize::Mlp(size) => MlpNet::build(params, size, shape, n_outputs),
             NetSize::Transformer(size) => TransformerNet::build(params, &size, shape, n_outputs),
         }
     }
 
     pub(super) fn new(params: &Params, size: NetSize, shape: Shape) -> Result<Self, ParamsError> {
         Ok(match size {
-            NetSize::Mlp { n_layers, .. } => Self::Mlp(MlpNet::new(params, n_layers, shape)?),
+            NetSize::Mlp(size) => Self::Mlp(MlpNet::new(params, size, shape)?),
             NetSize::Transformer(size) => Self::Transformer(TransformerNet::new(params, size, shape)?),
         })
     }
