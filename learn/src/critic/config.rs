@@ -51,8 +51,8 @@ pub enum CriticNet {
         hidden: usize,
         /// Number of hidden layers, at least 1. 3.
         n_layers: usize,
-        /// Whether LayerNorm stands before every activation; yes, unless it is said. What a critic without it makes of chunks that no
-        /// data is near to has no bound.
+        /// Whether LayerNorm stands before every activation; yes, unless it is said. Without it a critic by squared error promises
+        /// anything of chunks that no data is near to.
         #[serde(default = "yes")]
         layer_norm: bool,
     },
