@@ -20,10 +20,14 @@ const OBS: usize = 42;
 const CHUNK: ChunkShape = ChunkShape { n_steps: 10, action_len: 16 };
 
 /// Name and configuration of each network.
-const NETWORKS: [(&str, &str); 11] = [
+const NETWORKS: [(&str, &str); 12] = [
     ("flow", "Flow(n_blocks: 12, couplings: Mlp(hidden: 256, embedding: 128), partition: Complementary, s_max: 1.0)"),
     // As the cube task has it.
     ("flow_6", "Flow(n_blocks: 6, couplings: Mlp(hidden: 256, embedding: 128), partition: Complementary, s_max: 2.0)"),
+    (
+        "flow_6_narrow",
+        "Flow(n_blocks: 6, couplings: Mlp(hidden: 256, embedding: 64), partition: Complementary, s_max: 2.0)",
+    ),
     ("flow_4", "Flow(n_blocks: 4, couplings: Mlp(hidden: 256, embedding: 128), partition: Complementary, s_max: 2.0)"),
     (
         "token_flow",

@@ -216,11 +216,15 @@ pub struct ReportArgs {
     /// The page; report.html in the first folder, or beside the first store, unless given.
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Write every figure as an SVG file into this folder too.
+    /// Write every figure into this folder too, as SVG and PNG files.
     #[arg(long)]
     pub figures: Option<PathBuf>,
+    /// First film a success and a failure of the last policy of every party, with the viewer (`sim`) beside this program; the page
+    /// shows them.
+    #[arg(long)]
+    pub films: bool,
     /// Print the tables in Markdown instead of writing a page.
-    #[arg(long, conflicts_with_all = ["out", "figures"])]
+    #[arg(long, conflicts_with_all = ["out", "figures", "films"])]
     pub markdown: bool,
     /// The paths are parts of this study, trained on several machines or at several times: they are reported as one.
     #[arg(long, value_name = "STUDY.ron")]
@@ -229,7 +233,7 @@ pub struct ReportArgs {
     #[arg(long)]
     pub store: Option<PathBuf>,
     /// Make the numbers in a Markdown document again, from the stores that it names.
-    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "markdown", "join", "store"])]
+    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["paths", "out", "figures", "films", "markdown", "join", "store"])]
     pub update: Option<PathBuf>,
 }
 

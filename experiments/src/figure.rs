@@ -12,6 +12,7 @@ mod axis;
 mod canvas;
 mod curve;
 mod grid;
+mod raster;
 mod rows;
 
 pub use canvas::escaped;
@@ -58,6 +59,14 @@ pub enum FigureError {
         quantity: String,
         /// What it was.
         value: f64,
+    },
+    /// No picture could be made of its marks.
+    #[error("figure {figure:?}: no PNG can be made of it: {reason}")]
+    Picture {
+        /// Title of the figure.
+        figure: String,
+        /// Why.
+        reason: String,
     },
     /// There was nothing to draw.
     #[error("figure {figure:?}: there is nothing to draw, expected at least one number")]
@@ -131,6 +140,14 @@ impl Figure {
     /// As [`Figure::to_inline`].
     pub fn to_svg(&self) -> Result<String, FigureError> {
         stack(&self.title, std::slice::from_ref(self))
+    }
+
+    /// The file as a PNG picture, twice as many pixels wide.
+    ///
+    /// # Errors
+    /// As [`Figure::to_inline`], and when the picture cannot be made.
+    pub fn to_png(&self) -> Result<Vec<u8>, FigureError> {
+        raster::png(&self.to_svg()?).map_err(|reason| FigureError::Picture { figure: self.title.clone(), reason })
     }
 
     fn draw(&self, width: f64) -> Result<Canvas, FigureError> {
@@ -335,6 +352,22 @@ mod tests {
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             }
         }
+    }
+
+    /// Contract: a PNG has twice the pixels of its drawing, the colours of its series and, on any machine, its words.
+    #[test]
+    fn pictures_have_their_words() {
+        let pixels = |figure: &Figure| resvg::tiny_skia::Pixmap::decode_png(&figure.to_png().unwrap()).unwrap();
+        let (picture, nameless) = (pixels(&rows()), pixels(&Figure { title: String::new(), ..rows() }));
+        let height =
+            rows().to_svg().unwrap().split("height=\"").nth(1).unwrap().split('"').next().unwrap().parse::<u32>();
+        assert_eq!((picture.width(), picture.height()), (2 * FILE_WIDTH as u32, 2 * height.unwrap()));
+        let blue =
+            picture.pixels().iter().filter(|pixel| (pixel.red(), pixel.green(), pixel.blue()) == (0x00, 0x72, 0xb2));
+        assert!(blue.count() > 20);
+        let differing =
+            picture.pixels().iter().zip(nameless.pixels()).filter(|(picture, nameless)| picture != nameless);
+        assert!(differing.count() > 100, "the title is not in the picture");
     }
 
     /// Contract: a number that is not finite is named, and nothing is not drawn.

@@ -11,6 +11,7 @@ mod across;
 mod budget;
 mod curves;
 mod document;
+mod films;
 mod html;
 mod origin;
 mod outcome;
@@ -19,6 +20,7 @@ mod switch;
 mod training;
 
 pub use document::{unproven, unproven_by, update};
+pub use films::Film;
 
 use crate::figure::Figure;
 use crate::results::Results;

@@ -9,9 +9,11 @@ use binary::{TestResult, softflow, success};
 use bridge::storage::write_atomic;
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 /// A study of two parties with two seeds, of all four stages, finished.
@@ -120,10 +122,12 @@ fn figures_are_files_too() -> TestResult {
     for name in ["headline", "final", "performance_profile", "probability_of_improvement", "latency", "training_kl"] {
         assert!(files.contains(&figures.join(format!("{name}.svg"))), "{name} is not among {files:?}");
     }
-    for file in files {
-        let svg = fs::read_to_string(&file)?;
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "svg")) {
+        let svg = fs::read_to_string(file)?;
         assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{}", file.display());
         assert!(check_tags(&svg) > 10 && !svg.contains("NaN"), "{}", file.display());
+        let picture = file.with_extension("png");
+        assert!(fs::read(&picture)?.starts_with(b"\x89PNG"), "{}", picture.display());
     }
     Ok(())
 }
@@ -232,6 +236,58 @@ fn films_are_shown() -> TestResult {
     assert!(page.contains("src=\"data:image/gif;base64,R0lGODlh\""), "the film is not in the page");
     assert!(page.contains("filmed, seed 1: success") && page.contains("time per chunk"));
     check_tags(&page);
+    Ok(())
+}
+
+/// Contract: `--films` asks the viewer beside the program for a success and a failure of every party, shoots again only what is older
+/// than its run's outcomes, and says what is missing or what went wrong.
+#[test]
+fn films_are_shot() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("softflow");
+    fs::copy(env!("CARGO_BIN_EXE_softflow"), &program)?;
+    let (viewer, log) = (folder.path().join("sim"), folder.path().join("log"));
+    let asked = || fs::read_to_string(&log).unwrap_or_default();
+    let run = folder.path().join("cube-1");
+    let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("cube_smoke.ron");
+    success(&softflow().arg("train").arg(smoke).arg("--out").arg(&run).output()?)?;
+    let report = || Command::new(&program).arg("report").arg(&run).arg("--films").output();
+    let refused = |words: &str| -> TestResult {
+        let output = report()?;
+        let error = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(words), "{words:?} in {error}");
+        Ok(())
+    };
+    refused("cargo build -p sim --release")?;
+
+    // The viewer of this test: leaves what it was asked for, and a film, or fails.
+    let script = |last: &str| -> TestResult {
+        let lines = format!("#!/bin/sh\necho \"$@\" >> {0}\nfor film; do :; done\n{last}\n", log.display());
+        write_atomic(&viewer, lines.as_bytes())?;
+        fs::set_permissions(&viewer, fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    };
+    script("echo no light >&2; exit 3")?;
+    refused("no light")?;
+    fs::remove_file(&log)?;
+
+    script("printf GIF89a > \"$film\"")?;
+    success(&report()?)?;
+    let n_films = asked().lines().count();
+    assert!((1..=2).contains(&n_films), "{}", asked());
+    for line in asked().lines() {
+        let policy = format!("--headless --task cube --hand reference16 --domain shifted --policy {}", run.display());
+        assert!(line.starts_with(&policy) && line.contains(" --seed 2000 --seconds "), "{line}");
+    }
+    let page = fs::read_to_string(run.join("report.html"))?;
+    assert_eq!(page.matches("data:image/gif").count(), n_films);
+
+    success(&report()?)?;
+    assert_eq!(asked().lines().count(), n_films, "what is there was shot again");
+    fs::OpenOptions::new().append(true).open(run.join("evals.jsonl"))?.set_modified(SystemTime::now())?;
+    success(&report()?)?;
+    assert_eq!(asked().lines().count(), 2 * n_films, "what is out of date was left");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use crate::cli::ReportArgs;
-use crate::report::{self, Report};
+use crate::report::{self, Film, Report};
 use crate::results::Results;
 use crate::store;
 use bridge::storage::write_atomic;
@@ -31,6 +31,9 @@ pub fn report(args: &ReportArgs) -> Result<Ended> {
         print!("{}", Report::of(&all)?.to_markdown());
         return Ok(Ended::Well);
     }
+    if args.films {
+        shoot(&all)?;
+    }
     let first = args.paths.first().map_or(Path::new("."), PathBuf::as_path);
     let beside = if first.is_dir() { first.join("report.html") } else { page_beside(first) };
     let report = write_page(&all, args.out.as_ref().unwrap_or(&beside))?;
@@ -39,9 +42,10 @@ pub fn report(args: &ReportArgs) -> Result<Ended> {
         let figures = report.figures();
         for figure in &figures {
             let name = figure.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "_");
-            write(&folder.join(name + ".svg"), &figure.to_svg()?)?;
+            write(&folder.join(format!("{name}.svg")), figure.to_svg()?.as_bytes())?;
+            write(&folder.join(format!("{name}.png")), &figure.to_png()?)?;
         }
-        eprintln!("{} figures in {}", figures.len(), folder.display());
+        eprintln!("{} figures in {}, each as SVG and as PNG", figures.len(), folder.display());
     }
     Ok(Ended::Well)
 }
@@ -52,9 +56,30 @@ pub fn report(args: &ReportArgs) -> Result<Ended> {
 /// When a figure cannot be drawn, or the file system fails.
 pub fn write_page(all: &[Results], path: &Path) -> Result<Report> {
     let report = Report::of(all)?;
-    write(path, &report.to_html()?)?;
+    write(path, report.to_html()?.as_bytes())?;
     eprintln!("report {}", path.display());
     Ok(report)
+}
+
+/// Films episodes with the viewer beside this program.
+fn shoot(all: &[Results]) -> Result<()> {
+    let films: Vec<Film> = all.iter().flat_map(Film::of).collect();
+    ensure!(
+        !films.is_empty(),
+        "--films: found no episodes of a hand with the folders of their runs, expected folders of runs or studies"
+    );
+    let viewer = std::env::current_exe()?.with_file_name(format!("sim{}", std::env::consts::EXE_SUFFIX));
+    ensure!(
+        viewer.exists(),
+        "--films: found no viewer at {}; `cargo build -p sim --release` makes one",
+        viewer.display()
+    );
+    for film in films {
+        if film.shoot(&viewer)? {
+            eprintln!("film {}", film.path.display());
+        }
+    }
+    Ok(())
 }
 
 /// `quick.jsonl.gz` has its page in `quick.html`.
@@ -68,7 +93,7 @@ fn update(document: &Path) -> Result<()> {
     let folder = document.parent().unwrap_or(Path::new(""));
     let updated = report::update(&text, folder).wrap_err_with(|| document.display().to_string())?;
     if updated != text {
-        write(document, &updated)?;
+        write(document, updated.as_bytes())?;
         eprintln!("{}: tables made again", document.display());
     }
     let unproven = report::unproven(&updated);
@@ -83,6 +108,6 @@ fn update(document: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    write_atomic(path, text.as_bytes()).wrap_err_with(|| path.display().to_string())
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    write_atomic(path, content).wrap_err_with(|| path.display().to_string())
 }

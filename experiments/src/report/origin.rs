@@ -1,22 +1,13 @@
 //! Where the numbers come from: configurations, versions, commands, and what episodes look like.
 
+use super::films::{FILM_PREFIX, Film};
 use super::{Block, Section};
-use crate::evaluation::EvaluationRecord;
-use crate::experiment::TaskChoice;
 use crate::results::{Party, Results, Run};
 use crate::study::{Base, STUDY_FILE};
 use crate::table::Table;
 use color_eyre::eyre::{Result, WrapErr};
-use learn::Stage;
 use ron::ser::{PrettyConfig, to_string_pretty};
 use std::path::{Path, PathBuf};
-
-/// Animations in the folder of a run whose names begin so are shown.
-const PICTURE_PREFIX: &str = "episode_";
-/// How long a film of an episode is at most, s.
-const FILMED_S: f64 = 8.0;
-/// How much faster than life the viewer shows an episode.
-const MAX_FILM_SPEED: f64 = 10.0;
 
 /// The section.
 pub fn section(results: &Results) -> Result<Option<Section>> {
@@ -36,10 +27,11 @@ pub fn section(results: &Results) -> Result<Option<Section>> {
             .into(),
     ));
     blocks.push(Block::Code(commands(results)));
-    let films = films(results);
+    let films: Vec<String> = Film::of(results).iter().map(Film::command).collect();
     if !films.is_empty() {
         blocks.push(Block::Words(
-            "To film a success and a failure of the last policies; the next report shows what is beside the run:"
+            "To film a success and a failure of the last policies; the next report shows what is beside the run, and with --films it \
+             shoots them itself:"
                 .into(),
         ));
         blocks.push(Block::Code(films.join("\n")));
@@ -66,12 +58,12 @@ fn pictures_of(party: &Party, run: &Run) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
     let is_meant = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with(PICTURE_PREFIX) && name.ends_with(".gif")
+        name.starts_with(FILM_PREFIX) && name.ends_with(".gif")
     };
     files.retain(|path| is_meant(path));
     files.sort();
     let shown = |path: PathBuf| {
-        let what = path.file_stem().unwrap_or_default().to_string_lossy().replace(PICTURE_PREFIX, "").replace('_', " ");
+        let what = path.file_stem().unwrap_or_default().to_string_lossy().replace(FILM_PREFIX, "").replace('_', " ");
         let bytes = std::fs::read(&path).wrap_err_with(|| path.display().to_string())?;
         Ok((format!("{}, seed {}: {what}", party.name, run.seed), bytes))
     };
@@ -127,37 +119,4 @@ fn commands(results: &Results) -> String {
         }
     };
     results.parties.iter().map(command).collect::<Vec<_>>().join("\n")
-}
-
-/// Commands that film the first success and the first failure of every party's first run, to their ends, long ones faster than life.
-/// They play the episodes that were evaluated: the same seeds name the same episodes.
-fn films(results: &Results) -> Vec<String> {
-    let mut commands = Vec::new();
-    for party in &results.parties {
-        let (task, hand) = match &party.experiment.task {
-            TaskChoice::Cube { hand, .. } => ("cube", hand),
-            TaskChoice::Scissors { hand, .. } => ("scissors", hand),
-            TaskChoice::Bandit(_) | TaskChoice::Chain(_) | TaskChoice::Detour(_) => continue,
-        };
-        let is_shifted = party.experiment.online_domain.contains("shifted");
-        let domain = if is_shifted { "shifted" } else { "nominal" };
-        let Some(run) = party.runs.first() else { continue };
-        let (Some(folder), Some(record)) = (&run.folder, last_record(party, run)) else { continue };
-        for (name, wanted) in [("success", true), ("failure", false)] {
-            let Some(index) = record.outcomes.iter().position(|outcome| outcome.succeeded == wanted) else { continue };
-            let seed = record.first_seed + index as u64;
-            let seconds = record.outcomes[index].seconds.clamp(2.0, FILMED_S * MAX_FILM_SPEED);
-            let speed = (seconds / FILMED_S).max(1.0);
-            commands.push(format!(
-                "cargo run -p sim --release -- --task {task} --hand {hand} --domain {domain} --policy {0} --seed {seed} \
-                 --seconds {seconds} --speed {speed:.2} --headless --record {0}/{PICTURE_PREFIX}{name}.gif",
-                folder.display()
-            ));
-        }
-    }
-    commands
-}
-
-fn last_record<'a>(party: &Party, run: &'a Run) -> Option<&'a EvaluationRecord> {
-    Stage::ALL.into_iter().rev().find_map(|stage| party.at_end(run, stage))
 }
