@@ -12,6 +12,7 @@
 use crate::RunFolder;
 use crate::commands::last_of;
 use crate::experiment::{Evaluation, Experiment};
+use crate::run_folder::{EVALS_FILE, METRICS_FILE};
 use bridge::storage::copy_folder;
 use color_eyre::eyre::Result;
 use learn::{LearnConfig, OnlineConfig, Stage};
@@ -27,6 +28,18 @@ pub fn take_over<'a>(
     experiment: &Experiment,
     others: impl Iterator<Item = (&'a Path, &'a Experiment)>,
 ) -> Result<()> {
+    // What a killed process may have left.
+    for part in ["replay", "checkpoints"] {
+        let part = path.join(part);
+        if part.exists() {
+            std::fs::remove_dir_all(&part)?;
+        }
+    }
+    for log in [METRICS_FILE, EVALS_FILE] {
+        if path.join(log).exists() {
+            std::fs::remove_file(path.join(log))?;
+        }
+    }
     let mut best: Option<(Option<Stage>, &Path)> = None;
     for (other_path, other) in others.filter(|(other_path, other)| *other_path != path && same_data(experiment, other))
     {
@@ -45,13 +58,6 @@ pub fn take_over<'a>(
         }
     }
     let Some((stage, other)) = best else { return Ok(()) };
-    // What a killed process may have left.
-    for part in ["replay", "checkpoints"] {
-        let part = path.join(part);
-        if part.exists() {
-            std::fs::remove_dir_all(&part)?;
-        }
-    }
     copy_folder(&other.join("replay/demonstrations"), &path.join("replay/demonstrations"))?;
     let Some(stage) = stage else { return Ok(()) };
     let run = RunFolder::open(other)?;

@@ -26,7 +26,8 @@ pub struct Entry<'a> {
     pub holds: Vec<Option<bool>>,
 }
 
-/// What results hold of a study's measures, indexed by party, run and measure; of a run that is not there yet nothing at all.
+/// What results hold of a study's measures, indexed by party, run and measure; of a run that is not there yet, or not measured, nothing
+/// at all.
 #[must_use]
 pub fn values(study: &Study, results: &Results) -> Vec<Vec<Vec<Option<f64>>>> {
     let of_run = |run: &Run| {
@@ -35,7 +36,12 @@ pub fn values(study: &Study, results: &Results) -> Vec<Vec<Vec<Option<f64>>>> {
     };
     let of_party = |party: &Party| {
         let runs = results.parties.iter().filter(|known| known.name == party.name).flat_map(|party| &party.runs);
-        study.seeds.iter().filter_map(|&seed| runs.clone().find(|run| run.seed == seed)).map(of_run).collect()
+        study
+            .seeds
+            .iter()
+            .filter_map(|&seed| runs.clone().find(|run| run.seed == seed && !run.measured.is_empty()))
+            .map(of_run)
+            .collect()
     };
     study.parties.iter().map(of_party).collect()
 }

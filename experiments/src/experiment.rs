@@ -8,6 +8,7 @@ use color_eyre::eyre::{Result, ensure};
 use learn::{Acting, LearnConfig, LearnError, play_all};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sim::{CubeScene, Domain, FAULT_FOLDER, ScissorsDomain, ScissorsScene};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,30 @@ pub struct Experiment {
     pub log_every: u64,
     /// The learner.
     pub learn: LearnConfig,
+}
+
+impl Experiment {
+    /// The first field in which it differs from another one, e.g. `learn.polyak: 0.05 in place of 0.02`.
+    #[must_use]
+    pub fn difference_to(&self, other: &Self) -> Option<String> {
+        if self == other {
+            return None;
+        }
+        // Without a form in JSON, as with one, they are not equal.
+        let [own, others] = [self, other].map(|experiment| serde_json::to_value(experiment).unwrap_or_default());
+        Some(difference("", &own, &others).unwrap_or_else(|| "a field that cannot be written".into()))
+    }
+}
+
+fn difference(path: &str, own: &Value, others: &Value) -> Option<String> {
+    let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match (own, others) {
+        (Value::Object(own), Value::Object(others)) if own.keys().eq(others.keys()) => {
+            own.iter().zip(others.values()).find_map(|((name, own), others)| difference(&inner(name), own, others))
+        }
+        _ if own == others => None,
+        _ => Some(format!("{path}: {own} in place of {others}")),
+    }
 }
 
 /// What is to be done.

@@ -1,6 +1,7 @@
 //! Where a run comes from: enough to say what code produced it, on which machine, when.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,8 +11,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Manifest {
     /// Seed of every random stream of the run.
     pub seed: u64,
+    /// The demonstrations that were given to the run, where it has not recorded its own.
+    #[serde(default)]
+    pub given: Option<Given>,
     /// Every process that worked on the run, first to last: one, and one more for each time it was resumed.
     pub sessions: Vec<SessionRecord>,
+}
+
+/// Demonstrations of somebody else, which the run copies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// The dataset.
+    pub dataset: PathBuf,
+    /// Episodes in it.
+    pub episodes: usize,
 }
 
 /// One process that worked on a run.
@@ -64,15 +78,19 @@ fn git(arguments: &[&str]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Contract: a manifest reads back as it was written, with and without a commit.
+    /// Contract: a manifest reads back as it was written, with and without a commit and demonstrations of others.
     #[test]
     fn manifests_round_trip() {
         let here = SessionRecord::of_this_process("sim");
         assert!(here.started_unix_s > 1_700_000_000 && !here.host.is_empty());
         let elsewhere = SessionRecord { commit: None, dirty: false, ..here.clone() };
         let somewhere = SessionRecord { commit: Some("0123abcd".into()), dirty: true, ..here.clone() };
-        let manifest = Manifest { seed: u64::MAX, sessions: vec![here, elsewhere, somewhere] };
-        let text = ron::ser::to_string_pretty(&manifest, ron::ser::PrettyConfig::default()).unwrap();
-        assert_eq!(bridge::config::parse::<Manifest>("manifest.ron", &text).unwrap(), manifest);
+        let given = Given { dataset: "demos".into(), episodes: 80 };
+        for given in [None, Some(given)] {
+            let sessions = vec![here.clone(), elsewhere.clone(), somewhere.clone()];
+            let manifest = Manifest { seed: u64::MAX, given, sessions };
+            let text = ron::ser::to_string_pretty(&manifest, ron::ser::PrettyConfig::default()).unwrap();
+            assert_eq!(bridge::config::parse::<Manifest>("manifest.ron", &text).unwrap(), manifest);
+        }
     }
 }

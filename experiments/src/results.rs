@@ -7,11 +7,11 @@ use crate::cost::Cost;
 use crate::evaluation::{EvaluationRecord, Headline, Statistic};
 use crate::experiment::Experiment;
 use crate::measure::{self, Measured};
-use crate::study::{STUDY_FILE, Study};
+use crate::study::{Cell, STUDY_FILE, Study};
 use crate::{JsonLines, Manifest, Metrics, MetricsLog, RunFolder, store};
 use bridge::config;
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
-use learn::{Acting, Stage};
+use learn::{Acting, Position, Stage};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,7 @@ impl Results {
     /// What the runs in the folder of a study came to, finished or not.
     ///
     /// # Errors
-    /// When there are none, or one of them is damaged.
+    /// When there are none, or one of them is damaged or of another study.
     pub fn of_study(folder: &Path) -> Result<Self> {
         let file = folder.join(STUDY_FILE);
         let study: Option<Study> = if file.exists() { Some(config::load(&file)?) } else { None };
@@ -110,6 +110,10 @@ impl Results {
             let names: Vec<String> = study.run_names().collect();
             runs.retain(|run| run.file_name().is_some_and(|name| names.iter().any(|known| name == known.as_str())));
             runs.sort_by_key(|run| names.iter().position(|name| run.ends_with(name)));
+            for cell in study.cells(&file)? {
+                let Some(run) = runs.iter().find(|run| run.ends_with(&cell.name)) else { continue };
+                is_of_study(&RunFolder::open(run)?.config()?, &cell, &file)?;
+            }
         }
         let title = study.as_ref().map_or_else(|| name_of(folder), |study| study.title.clone());
         Ok(Self { title, study, ..Self::of_runs(&runs)? })
@@ -134,12 +138,7 @@ impl Results {
             let mut of_cell = apart.extract_if(.., |(name, ..)| *name == cell.name);
             let Some((_, experiment, run)) = of_cell.next() else { continue };
             ensure!(of_cell.next().is_none(), "results: found run {} in two parts, expected it in one", cell.name);
-            ensure!(
-                experiment == cell.experiment,
-                "results: run {} was trained with another experiment than that of {}",
-                cell.name,
-                file.display()
-            );
+            is_of_study(&experiment, &cell, file)?;
             let name = &study.parties[cell.party_idx].name;
             match parties.last_mut().filter(|last| last.name == *name) {
                 Some(party) => party.runs.push(run),
@@ -227,7 +226,12 @@ impl Party {
     /// The same in any domain.
     #[must_use]
     pub fn at_end_in<'a>(&self, run: &'a Run, stage: Stage, domain: &str) -> Option<&'a EvaluationRecord> {
-        let of_stage = run.evaluations.iter().filter(|record| record.policy == stage.name() && record.domain == domain);
+        // While a stage goes on its evaluations are not those of its end.
+        let n_steps = Position::n_steps(stage, &self.experiment.learn);
+        let is_meant = |record: &&EvaluationRecord| {
+            record.policy == stage.name() && record.domain == domain && record.step >= n_steps
+        };
+        let of_stage = run.evaluations.iter().filter(is_meant);
         of_stage.max_by_key(|record| (self.is_as_deployed(record), record.step, record.outcomes.len()))
     }
 
@@ -304,6 +308,18 @@ impl Provenance {
             backend: last.map_or_else(|| "unknown".into(), |session| session.backend.clone()),
         }
     }
+}
+
+/// Holds that a run was trained as a study has it.
+fn is_of_study(found: &Experiment, cell: &Cell, study: &Path) -> Result<()> {
+    if let Some(difference) = found.difference_to(&cell.experiment) {
+        bail!(
+            "results: run {} was trained with another experiment than that of {}: it has {difference}",
+            cell.name,
+            study.display()
+        );
+    }
+    Ok(())
 }
 
 /// Whether a folder is a run's.

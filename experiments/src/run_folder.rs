@@ -12,7 +12,7 @@
 //! One process at a time works on a run: a lock, which ends with the process however it ends, keeps others out.
 
 use crate::json_lines::{JsonLines, LogError};
-use crate::manifest::{Manifest, SessionRecord};
+use crate::manifest::{Given, Manifest, SessionRecord};
 use crate::metrics_log::MetricsLog;
 use crate::tensorboard::EventWriter;
 use bridge::config::{self, ConfigError};
@@ -28,6 +28,8 @@ use thiserror::Error;
 pub const ROBOT_FILE: &str = "robot.ron";
 /// Every logged scalar.
 pub const METRICS_FILE: &str = "metrics.jsonl";
+/// Every evaluation.
+pub const EVALS_FILE: &str = "evals.jsonl";
 
 /// A run could not be created, opened or written.
 #[derive(Debug, Error)]
@@ -98,7 +100,7 @@ impl RunFolder {
         if path.join("config.ron").exists() {
             return Err(RunError::Exists { path: path.to_owned() });
         }
-        let manifest = Manifest { seed, sessions: vec![SessionRecord::of_this_process(backend)] };
+        let manifest = Manifest { seed, given: None, sessions: vec![SessionRecord::of_this_process(backend)] };
         write_ron(path, "manifest.ron", &manifest)?;
         write_ron(path, "config.ron", config)?;
         Ok(Self { path: path.to_owned(), manifest, _lock: Some(lock) })
@@ -140,6 +142,15 @@ impl RunFolder {
         &self.manifest
     }
 
+    /// Remembers that the run's demonstrations are those of somebody else, also for who goes on with it.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn give(&mut self, given: Given) -> Result<(), RunError> {
+        self.manifest.given = Some(given);
+        write_ron(&self.path, "manifest.ron", &self.manifest)
+    }
+
     /// The resolved configuration.
     ///
     /// # Errors
@@ -177,7 +188,7 @@ impl RunFolder {
     /// Log of every evaluation, to read with [`JsonLines::read`].
     #[must_use]
     pub fn evals(&self) -> PathBuf {
-        self.path.join("evals.jsonl")
+        self.path.join(EVALS_FILE)
     }
 
     /// Opens the log of scalars, with an event file of its own for TensorBoard.

@@ -47,7 +47,7 @@ impl Session {
     /// # Errors
     /// When something that the experiment names does not exist, or a file cannot be used.
     pub fn begin(
-        run: RunFolder,
+        mut run: RunFolder,
         experiment: Experiment,
         demos: Option<&Path>,
         n_threads: usize,
@@ -67,7 +67,7 @@ impl Session {
         };
 
         let demonstrations = demonstrations(
-            &run,
+            &mut run,
             &experiment,
             &demo_cell,
             &header(&experiment.demonstrations.domain),

@@ -220,7 +220,39 @@ fn a_bad_study_is_refused() -> TestResult {
 
     write_atomic(&path, whole.as_bytes())?;
     assert!(compare(&path, &out, &[])?.status.success());
-    refused(&study(folder.path(), "learn.polyak=0.2", "0.5")?, &["per_step-5", "configured otherwise"])
+    let copy = std::fs::read_to_string(out.join("study.ron"))?;
+    let other = study(folder.path(), "learn.polyak=0.2", "0.5")?;
+    refused(&other, &["per_step-5", "configured otherwise", "learn.polyak: 0.1 in place of 0.2", "--out"])?;
+    assert_eq!(
+        std::fs::read_to_string(out.join("study.ron"))?,
+        copy,
+        "the folder's study is not that of its runs any more"
+    );
+    // Nor does a report take runs for another study's.
+    let names_it = |text: &str| text.contains("per_step-5") && text.contains("learn.polyak: 0.1 in place of 0.2");
+    write_atomic(&out.join("study.ron"), copy.replace("learn.polyak=0.1", "learn.polyak=0.2").as_bytes())?;
+    let report = Command::new(env!("CARGO_BIN_EXE_softflow")).arg("report").arg(&out).output()?;
+    assert!(!report.status.success() && names_it(&text(&report.stderr)), "{}", text(&report.stderr));
+    Ok(())
+}
+
+/// Contract: what a killed process may have left where a run is yet to be created is not gone on with.
+#[test]
+fn remains_are_cleared() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (out, fresh) = (folder.path().join("out"), folder.path().join("fresh"));
+    let path = study(folder.path(), "learn.polyak=0.1", "0.5")?;
+    assert!(compare(&path, &out, &["--jobs", "1"])?.status.success());
+    let longer = std::fs::read_to_string(&path)?.replace("learn.imitation.steps=30", "learn.imitation.steps=40");
+    write_atomic(&path, longer.as_bytes())?;
+    assert!(compare(&path, &fresh, &["--jobs", "1"])?.status.success());
+    std::fs::remove_dir_all(out.join("per_step-5"))?;
+    std::fs::remove_file(out.join("chunk-5/config.ron"))?;
+    assert!(compare(&path, &out, &["--resume", "--jobs", "1"])?.status.success());
+    for run in ["chunk-5", "per_step-5"] {
+        assert_eq!(logged(&out.join(run))?, logged(&fresh.join(run))?, "{run}");
+    }
+    Ok(())
 }
 
 /// Contract: a run that fails is named, and keeps no other one from being trained; what is missing can be made up for.
@@ -242,6 +274,9 @@ fn one_failure_is_not_the_end_of_all() -> TestResult {
             assert!(error.contains(words), "{words:?} in {error}");
         }
         assert!(out.join("per_step-5/measured.ron").exists(), "{error}");
+        // What the others came to is there.
+        let store = std::fs::read_to_string(out.join("results.jsonl"))?;
+        assert!(store.contains("per_step") && out.join("report.html").exists(), "{error}");
     }
     std::fs::remove_file(&in_the_way)?;
     let output = compare(&path, &out, &["--resume"])?;

@@ -160,6 +160,37 @@ fn demonstrations_are_recorded_and_used() -> TestResult {
     Ok(())
 }
 
+/// Contract: a run that was given its demonstrations goes on with them alone when it is resumed, whole or half copied; it makes no others
+/// beside them, and says so where they are gone.
+#[test]
+fn given_demonstrations_stay() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+    // The same domain and seed as the experiment, but fewer of them.
+    let record = binary::softflow()
+        .args(["demo", "cube", "--hand", "reference16", "--episodes", "5", "--seed", "1", "--out"])
+        .arg(&data)
+        .output()?;
+    success(&record)?;
+    success(&tiny_training(&run).arg("--demos").arg(&data).output()?)?;
+    let demonstrations = run.join("replay/demonstrations/episodes.log");
+    let whole = std::fs::read(&demonstrations)?;
+    assert_eq!(whole, std::fs::read(data.join("episodes.log"))?);
+
+    let resume = || binary::softflow().args(["train", "--resume", "--out"]).arg(&run).output();
+    success(&resume()?)?;
+    assert_eq!(std::fs::read(&demonstrations)?, whole, "a resumed run recorded demonstrations of its own");
+    std::fs::remove_file(&demonstrations)?;
+    success(&resume()?)?;
+    assert_eq!(std::fs::read(&demonstrations)?, whole);
+    std::fs::remove_file(&demonstrations)?;
+    std::fs::remove_dir_all(&data)?;
+    let output = resume()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains(&*data.to_string_lossy()), "{error}");
+    Ok(())
+}
+
 /// Contract: the scissors are demonstrated, trained on and evaluated like the cube, with the metrics of their own.
 #[test]
 fn scissors_go_the_same_way() -> TestResult {

@@ -120,6 +120,10 @@ impl LearnConfig {
             let reason = format!("{objective} needs a density, and the policy {policy} has none");
             return Err(LearnError::Config { field: "learn.objective", reason });
         }
+        if self.action_margin.get() == 0.0 {
+            let reason = "found 0, expected a share above 0: every action would be the middle of its range".into();
+            return Err(LearnError::Config { field: "learn.action_margin", reason });
+        }
         self.device.check()?;
         self.policy.check()
     }
@@ -274,7 +278,8 @@ pub struct OnlineConfig {
 /// The *imitation loss* is the policy network's own: the NLL in nats where it has a density, a squared error elsewhere. So
 /// A0 is the paper's objective for a flow, TD3+BC (Fujimoto and Gu 2021) for a deterministic policy, ReBRAC with the critic's
 /// `behavior_penalty` and two critic steps per actor step (Tarasov et al. 2023), Diffusion-QL for a diffusion (Wang et al.
-/// 2023), and FQL for one-step flow matching (Park et al. 2025). Unlike there, only successful demonstrations are imitated.
+/// 2023), and FQL for one-step flow matching (Park et al. 2025). Unlike there, only successful demonstrations are imitated;
+/// A4 alone weighs all chunks that were carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Objective {
@@ -331,6 +336,9 @@ pub enum Objective {
     },
     /// A6: imitation loss of demonstrated chunks alone; what improves is the critic that chooses among candidates.
     Imitation,
+    /// A6 that goes on with what the policy itself achieves: in the online stage `offline_share` of every batch are demonstrated chunks
+    /// and the rest those of successful own episodes, as soon as there is one. It asks nothing of a critic.
+    SelfImitation,
 }
 
 impl Objective {
@@ -345,6 +353,7 @@ impl Objective {
             Self::AdvantageWeighted { .. } => "AdvantageWeighted",
             Self::BestOfN { .. } => "BestOfN",
             Self::Imitation => "Imitation",
+            Self::SelfImitation => "SelfImitation",
         }
     }
 

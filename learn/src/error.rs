@@ -62,6 +62,14 @@ pub enum LearnError {
         /// In which step of it.
         step: u64,
     },
+    /// A policy planned no number.
+    #[error("policy {policy}: a planned action is {value} rad, expected a finite number; is what it was shown finite?")]
+    Plan {
+        /// Name of the policy.
+        policy: String,
+        /// What it planned.
+        value: f32,
+    },
     /// A checkpoint cannot be used.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {

@@ -36,7 +36,7 @@ impl Policy {
         let mut replay = Replay::new(window, 1.0);
         episodes.iter().for_each(|episode| replay.push(episode, &header.normalizer));
         let mut batch = ChunkBatch::default();
-        replay.gather(&replay.imitable_starts(), &mut batch);
+        replay.gather(replay.imitable_starts(), &mut batch);
         if batch.n_rows == 0 {
             return Err(LearnError::NoData { wanted: "a demonstration that succeeds for at least one chunk" });
         }

@@ -78,7 +78,9 @@ pub fn advantage_weighted(replayed_loss: &Tensor, weights: &Tensor, n_rows: usiz
 /// A4: `w = min(exp(A / scale), max)`, A the advantage of a replayed chunk over the mean of the policy's own, Q ranges.
 #[must_use]
 pub fn advantage_weight(advantage: f64, scale: f64, max: f64) -> f64 {
-    (advantage / scale).exp().min(max)
+    let weight = (advantage / scale).exp();
+    // Not `min`, which would make a NaN the largest weight.
+    if weight > max { max } else { weight }
 }
 
 /// A5: minimize `E[l(a_best)] + lambda E[l(a_D)]`.
@@ -118,6 +120,14 @@ mod tests {
 
     fn tensor(values: &[f32]) -> Result<Var> {
         Var::new(values, &Device::Cpu)
+    }
+
+    /// Contract: a weight ends at its maximum, and no number is no weight.
+    #[test]
+    fn weights_of_advantages() {
+        assert_eq!(advantage_weight(0.0, 0.1, 20.0), 1.0);
+        assert_eq!(advantage_weight(1.0, 0.1, 20.0), 20.0);
+        assert!(advantage_weight(f64::NAN, 0.1, 20.0).is_nan());
     }
 
     /// Contract: values worked by hand, and the sign of every gradient: Q ascends, imitation losses and the KL descend.

@@ -275,7 +275,10 @@ impl Actor for Policy {
         let chunks = squash(&u)?;
         let chosen_idx = self.choose(&observation, &u, log_prob.as_ref(), &chunks)?;
         *chunk_rad = self.chunk_rad(&chunks.get(chosen_idx)?.to_vec1::<f32>()?);
-        Ok(())
+        match chunk_rad.iter().find(|action_rad| !action_rad.is_finite()) {
+            Some(&value) => Err(LearnError::Plan { policy: self.header.name.clone(), value }),
+            None => Ok(()),
+        }
     }
 }
 

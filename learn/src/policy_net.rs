@@ -48,7 +48,7 @@ use std::fmt::Debug;
 pub enum PolicyConfig {
     /// Conditional normalizing flow; see [`crate::flow`].
     Flow {
-        /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; 8 and fewer need a larger `s_max`.
+        /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; fewer than 8 need a larger `s_max`.
         n_blocks: usize,
         /// The networks of the couplings.
         couplings: Couplings,

@@ -40,8 +40,8 @@ pub struct ChunkBatch {
     /// Normalized chunks that were carried out from `o_{t+L}` on, n x (H d), padded with their last action; that of the
     /// episode where it has ended.
     pub next_chunks: Vec<f32>,
-    /// Whether an action was carried out from `o_{t+L}` on, n.
-    pub has_next: Vec<bool>,
+    /// Steps of the next chunk that were carried out, n; 0 where the episode has ended.
+    pub n_next: Vec<usize>,
 }
 
 impl ChunkBatch {
@@ -56,7 +56,7 @@ impl ChunkBatch {
         self.n_rows = 0;
         self.is_whole.clear();
         self.n_valid.clear();
-        self.has_next.clear();
+        self.n_next.clear();
         for values in [
             &mut self.observations,
             &mut self.chunks,
@@ -109,6 +109,7 @@ pub struct Replay {
     episodes: Vec<StoredEpisode>,
     starts: Vec<ChunkStart>,
     success_starts: Vec<ChunkStart>,
+    imitable_starts: Vec<ChunkStart>,
 }
 
 #[derive(Clone, Debug)]
@@ -124,7 +125,14 @@ impl Replay {
     /// An empty replay of such windows, discounted by `discount` per step.
     #[must_use]
     pub const fn new(window: Window, discount: f64) -> Self {
-        Self { window, discount, episodes: Vec::new(), starts: Vec::new(), success_starts: Vec::new() }
+        Self {
+            window,
+            discount,
+            episodes: Vec::new(),
+            starts: Vec::new(),
+            success_starts: Vec::new(),
+            imitable_starts: Vec::new(),
+        }
     }
 
     /// Adds an episode.
@@ -152,7 +160,9 @@ impl Replay {
         let starts = (0..n_steps.saturating_sub(lead)).map(|step_idx| ChunkStart { episode_idx, step_idx });
         self.starts.extend(starts.clone());
         if episode.label.outcome.succeeded {
-            self.success_starts.extend(starts);
+            self.success_starts.extend(starts.clone());
+            let is_whole = |start: &ChunkStart| start.step_idx + lead + self.window.chunk_len <= n_steps;
+            self.imitable_starts.extend(starts.filter(is_whole));
         }
     }
 
@@ -180,13 +190,10 @@ impl Replay {
         self.starts.iter().filter(|start| start.step_idx == 0).take(n).copied().collect()
     }
 
-    /// The starts of whole chunks of successful episodes: what is worth imitating.
+    /// The starts of whole chunks of successful episodes, in order: what is worth imitating.
     #[must_use]
-    pub fn imitable_starts(&self) -> Vec<ChunkStart> {
-        let Window { lead, chunk_len, .. } = self.window;
-        let is_whole =
-            |start: &&ChunkStart| start.step_idx + lead + chunk_len <= self.episodes[start.episode_idx].rewards.len();
-        self.success_starts.iter().filter(is_whole).copied().collect()
+    pub fn imitable_starts(&self) -> &[ChunkStart] {
+        &self.imitable_starts
     }
 
     /// Those of `starts` that lie within the first chunk of their episode.
@@ -207,8 +214,11 @@ impl Replay {
             let episode = &self.episodes[episode_idx];
             let n_steps = episode.rewards.len();
             let observation_len = episode.observations.len() / (n_steps + 1);
-            let backup_end = n_steps.min(step_idx + backup_len);
             let first = step_idx + lead;
+            // From the last action that is planned on, rewards are its doing to the end: no decision comes between that could have a
+            // value of its own.
+            let planned_end = step_idx + backup_len;
+            let backup_end = if planned_end + lead < n_steps { planned_end } else { n_steps };
 
             batch
                 .observations
@@ -218,7 +228,7 @@ impl Replay {
                 .extend_from_slice(&episode.observations[backup_end * observation_len..][..observation_len]);
             episode.push_chunk(first, chunk_len, &mut batch.chunks);
             episode.push_chunk(backup_end + lead, chunk_len, &mut batch.next_chunks);
-            batch.has_next.push(backup_end + lead < n_steps);
+            batch.n_next.push(chunk_len.min(n_steps.saturating_sub(backup_end + lead)));
             batch.is_whole.push(first + chunk_len <= n_steps);
             batch.n_valid.push(chunk_len.min(n_steps.saturating_sub(first)).max(1));
             let (mut reward, mut weight) = (0.0f64, 1.0f64);
@@ -357,7 +367,7 @@ mod tests {
         assert_eq!(batch.chunks[9..], actions([0.3, 0.3, 0.3]));
         assert_eq!(batch.is_whole, [true, true, false, false]);
         // Three steps after the first comes the last action, after the others nothing.
-        assert_eq!(batch.has_next, [true, false, false, false]);
+        assert_eq!(batch.n_next, [1, 0, 0, 0]);
         assert_eq!(batch.next_chunks[..3], actions([0.3, 0.3, 0.3]));
         assert_eq!(batch_of(false, 1, 0)?.0.next_chunks[..3], actions([0.1, 0.2, 0.3]));
         let mut last = Vec::new();
@@ -366,8 +376,8 @@ mod tests {
         Ok(())
     }
 
-    /// Contract: with a lead of one step the state is the observation and the action on the way, the chunk begins one step
-    /// later, and rewards, ends and the next state stay where they were. The last step starts no chunk.
+    /// Contract: with a lead of one step the state is the observation and the action on the way, and the chunk begins one step later. The
+    /// last step starts no chunk, so that a target that would be bootstrapped there goes on to the end.
     #[test]
     fn windows_of_plans_made_ahead() -> Result<(), LearnError> {
         let (batch, normalizer) = batch_of(true, 3, 1)?;
@@ -383,10 +393,24 @@ mod tests {
         assert_eq!(batch.chunks, [[0.1, 0.2, 0.3], [0.2, 0.3, 0.3], [0.3; 3]].map(actions).concat());
         assert_eq!(batch.n_valid, [3, 2, 1]);
         assert_eq!(batch.is_whole, [true, false, false]);
-        assert_eq!(batch.rewards, [3.0, 6.0, 8.0]);
-        assert_eq!(batch.continuations, [0.125, 0.0, 0.0]);
-        assert_eq!(batch.next_observations, [state(3.0, 0.3), state(4.0, 0.3), state(4.0, 0.3)].concat());
-        assert_eq!(batch.has_next, [false; 3]);
+        assert_eq!(batch.rewards, [4.0, 6.0, 8.0]);
+        assert_eq!(batch.continuations, [0.0; 3]);
+        assert_eq!(batch.next_observations, [state(4.0, 0.3), state(4.0, 0.3), state(4.0, 0.3)].concat());
+        assert_eq!(batch.n_next, [0; 3]);
+        Ok(())
+    }
+
+    /// Contract: where plans are made ahead of their actions, targets of single steps too reach the end of an episode: its last reward
+    /// and its termination are in the target of the last plan, and every state that a target is bootstrapped from is itself learned.
+    #[test]
+    fn the_last_plan_answers_for_the_end() -> Result<(), LearnError> {
+        for (terminated, last) in [(true, 0.0), (false, 0.25)] {
+            let (batch, _) = batch_of(terminated, 1, 1)?;
+            assert_eq!(batch.rewards, [1.0, 2.0, 4.0 + 0.5 * 8.0]);
+            assert_eq!(batch.continuations, [0.5, 0.5, last], "terminated: {terminated}");
+            let states = batch.observations.chunks_exact(2).collect::<Vec<_>>();
+            assert!(batch.next_observations.chunks_exact(2).take(2).all(|next| states.contains(&next)));
+        }
         Ok(())
     }
 

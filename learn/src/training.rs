@@ -99,7 +99,6 @@ pub struct Trainer {
     imitation_acting: Acting,
 
     offline: Replay,
-    imitation_starts: Vec<ChunkStart>,
     imitation_openings: Vec<ChunkStart>,
     online: Replay,
 
@@ -160,16 +159,15 @@ impl Trainer {
         let empty = Replay::new(window, config.discount.get());
         let mut offline = empty.clone();
         demonstrations.iter().for_each(|episode| offline.push(episode, &normalizer));
-        let imitation_starts = offline.imitable_starts();
-        if imitation_starts.is_empty() {
+        if offline.imitable_starts().is_empty() {
             return Err(LearnError::NoData { wanted: "a demonstration that survives for at least one chunk" });
         }
-        let imitation_openings = offline.openings(&imitation_starts);
+        let imitation_openings = offline.openings(offline.imitable_starts());
         let state_len = config.state_len(&environment);
         let chunk = ChunkShape { n_steps: chunk_len, action_len: environment.action_len };
         let read_by_critic = ChunkShape { n_steps: backup.n_actions(chunk_len), ..chunk };
         let mut actor = config.policy.build(state_len, chunk, seed, &device)?;
-        actor.initialise(&imitation_step::statistics(&offline, &imitation_starts)?)?;
+        actor.initialise(&imitation_step::statistics(&offline, offline.imitable_starts())?)?;
         let critic = ChunkCritic::new(config.critic, state_len, read_by_critic, seed, &device)?;
         let critic_optimizers =
             critic.members().iter().map(|critic| AdamW::new(config.optimizer, critic.params())).collect();
@@ -187,7 +185,6 @@ impl Trainer {
             online: empty,
             offline,
             imitation_openings,
-            imitation_starts,
             actor_optimizer: AdamW::new(config.optimizer, actor.params()),
             reference: actor.deep_clone()?,
             anchor: has_anchor.then(|| actor.deep_clone()).transpose()?,
@@ -284,13 +281,22 @@ impl Trainer {
     /// # Errors
     /// When a tensor cannot be copied.
     pub fn policy(&self) -> Result<Policy, LearnError> {
-        let (stage, step) = self.position.stage_and_step(&self.config);
-        match (&self.deployed, stage, step) {
-            (Some(deployed), ..) => deployed.policy.deep_clone(),
-            // Before its first step a critic would choose by chance.
-            (None, Stage::Imitation, _) | (None, Stage::Warmup, 0) => self.imitation_policy(),
-            (None, ..) => self.snapshot(format!("{}-{step}", stage.name())),
+        if let Some(deployed) = &self.deployed {
+            return deployed.policy.deep_clone();
         }
+        // Before its first step a critic would choose by chance; the optimisers were made anew when imitation ended.
+        let mut optimizers = self.critic_optimizers.iter().chain([&self.actor_optimizer]);
+        match self.position.stage_and_step(&self.config) {
+            (Stage::Imitation, _) => self.imitation_policy(),
+            _ if optimizers.all(|optimizer| optimizer.n_steps() == 0) => self.imitation_policy(),
+            (Stage::Online, 0) => self.snapshot(self.offline_name()),
+            (stage, step) => self.snapshot(format!("{}-{step}", stage.name())),
+        }
+    }
+
+    /// Name of the snapshot that the online stage begins with.
+    fn offline_name(&self) -> String {
+        format!("{}-{}", Stage::Offline.name(), self.config.offline_steps)
     }
 
     /// The frozen imitation policy pi_0: no critic, the likeliest candidate.
@@ -376,11 +382,7 @@ impl Trainer {
     fn draw_batch(&mut self, stage: Stage, rng: &mut Rng) {
         let (n, online) = (self.config.batch_size, &self.config.online);
         let (online_starts, successes) = (self.online.starts(), self.online.success_starts());
-        let n_offline = if stage == Stage::Online && !online_starts.is_empty() {
-            (n as f64 * online.offline_share.get()).round() as usize
-        } else {
-            n
-        };
+        let n_offline = if stage == Stage::Online && !online_starts.is_empty() { self.n_offline(n) } else { n };
         let n_own = n - n_offline;
         let n_successes =
             if successes.is_empty() { 0 } else { (n_own as f64 * online.success_share.get()).round() as usize };
@@ -390,6 +392,11 @@ impl Trainer {
         Replay::draw(online_starts, n_own - n_successes, rng, &mut self.starts);
         let (offline_rows, online_rows) = self.starts.split_at(n_offline);
         gather_mixed((&self.offline, offline_rows), (&self.online, online_rows), &mut self.batch);
+    }
+
+    /// How many of `n` rows online are demonstrated.
+    fn n_offline(&self, n: usize) -> usize {
+        (n as f64 * self.config.online.offline_share.get()).round() as usize
     }
 
     const fn chunk_shape(&self) -> ChunkShape {

@@ -8,7 +8,9 @@ use bridge::{Episode, EpisodeLabel};
 use candle_core::{Device, Tensor};
 use learn::layers::Track;
 use learn::squash::{action_log_prob, squash};
-use learn::{Acting, Actor, Choice, Gate, ImitationConfig, LearnConfig, OnlineConfig, Policy, Trainer, Work, play_all};
+use learn::{
+    Acting, Actor, Choice, Gate, ImitationConfig, LearnConfig, OnlineConfig, Policy, Stage, Trainer, Work, play_all,
+};
 use line::{
     CRITIC, Line, REVERSE_KL, TestResult, assert_same, bytes, config, config_of, demonstrations, make, mean_return,
     run, temperature,
@@ -181,6 +183,73 @@ fn failures_can_be_left_out() -> TestResult {
     };
     assert!(learn(1.0, 0.1)? == learn(1.0, -0.1)?, "a failure was learned from");
     assert!(learn(0.5, 0.1)? != learn(0.5, -0.1)?, "half of the share is everybody's");
+    Ok(())
+}
+
+/// Contract: who imitates itself imitates its successes: what failed own episodes hold never reaches the actor, what successful ones
+/// hold does; without a success there are demonstrations alone.
+#[test]
+fn own_successes_are_imitated() -> TestResult {
+    let learn = |n_failed: usize, action_rad: f32, is_failed: bool| -> Result<Vec<u8>, Box<dyn Error>> {
+        let config =
+            short(|online| OnlineConfig { offline_share: 0.5.try_into().unwrap(), gate: Gate::Open, ..online })?;
+        let config = LearnConfig { objective: bridge::config::parse("objective", "SelfImitation")?, ..config };
+        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
+        loop {
+            match trainer.work() {
+                Work::Finished => break,
+                Work::Learn => drop(trainer.learn()?),
+                Work::Collect { seeds, .. } => {
+                    let mut episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
+                    episodes.iter_mut().take(n_failed).for_each(|episode| fail(episode, 0.0));
+                    let changed = episodes.iter_mut().find(|episode| episode.label.outcome.succeeded != is_failed);
+                    changed.ok_or("no such episode")?.actions_rad[3] = action_rad;
+                    trainer.accept(&episodes)?;
+                }
+            }
+        }
+        let file = |(name, bytes): (String, Vec<u8>)| (name == "actor.safetensors").then_some(bytes);
+        bytes(&trainer)?.into_iter().find_map(file).ok_or_else(|| "no actor".into())
+    };
+    assert!(learn(1, 0.1, true)? == learn(1, 0.2, true)?, "a failure was imitated");
+    assert!(learn(1, 0.1, false)? != learn(1, 0.2, false)?, "a success was not imitated");
+    assert!(learn(5, 0.1, true)? == learn(5, 0.2, true)?, "failures were imitated where there was no success");
+    Ok(())
+}
+
+/// Contract: before its first step nobody asks a critic: without a warm-up too the policy at the end of imitation is the imitation policy,
+/// and the snapshot that the online stage begins with has one name.
+#[test]
+fn an_untrained_critic_does_not_choose() -> TestResult {
+    let config = LearnConfig { warmup_steps: 0, ..short(|online| online)? };
+    let imitated = run(
+        Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?,
+        |trainer, _| match trainer.position() {
+            learn::Position::Learn { stage: Stage::Offline, step: 0 } => {
+                let policy = trainer.policy()?;
+                assert_eq!((policy.header().choice, policy.header().name.as_str()), (Choice::Likelihood, "imitation"));
+                Ok(trainer)
+            }
+            learn::Position::Collect { iteration: 0 } => {
+                let mut trainer = trainer;
+                assert_eq!(trainer.policy()?.header().name, "offline-30");
+                assert_eq!(trainer.acting()?.header().name, "offline-30");
+                Ok(trainer)
+            }
+            _ => Ok(trainer),
+        },
+    )?;
+    assert_eq!(imitated.work(), Work::Finished);
+    Ok(())
+}
+
+/// Contract: a chunk that is no number is an error of the policy's name, never a plan.
+#[test]
+fn what_is_no_number_is_not_planned() -> TestResult {
+    let policy = trained(short(|online| online)?)?.policy()?;
+    let mut chunk_rad = Vec::new();
+    let error = policy.plan(&[f32::NAN, 0.3], &mut stream(1, "act", 0), &mut chunk_rad).unwrap_err().to_string();
+    assert!(error.contains(&policy.header().name) && error.contains("finite"), "{error}");
     Ok(())
 }
 

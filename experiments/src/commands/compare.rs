@@ -43,10 +43,10 @@ struct Done {
     lost_data: bool,
 }
 
-/// Compares. A run that fails keeps no other one from being trained.
+/// Compares. A run that fails keeps no other one from being trained, and what these came to from being written.
 ///
 /// # Errors
-/// When the study or one of its parties is not valid, a run is in the way, or a training fails.
+/// When the study or one of its parties is not valid, a run is in the way or of another study, or a training fails.
 pub fn compare(args: &CompareArgs) -> Result<Ended> {
     let study = Study::load(&args.study)?;
     let cells = study.cells(&args.study)?;
@@ -55,11 +55,26 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     if let Some(cell) = begun.filter(|_| !args.resume) {
         bail!("study {}: run {} exists already, expected none; --resume goes on with it", out.display(), cell.name);
     }
+    // Before anything is written: the folder goes on saying what is in it.
+    for cell in cells.iter().filter(|cell| is_run(&out.join(&cell.name))) {
+        let found: Experiment = RunFolder::open(&out.join(&cell.name))?.config()?;
+        if let Some(difference) = found.difference_to(&cell.experiment) {
+            bail!(
+                "study {}: run {} was configured otherwise: its config.ron has {difference}; remove its folder, or give the study \
+                 another one with --out",
+                out.display(),
+                cell.name
+            );
+        }
+    }
     eprintln!("study {}: {} runs", out.display(), cells.len());
     std::fs::create_dir_all(&out).wrap_err_with(|| out.display().to_string())?;
     let inlined = study.inlined(&args.study)?;
     write(&out, STUDY_FILE, &ron::ser::to_string_pretty(&inlined, ron::ser::PrettyConfig::default())?)?;
-    let lost_data = train(&study, &cells, &out, args.jobs.unwrap_or_else(fitting_jobs))?;
+    let Trained { lost_data, failed } = train(&study, &cells, &out, args.jobs.unwrap_or_else(fitting_jobs));
+    if cells.iter().all(|cell| !is_run(&out.join(&cell.name))) {
+        bail!("{}", told(&failed, cells.len()));
+    }
 
     let results = Results::of_study(&out)?;
     store::write(&results, &out.join(STORE_FILE))?;
@@ -83,6 +98,8 @@ pub fn compare(args: &CompareArgs) -> Result<Ended> {
     }
     write_page(&[results], &out.join("report.html"))?;
     eprintln!("{}; {}", verdict(&entries), out.display());
+    // What the others came to is written by now.
+    ensure!(failed.is_empty(), "{}", told(&failed, cells.len()));
     let n_unmet = entries.iter().flat_map(|entry| &entry.holds).filter(|&&holds| holds != Some(true)).count();
     Ok(match n_unmet {
         _ if lost_data => Ended::DataLost,
@@ -110,8 +127,20 @@ fn fitting_jobs() -> usize {
     n_threads(None).min(n_fitting).max(1)
 }
 
-/// Trains and measures what has not been yet. Says whether recorded data was lost.
-fn train(study: &Study, cells: &[Cell], out: &Path, n_jobs: usize) -> Result<bool> {
+/// How the runs ended.
+struct Trained {
+    /// Whether recorded data of one was lost.
+    lost_data: bool,
+    /// Why some failed.
+    failed: Vec<String>,
+}
+
+fn told(failed: &[String], n_runs: usize) -> String {
+    format!("{} of {n_runs} runs failed, --resume tries them again\n  {}", failed.len(), failed.join("\n  "))
+}
+
+/// Trains and measures what has not been yet.
+fn train(study: &Study, cells: &[Cell], out: &Path, n_jobs: usize) -> Trained {
     let quantities = |cell: &Cell| -> Vec<&Quantity> {
         let party = &study.parties[cell.party_idx].name;
         study.measures.iter().filter(|measure| measure.is_of(party)).map(|measure| &measure.of).collect()
@@ -147,22 +176,14 @@ fn train(study: &Study, cells: &[Cell], out: &Path, n_jobs: usize) -> Result<boo
         drop(over);
         ended
     });
-    let (mut lost_data, mut failures) = (false, Vec::new());
+    let mut trained = Trained { lost_data: false, failed: Vec::new() };
     for (_, done) in ended {
         match done {
-            Ok(done) => lost_data |= done.lost_data,
-            Err(error) => failures.push(format!("{error:#}")),
+            Ok(done) => trained.lost_data |= done.lost_data,
+            Err(error) => trained.failed.push(format!("{error:#}")),
         }
     }
-    let lost = if lost_data { "; of another one recorded data was lost" } else { "" };
-    ensure!(
-        failures.is_empty(),
-        "{} of {} runs failed, --resume tries them again{lost}\n  {}",
-        failures.len(),
-        cells.len(),
-        failures.join("\n  ")
-    );
-    Ok(lost_data)
+    trained
 }
 
 /// Trains and measures one run, unless its folder says that this has been done.
@@ -177,12 +198,8 @@ fn run<'a>(
     let done = |is_new, lost_data| Done { is_new, took_s: started.elapsed().as_secs_f64(), lost_data };
     let trained = || -> Result<Done> {
         let backend = Backend::Sim.name();
-        if is_run(folder) {
-            let found: Experiment = RunFolder::open(folder)?.config()?;
-            ensure!(found == cell.experiment, "it was configured otherwise, expected the study's configuration");
-            if measure::recorded(folder, quantities)?.is_some() && Cost::read(folder)?.is_some() {
-                return Ok(done(false, false));
-            }
+        if is_run(folder) && measure::recorded(folder, quantities)?.is_some() && Cost::read(folder)?.is_some() {
+            return Ok(done(false, false));
         }
         let run = if is_run(folder) {
             RunFolder::resume(folder, backend)?

@@ -41,7 +41,7 @@ const CRITICS: [(&str, &str); 11] = [
 ];
 
 /// The objectives by their names in RON, with a line each.
-const OBJECTIVES: [(&str, &str); 7] = [
+const OBJECTIVES: [(&str, &str); 8] = [
     (
         "DemoLikelihood",
         "value plus the likelihood of demonstrated chunks, as published (A0); without a density TD3+BC, FQL",
@@ -52,6 +52,7 @@ const OBJECTIVES: [(&str, &str); 7] = [
     ("AdvantageWeighted", "likelihood of replayed chunks, weighted by their advantage (A4)"),
     ("BestOfN", "likelihood of the best of N own chunks (A5)"),
     ("Imitation", "likelihood of demonstrated chunks; only the choice among candidates improves (A6)"),
+    ("SelfImitation", "likelihood of demonstrated chunks and of those of own successes; no critic (A6)"),
 ];
 
 /// Lists everything that has a name.

@@ -4,7 +4,7 @@ use super::outcome::estimate;
 use super::{Block, over_seeds};
 use crate::evaluation::{Column, EvaluationRecord, Statistic};
 use crate::figure::{Curve, Figure, Level, Marker, N_COLORS, Plot, Point, Series};
-use crate::results::{Party, Results};
+use crate::results::{Party, Results, Run};
 use crate::statistics::{Estimate, mean};
 use crate::table::Table;
 use learn::Stage;
@@ -13,8 +13,13 @@ use learn::Stage;
 /// as none is deployed.
 pub fn curve(party: &Party, run_idx: usize, statistic: &Statistic) -> Vec<(f64, f64)> {
     let records = party.online(&party.runs[run_idx]);
+    // The online stage begins with what the offline stage left, whatever an older store calls it.
+    let snapshot = |record: &EvaluationRecord| {
+        let is_offline = record.policy == Stage::Offline.name() || record.snapshot.starts_with("offline-");
+        if is_offline { Stage::Offline.name().to_owned() } else { record.snapshot.clone() }
+    };
     let point = |record: &&EvaluationRecord| {
-        let of_snapshot = records.iter().filter(|other| other.snapshot == record.snapshot);
+        let of_snapshot = records.iter().filter(|other| snapshot(other) == snapshot(record));
         let longest = of_snapshot.max_by_key(|other| other.outcomes.len())?;
         Some((record.own_episodes as f64, statistic.value(&longest.outcomes)?))
     };
@@ -121,7 +126,8 @@ impl Axis {
 /// A party's curve. Of several seeds it has a point where all of them were evaluated after the same number of own episodes, at
 /// the mean of their places.
 pub fn points(party: &Party, statistic: &Statistic, axis: Axis) -> Vec<Point> {
-    if let [run] = &party.runs[..] {
+    let evaluated: Vec<&Run> = party.runs.iter().filter(|run| !party.online(run).is_empty()).collect();
+    if let [run] = &evaluated[..] {
         let point = |record: &&EvaluationRecord| {
             let Estimate { value, low, high } = statistic.of(&record.outcomes)?;
             Some(Point { x: axis.place(record), y: value, low, high })

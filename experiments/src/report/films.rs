@@ -6,6 +6,7 @@
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::TaskChoice;
 use crate::results::{Party, Results, Run};
+use crate::run_folder::EVALS_FILE;
 use color_eyre::eyre::{Result, WrapErr, bail};
 use learn::Stage;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ fn films_of(party: &Party) -> Vec<Film> {
         ];
         let mut arguments = vec!["--headless".to_owned()];
         arguments.extend(options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]));
-        Some(Film { path, arguments, outcomes: folder.join("evals.jsonl") })
+        Some(Film { path, arguments, outcomes: folder.join(EVALS_FILE) })
     };
     [("success", true), ("failure", false)].into_iter().filter_map(film).collect()
 }

@@ -51,19 +51,24 @@ pub fn section(results: &Results, missing: &mut Vec<String>) -> Result<Option<Se
 
 /// The headline of a party at the end of a stage with its interval: over seeds, or over the episodes of a single run.
 pub fn estimate(party: &Party, stage: Stage, statistic: &Statistic) -> Option<Estimate> {
-    match &party.runs[..] {
-        [run] => statistic.of(&party.at_end(run, stage)?.outcomes),
+    let evaluated: Vec<&EvaluationRecord> = party.runs.iter().filter_map(|run| party.at_end(run, stage)).collect();
+    match &evaluated[..] {
+        [only] => statistic.of(&only.outcomes),
         _ => over_seeds(&party.scores(stage, statistic).into_iter().map(|(_, score)| score).collect::<Vec<_>>()),
     }
 }
 
 /// The score that has no regret: 1 for a share, else the best that any party came to on average.
 fn best(results: &Results, statistic: &Statistic) -> f64 {
-    if matches!(statistic, Statistic::Share(_) | Statistic::SucceededWith { .. }) {
+    if is_share(statistic) {
         return 1.0;
     }
     let points = results.parties.iter().flat_map(|party| points(party, statistic, Axis::Episodes));
     points.map(|point| point.y).fold(f64::NEG_INFINITY, f64::max)
+}
+
+const fn is_share(statistic: &Statistic) -> bool {
+    matches!(statistic, Statistic::Share(_) | Statistic::SucceededWith { .. })
 }
 
 fn tiles(results: &Results, party: &Party, last: Stage) -> Vec<[String; 3]> {
@@ -148,11 +153,13 @@ fn summary(results: &Results, last: Stage) -> Option<Block> {
     };
     if columns.iter().any(|(header, _)| header == "regret") {
         note += &format!(
-            " Drop depth: by how much {unit} fell in the first tenth of the own episodes. Regret: how far below {} they were \
+            " Drop depth: by how much {unit} fell in the first tenth of the own episodes. Regret: how far below {}{} they were \
              on average. Half way: own episodes until half of the improvement, if every seed improved. All three are means over \
-             seeds. Behind a gate nothing new is deployed before there is something to compare it with, so nothing drops early. \
+             seeds, and of the deployed policy: behind a gate nothing new is deployed before there is something to compare it with, so \
+             nothing drops early, and what challengers lost while they were tried is not in it. \
              ms/chunk: median over runs, beside whatever else the machine did.",
-            number(best)
+            number(best),
+            if is_share(statistic) { "" } else { ", the highest point of any party's curve here," }
         );
     }
     Some(Block::Table { title, note: note.trim().to_owned(), table })

@@ -195,13 +195,16 @@ fn latency(results: &Results, last: Stage) -> Option<Figure> {
         let ms = party.cost()?.ms_per_chunk;
         let Estimate { value, low, high } = estimate(party, last, &headline.column.statistic)?;
         let points = vec![Point { x: ms, y: value, low, high }];
-        Some(Series { name: party.name.clone(), color: Some(color), points })
+        Some(Series { name: party.name.clone(), color: (color < N_COLORS).then_some(color), points })
     };
     let series: Vec<Series> = results.parties.iter().enumerate().filter_map(series).collect();
     (!series.is_empty()).then(|| Figure {
         name: "latency".into(),
         title: "What a chunk costs".into(),
-        note: "Median time to choose one as deployed, on the machine that trained, beside all else that it did.".into(),
+        note: format!(
+            "Median time to choose one as deployed, on the machine that trained, beside all else that it did.{}",
+            grey_note(results)
+        ),
         plot: Plot::Curve(Curve {
             x_label: "ms per chunk".into(),
             y_label: headline.y_label.into(),

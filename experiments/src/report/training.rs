@@ -171,7 +171,11 @@ fn calibration(results: &Results) -> Option<Figure> {
         let [x, y] = [0, 1].map(|axis| mean(&ends.iter().map(|end| end[axis]).collect::<Vec<_>>()));
         let predicted = || ends.iter().map(|end| end[1]);
         let (low, high) = (predicted().fold(f64::INFINITY, f64::min), predicted().fold(f64::NEG_INFINITY, f64::max));
-        Some(Series { name: party.name.clone(), color: Some(color), points: vec![Point { x: x?, y: y?, low, high }] })
+        Some(Series {
+            name: party.name.clone(),
+            color: (color < N_COLORS).then_some(color),
+            points: vec![Point { x: x?, y: y?, low, high }],
+        })
     };
     let mut series: Vec<Series> = results.parties.iter().enumerate().filter_map(series).collect();
     let places = || series.iter().flat_map(|series| &series.points).flat_map(|point| [point.x, point.low, point.high]);
@@ -184,9 +188,11 @@ fn calibration(results: &Results) -> Option<Figure> {
     Some(Figure {
         name: "calibration".into(),
         title: "What the critic predicts, and what comes of it".into(),
-        note: "Of the latest chunks of every run, where its log ends; mean over runs, from the lowest to the highest prediction. On the \
-               line both are equal; above it the critic deceives itself."
-            .into(),
+        note: format!(
+            "Of the latest chunks of every run, where its log ends; mean over runs, from the lowest to the highest prediction. On the line \
+             both are equal; above it the critic deceives itself.{}",
+            grey_note(results)
+        ),
         plot: Plot::Curve(Curve {
             x_label: "realised return".into(),
             y_label: "predicted value".into(),

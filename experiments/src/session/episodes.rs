@@ -2,6 +2,7 @@
 
 use crate::commands::read_demonstrations;
 use crate::experiment::{Experiment, Workcell};
+use crate::manifest::Given;
 use crate::{Narration, RunFolder};
 use bridge::Episode;
 use bridge::dataset::{self, Dataset, DatasetHeader};
@@ -11,9 +12,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-/// The demonstrations of the run: those in it, those given, or fresh ones.
+/// The demonstrations of the run: those in it, those that were given to it, now or when it began, or fresh ones.
 pub(super) fn demonstrations(
-    run: &RunFolder,
+    run: &mut RunFolder,
     experiment: &Experiment,
     cell: &Workcell,
     header: &DatasetHeader,
@@ -22,13 +23,19 @@ pub(super) fn demonstrations(
     narration: Narration,
 ) -> Result<dataset::ReadDataset> {
     let folder = run.replay().join("demonstrations");
-    let given = given.map(|given| read_demonstrations(given, &header.environment)).transpose()?;
-    let n_wanted = given.as_ref().map_or(experiment.demonstrations.episodes, |given| given.episodes.len());
-    let header = given.as_ref().map_or(header, |given| &given.header);
-    let mut dataset = Dataset::open(&folder, header)?;
-    if dataset.n_episodes() < n_wanted {
-        let episodes = match given {
-            Some(given) => given.episodes,
+    if let Some(given) = given {
+        let dataset = std::path::absolute(given)?;
+        let episodes = read_demonstrations(&dataset, &header.environment)?.episodes.len();
+        run.give(Given { dataset, episodes })?;
+    }
+    let n_there = dataset::read_or_empty(&folder)?.len();
+    let n_wanted = run.manifest().given.as_ref().map_or(experiment.demonstrations.episodes, |given| given.episodes);
+    if n_there < n_wanted {
+        let (header, episodes) = match &run.manifest().given {
+            Some(given) => {
+                let read = read_demonstrations(&given.dataset, &header.environment)?;
+                (read.header, read.episodes)
+            }
             None => {
                 let started = Instant::now();
                 let episodes = cell.demonstrations(n_wanted, experiment.seed, n_threads)?;
@@ -36,13 +43,24 @@ pub(super) fn demonstrations(
                 let took_s = started.elapsed().as_secs_f64();
                 narration
                     .say(|| format!("demonstrations: {n_wanted} episodes in {took_s:.0} s, {n_succeeded} successful"));
-                episodes
+                (header.clone(), episodes)
             }
         };
-        let n_there = dataset.n_episodes();
-        dataset.append_all(&episodes[n_there..])?;
+        ensure!(
+            episodes.len() == n_wanted,
+            "demonstrations: found {} episodes, expected the {n_wanted} that the run was begun with",
+            episodes.len()
+        );
+        Dataset::open(&folder, &header)?.append_all(&episodes[n_there..])?;
     }
-    Ok(dataset::read(&folder)?)
+    let read = dataset::read(&folder)?;
+    ensure!(
+        read.episodes.len() == n_wanted,
+        "dataset {}: found {} episodes, expected the {n_wanted} of the experiment",
+        folder.display(),
+        read.episodes.len()
+    );
+    Ok(read)
 }
 
 /// The first `n` own episodes of a run, in the order in which the trainer accepted them.

@@ -15,7 +15,7 @@ const POLICIES: [&str; 9] = [
     "Deterministic(noise: 0.2, hidden: 8, n_layers: 1)",
 ];
 const CRITICS: [[&str; 2]; 3] = [["HlGauss", "Chunk"], ["Mse", "PerStep"], ["Mse", "NStep"]];
-const OBJECTIVES: [&str; 7] = [
+const OBJECTIVES: [&str; 8] = [
     "DemoLikelihood(lambda: 0.1)",
     "NormalizedDemoLikelihood(lambda: 1.0)",
     "MaxEntropy(lambda: 0.1, entropy: 0.001)",
@@ -23,6 +23,7 @@ const OBJECTIVES: [&str; 7] = [
     "AdvantageWeighted(n: 2, scale: 0.05, max_weight: 20.0)",
     "BestOfN(n: 2, temperature: 0.9, lambda: 0.3)",
     "Imitation",
+    "SelfImitation",
 ];
 
 /// All of them.

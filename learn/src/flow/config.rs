@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowConfig {
-    /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; 8 and fewer need a larger `s_max`.
+    /// Number of couplings, even, at least 2. 12 for states, 16 in the paper; fewer than 8 need a larger `s_max`.
     pub n_blocks: usize,
     /// The networks of the couplings.
     pub couplings: Couplings,

@@ -6,7 +6,7 @@ use crate::chunk::Chunks;
 use crate::layers::Track;
 use crate::objectives;
 use crate::policy_net::PolicyNet;
-use crate::replay::{ChunkBatch, Replay};
+use crate::replay::{ChunkBatch, Replay, gather_mixed};
 use crate::shards::{self, Gradient, ShardOutput, gradients};
 use crate::squash::{action_log_prob, squash};
 use crate::{EntropyTuning, LearnError, Objective, Reference};
@@ -49,7 +49,12 @@ impl Trainer {
                 self.advantage_weighted(n, [scale.get(), max_weight.get()], rng)?
             }
             Objective::BestOfN { n, temperature, lambda } => self.best_of_n(n, temperature.f32(), lambda.get(), rng)?,
-            Objective::Imitation => self.imitation(rng)?,
+            Objective::Imitation => self.imitation(0, rng)?,
+            Objective::SelfImitation => {
+                let n = self.batch.n_rows;
+                let has_own = stage == Stage::Online && !self.online.imitable_starts().is_empty();
+                self.imitation(if has_own { n - self.n_offline(n) } else { 0 }, rng)?
+            }
         };
         let norm = self.update_actor(&gradient, self.actor_learning_rate(stage, step), stage, step)?;
         let kept = self.config.actor_average_decay.f32();
@@ -249,9 +254,9 @@ impl Trainer {
         Ok(mean)
     }
 
-    /// A6.
-    fn imitation(&mut self, rng: &mut Rng) -> Result<Gradient, LearnError> {
-        let demonstrated = self.draw_demonstrated(rng);
+    /// A6, with `n_own` of the chunks from own successes.
+    fn imitation(&mut self, n_own: usize, rng: &mut Rng) -> Result<Gradient, LearnError> {
+        let demonstrated = self.draw_worth_imitating(n_own, rng);
         let n = demonstrated.n_rows;
         gradients(self.actor.params(), n, |range| {
             let demo_loss = self.imitation_loss(&demonstrated, range, Track::Weights)?;
@@ -304,7 +309,8 @@ impl Trainer {
             let q = self.critic.value(observations, &squash(&u)?, Track::Frozen)?.to_vec1::<f32>()?;
             let u = u.flatten_all()?.to_vec1::<f32>()?;
             for (row, (&q, best)) in q.iter().zip(&mut best_q).enumerate() {
-                if q > *best {
+                // A NaN is seen in what is made of it, not passed over.
+                if q > *best || q.is_nan() {
                     *best = q;
                     best_u[row * width..][..width].copy_from_slice(&u[row * width..][..width]);
                 }
@@ -316,10 +322,18 @@ impl Trainer {
 
     /// As many demonstrated chunks as the batch has rows, unsquashed with dequantization noise.
     fn draw_demonstrated(&mut self, rng: &mut Rng) -> Demonstrated {
+        self.draw_worth_imitating(0, rng)
+    }
+
+    /// The same with the last `n_own` of them from successful own episodes, of which there is one then.
+    fn draw_worth_imitating(&mut self, n_own: usize, rng: &mut Rng) -> Demonstrated {
         self.starts.clear();
-        Replay::draw(&self.imitation_starts, self.batch.n_rows, rng, &mut self.starts);
+        let n_offline = self.batch.n_rows - n_own;
+        Replay::draw(self.offline.imitable_starts(), n_offline, rng, &mut self.starts);
+        Replay::draw(self.online.imitable_starts(), n_own, rng, &mut self.starts);
         let mut batch = ChunkBatch::default();
-        self.offline.gather(&self.starts, &mut batch);
+        let (offline, own) = self.starts.split_at(n_offline);
+        gather_mixed((&self.offline, offline), (&self.online, own), &mut batch);
         let u = super::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
         let noise = self.actor.imitation_noise(batch.n_rows, rng);
         Demonstrated { n_rows: batch.n_rows, observations: batch.observations, u, noise }

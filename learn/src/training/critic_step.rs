@@ -86,11 +86,13 @@ impl Trainer {
                 let own = chunks.flatten_all()?.to_vec1::<f32>()?;
                 let own = own.chunks_exact(width);
                 let replayed = batch.next_chunks[range.start * width..].chunks_exact(width);
-                for (((value, own), replayed), &has_next) in
-                    values.iter_mut().zip(own).zip(replayed).zip(&batch.has_next[range])
+                for (((value, own), replayed), &n_next) in
+                    values.iter_mut().zip(own).zip(replayed).zip(&batch.n_next[range])
                 {
-                    if has_next {
-                        *value -= (penalty * mean_square(&own[..n_read], &replayed[..n_read])) as f32;
+                    // Padding is no plan: it would teach to stop.
+                    let n_compared = n_read.min(n_next * self.environment.action_len);
+                    if n_compared > 0 {
+                        *value -= (penalty * mean_square(&own[..n_compared], &replayed[..n_compared])) as f32;
                     }
                 }
             }

@@ -45,7 +45,7 @@ impl Trainer {
         let (_, step) = self.position.stage_and_step(&self.config);
         let mut rng = stream(self.seed, "diagnostics", step);
         let mut metrics = Metrics::new();
-        let demonstrated = probe(&self.offline, &self.imitation_starts, &mut rng);
+        let demonstrated = probe(&self.offline, self.offline.imitable_starts(), &mut rng);
         self.inspect_network(&demonstrated, &mut rng, &mut metrics)?;
         let (own, n_latest) = if self.online.starts().is_empty() {
             (&self.offline, N_DEMONSTRATIONS)
@@ -153,7 +153,10 @@ impl Trainer {
                 let weights = [lambda.get(), self.entropy_weight(entropy.get(), tuning)];
                 objectives::max_entropy(&fixed_q, &demo_loss(rng)?, &log_pi_action, weights, n)?
             }
-            Objective::AdvantageWeighted { .. } | Objective::BestOfN { .. } | Objective::Imitation => return Ok(()),
+            Objective::AdvantageWeighted { .. }
+            | Objective::BestOfN { .. }
+            | Objective::Imitation
+            | Objective::SelfImitation => return Ok(()),
         };
         let value = (own.q.sum_all()? * (-1.0 / (q_scale * n as f64)))?;
         metrics.push(("gradient_norm_value", gradient_norm(&value, self.actor.params())?));

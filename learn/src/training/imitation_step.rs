@@ -35,7 +35,7 @@ impl Trainer {
         self.starts.clear();
         let n_openings = (n as f64 * self.config.imitation.opening_share.get()).round() as usize;
         Replay::draw(&self.imitation_openings, n_openings, rng, &mut self.starts);
-        Replay::draw(&self.imitation_starts, n - n_openings, rng, &mut self.starts);
+        Replay::draw(self.offline.imitable_starts(), n - n_openings, rng, &mut self.starts);
         let empty = (&self.online, [].as_slice());
         gather_mixed((&self.offline, &self.starts), empty, &mut self.batch);
         let demonstrated = unsquashed(&self.batch.chunks, self.config.dequantization.f32(), rng);

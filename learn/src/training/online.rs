@@ -22,7 +22,7 @@ impl Trainer {
     /// When a tensor cannot be copied.
     pub fn acting(&mut self) -> Result<&Policy, LearnError> {
         if self.deployed.is_none() {
-            self.deployed = Some(self.publish(format!("{}-{}", Stage::Offline.name(), self.config.offline_steps))?);
+            self.deployed = Some(self.publish(self.offline_name())?);
         }
         match self.challenger.as_ref().or(self.deployed.as_ref()) {
             Some(acting) => Ok(&acting.policy),
@@ -34,7 +34,8 @@ impl Trainer {
     /// in which more than one acted tells of none of them. Returns how a challenger did; one without an episode of its own goes on.
     ///
     /// # Errors
-    /// When no episodes are due, or one of them is not one of this environment; then none is taken.
+    /// When no episodes are due, or one of them is not one of this environment; then none is taken. When a tensor cannot be computed; then
+    /// the trainer can only be loaded again.
     pub fn accept(&mut self, episodes: &[Episode]) -> Result<Option<Trial>, LearnError> {
         let Position::Collect { .. } = self.position else {
             return Err(LearnError::NoData { wanted: "a gradient step, not episodes" });
