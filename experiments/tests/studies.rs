@@ -106,6 +106,6 @@ fn everything_begins_on_the_cube() -> TestResult {
             n_begun += 1;
         }
     }
-    assert_eq!(n_begun, 3 * (4 * 7 + 5 * 5));
+    assert_eq!(n_begun, 3 * (4 * 8 + 5 * 6));
     Ok(())
 }

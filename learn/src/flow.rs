@@ -26,10 +26,11 @@ mod split;
 mod token;
 
 use crate::chunk::ChunkShape;
+use crate::layers::Weight;
 use crate::ops;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::standardizer::column_statistics;
-use candle_core::{DType, Device, Tensor, Var, bail};
+use candle_core::{DType, Device, Tensor, bail};
 use config::check_sizes;
 use net::{CouplingNet, Encoder};
 use split::{Halves, Routes};
@@ -55,8 +56,8 @@ pub struct Flow {
     chunk: ChunkShape,
     params: Params,
     encoder: Encoder,
-    shift: Var,
-    log_scale: Var,
+    shift: Weight,
+    log_scale: Weight,
     /// For every split the couplings that take turns on its halves.
     turns: Vec<Vec<CouplingNet>>,
     routes: Routes,
@@ -228,7 +229,7 @@ impl Flow {
             }
         }
         let x = ops::select_from_halves(&a, &b, &self.routes.leave_first)?;
-        ops::act_norm_inverse(&x, &track.tensor(&self.shift), &track.tensor(&self.log_scale))
+        ops::act_norm_inverse(&x, self.shift.seen(track), self.log_scale.seen(track))
     }
 
     /// The two halves of the last split, and `sum s`. `see` is shown what every coupling's network returns.
@@ -240,7 +241,7 @@ impl Flow {
         mut see: impl FnMut(&Tensor) -> candle_core::Result<()>,
     ) -> candle_core::Result<([Tensor; 2], Tensor)> {
         self.check_rows(embedding, u)?;
-        let x = ops::act_norm_forward(u, &track.tensor(&self.shift), &track.tensor(&self.log_scale))?;
+        let x = ops::act_norm_forward(u, self.shift.seen(track), self.log_scale.seen(track))?;
         let [mut a, mut b] = split::enter(&x, &self.routes.enter_first)?;
         let mut log_det: Option<Tensor> = None;
         for (j, nets) in self.turns.iter().enumerate() {
@@ -274,7 +275,7 @@ impl Flow {
     fn with_base_density(&self, squared_norm: &Tensor, log_det: &Tensor, track: Track) -> candle_core::Result<Tensor> {
         let constant = -0.5 * self.chunk_dim() as f64 * (2.0 * std::f64::consts::PI).ln();
         let base = squared_norm.affine(-0.5, constant)?;
-        (base + log_det)?.broadcast_sub(&track.tensor(&self.log_scale).sum_all()?)
+        (base + log_det)?.broadcast_sub(&self.log_scale.seen(track).sum_all()?)
     }
 
     fn check_rows(&self, embedding: &Tensor, x: &Tensor) -> candle_core::Result<()> {
@@ -333,8 +334,8 @@ impl Flow {
             obs_dim,
             chunk,
             encoder: Encoder::new(&params, size, obs_dim)?,
-            shift: params.var("act_norm.shift")?.clone(),
-            log_scale: params.var("act_norm.log_scale")?.clone(),
+            shift: Weight::new(&params, "act_norm.shift")?,
+            log_scale: Weight::new(&params, "act_norm.log_scale")?,
             turns: splits.iter().enumerate().map(turns).collect::<Result<_, _>>()?,
             routes,
             params,

@@ -15,14 +15,45 @@ pub enum Track {
     Frozen,
 }
 
-impl Track {
-    /// The tensor of a variable as this mode sees it.
+/// A weight as both modes see it.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    variable: Var,
+    /// The same values: they change in place. Made once, for it costs as much as a small product.
+    constant: Tensor,
+}
+
+impl Weight {
+    /// The weight of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
+        let variable = params.var(name)?.clone();
+        Ok(Self { constant: variable.as_detached_tensor(), variable })
+    }
+
+    /// The tensor.
     #[must_use]
-    pub fn tensor(self, var: &Var) -> Tensor {
-        match self {
-            Self::Weights => var.as_tensor().clone(),
-            Self::Frozen => var.as_detached_tensor(),
+    pub fn seen(&self, track: Track) -> &Tensor {
+        match track {
+            Track::Weights => self.variable.as_tensor(),
+            Track::Frozen => &self.constant,
         }
+    }
+
+    /// Gives it other values.
+    ///
+    /// # Errors
+    /// When their shape is another one.
+    pub fn set(&self, values: &Tensor) -> candle_core::Result<()> {
+        self.variable.set(values)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.variable.device()
     }
 }
 
@@ -53,8 +84,8 @@ impl Init {
 /// `activation(x w + b)`, `x [r, in]`, `w [in, out]`, `b [out]`.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Var,
-    bias: Var,
+    weight: Weight,
+    bias: Weight,
 }
 
 impl Linear {
@@ -72,8 +103,8 @@ impl Linear {
     /// # Errors
     /// When there is none.
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
-        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
-        Ok(Self { weight: var("weight")?, bias: var("bias")? })
+        let weight = |part: &str| Weight::new(params, &format!("{name}.{part}"));
+        Ok(Self { weight: weight("weight")?, bias: weight("bias")? })
     }
 
     /// Where it computes.
@@ -87,7 +118,7 @@ impl Linear {
     /// # Errors
     /// When `x` has the wrong shape.
     pub fn forward(&self, x: &Tensor, activation: Activation, track: Track) -> candle_core::Result<Tensor> {
-        ops::linear_act(x, &track.tensor(&self.weight), &track.tensor(&self.bias), activation)
+        ops::linear_act(x, self.weight.seen(track), self.bias.seen(track), activation)
     }
 }
 
@@ -95,9 +126,9 @@ impl Linear {
 /// many `x` share is computed once: `activation(x w + (condition v + b))`.
 #[derive(Clone, Debug)]
 pub struct ConditionedLinear {
-    weight: Var,
-    condition_weight: Var,
-    bias: Var,
+    weight: Weight,
+    condition_weight: Weight,
+    bias: Weight,
 }
 
 impl ConditionedLinear {
@@ -124,8 +155,8 @@ impl ConditionedLinear {
     /// # Errors
     /// When there is none.
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
-        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
-        Ok(Self { weight: var("weight")?, condition_weight: var("condition_weight")?, bias: var("bias")? })
+        let weight = |part: &str| Weight::new(params, &format!("{name}.{part}"));
+        Ok(Self { weight: weight("weight")?, condition_weight: weight("condition_weight")?, bias: weight("bias")? })
     }
 
     /// `x [r, n_x]` and `condition [r, n_condition]`, or `[1, n_condition]` for all rows, to `[r, n_out]`.
@@ -139,9 +170,9 @@ impl ConditionedLinear {
         activation: Activation,
         track: Track,
     ) -> candle_core::Result<Tensor> {
-        let (weight, bias) = (track.tensor(&self.condition_weight), track.tensor(&self.bias));
-        let shared = ops::linear_act(condition, &weight, &bias, Activation::None)?;
-        ops::linear_act(x, &track.tensor(&self.weight), &shared, activation)
+        let (weight, bias) = (self.condition_weight.seen(track), self.bias.seen(track));
+        let shared = ops::linear_act(condition, weight, bias, Activation::None)?;
+        ops::linear_act(x, self.weight.seen(track), &shared, activation)
     }
 }
 
@@ -259,8 +290,8 @@ impl MlpSize {
 /// LayerNorm followed by SiLU.
 #[derive(Clone, Debug)]
 pub struct LayerNormSilu {
-    weight: Var,
-    bias: Var,
+    weight: Weight,
+    bias: Weight,
 }
 
 impl LayerNormSilu {
@@ -278,8 +309,8 @@ impl LayerNormSilu {
     /// # Errors
     /// When there is none.
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
-        let var = |part: &str| params.var(&format!("{name}.{part}")).cloned();
-        Ok(Self { weight: var("weight")?, bias: var("bias")? })
+        let weight = |part: &str| Weight::new(params, &format!("{name}.{part}"));
+        Ok(Self { weight: weight("weight")?, bias: weight("bias")? })
     }
 
     /// `[r, width]` to `[r, width]`.
@@ -287,14 +318,14 @@ impl LayerNormSilu {
     /// # Errors
     /// When `x` has the wrong shape.
     pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        ops::layer_norm_silu(x, &track.tensor(&self.weight), &track.tensor(&self.bias))
+        ops::layer_norm_silu(x, self.weight.seen(track), self.bias.seen(track))
     }
 }
 
 /// `x w` without a bias, `x [r, in]`, `w [in, out]`.
 #[derive(Clone, Debug)]
 pub struct Projection {
-    weight: Var,
+    weight: Weight,
     no_bias: Tensor,
 }
 
@@ -312,8 +343,9 @@ impl Projection {
     /// # Errors
     /// When there is none.
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
-        let weight = params.var(&format!("{name}.weight"))?.clone();
-        Ok(Self { no_bias: Tensor::zeros(weight.dim(1)?, weight.dtype(), weight.device())?, weight })
+        let weight = Weight::new(params, &format!("{name}.weight"))?;
+        let values = weight.seen(Track::Frozen);
+        Ok(Self { no_bias: Tensor::zeros(values.dim(1)?, values.dtype(), values.device())?, weight })
     }
 
     /// `[r, in]` to `[r, out]`.
@@ -321,14 +353,14 @@ impl Projection {
     /// # Errors
     /// When `x` has the wrong shape.
     pub fn forward(&self, x: &Tensor, activation: Activation, track: Track) -> candle_core::Result<Tensor> {
-        ops::linear_act(x, &track.tensor(&self.weight), &self.no_bias, activation)
+        ops::linear_act(x, self.weight.seen(track), &self.no_bias, activation)
     }
 }
 
 /// RMSNorm.
 #[derive(Clone, Debug)]
 pub struct RmsNorm {
-    weight: Var,
+    weight: Weight,
 }
 
 impl RmsNorm {
@@ -345,7 +377,7 @@ impl RmsNorm {
     /// # Errors
     /// When there is none.
     pub fn new(params: &Params, name: &str) -> Result<Self, ParamsError> {
-        Ok(Self { weight: params.var(&format!("{name}.weight"))?.clone() })
+        Ok(Self { weight: Weight::new(params, &format!("{name}.weight"))? })
     }
 
     /// `[r, width]` to `[r, width]`.
@@ -353,6 +385,6 @@ impl RmsNorm {
     /// # Errors
     /// When `x` has the wrong shape.
     pub fn forward(&self, x: &Tensor, track: Track) -> candle_core::Result<Tensor> {
-        ops::rms_norm(x, &track.tensor(&self.weight))
+        ops::rms_norm(x, self.weight.seen(track))
     }
 }

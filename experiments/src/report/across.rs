@@ -29,7 +29,8 @@ pub fn section(all: &[Results]) -> Option<Section> {
         ]);
         rows.push(Row { name: (*name).into(), color, estimate, dots: scores.concat(), bounds: Vec::new() });
     }
-    let note = "Interquartile mean over all runs of all tasks; the bootstrap keeps every task's number of runs.";
+    let note = "Interquartile mean over all runs of all tasks; the bootstrap keeps every task's number of runs. Empty where a party has not as \
+                many runs in every task.";
     let figure = Figure {
         name: "across_tasks".into(),
         title: "Episodes that succeed, over all tasks".into(),

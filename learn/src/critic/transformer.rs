@@ -14,18 +14,18 @@
 use super::Shape;
 use super::net::first_values;
 use crate::chunk::{ChunkShape, Chunks};
-use crate::layers::{Init, Linear, RmsNorm, Track};
+use crate::layers::{Init, Linear, RmsNorm, Track, Weight};
 use crate::ops::{Activation, AttentionShape, Visible};
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use crate::transformer::{Block, ObservationTokens, TransformerSize};
-use candle_core::{Tensor, Var, bail};
+use candle_core::{Tensor, bail};
 
 #[derive(Debug)]
 pub(super) struct TransformerNet {
     size: TransformerSize,
     chunk: ChunkShape,
     observation: ObservationTokens,
-    value: Var,
+    value: Weight,
     action: Linear,
     blocks: Vec<Block>,
     norm: RmsNorm,
@@ -56,7 +56,7 @@ impl TransformerNet {
         Ok(Self {
             chunk: shape.chunk,
             observation: ObservationTokens::new(params, &size, shape.obs_dim)?,
-            value: params.var("value")?.clone(),
+            value: Weight::new(params, "value")?,
             action: Linear::new(params, "action")?,
             blocks: (0..size.n_layers).map(block).collect::<Result<_, _>>()?,
             norm: RmsNorm::new(params, "norm")?,
@@ -73,7 +73,7 @@ impl TransformerNet {
         let steps = actions.reshape((r * n_steps, action_len))?;
         let steps = self.action.forward(&steps, Activation::None, track)?.reshape((r, n_steps * width))?;
         let observation = self.observation.forward(obs, track)?.broadcast_as((r, n_observation_tokens * width))?;
-        let value = track.tensor(&self.value).broadcast_as((r, width))?;
+        let value = self.value.seen(track).broadcast_as((r, width))?;
 
         let n_tokens = 1 + n_observation_tokens + n_steps;
         let visible = match chunks.n_valid {

@@ -11,11 +11,11 @@
 
 use super::gaussian::{log_normalisation, log_std};
 use super::standardized::{Law, Widths};
-use crate::layers::{Init, Mlp, MlpSize, Track};
+use crate::layers::{Init, Mlp, MlpSize, Track, Weight};
 use crate::noise::fill_normal;
 use crate::params::{Params, ParamsBuilder, ParamsError};
 use bridge::random::Rng;
-use candle_core::{Result, Tensor, Var, bail};
+use candle_core::{Result, Tensor, bail};
 use rand::Rng as _;
 
 /// The centres start uniformly within plus and minus this, standard deviations of the data.
@@ -33,7 +33,7 @@ pub(super) struct Mixture {
     n_components: usize,
     width: usize,
     net: Mlp,
-    centres: Var,
+    centres: Weight,
 }
 
 /// The components for `r` observations, or for one.
@@ -54,7 +54,7 @@ impl Mixture {
         let logits = embedding.narrow(1, 0, k)?;
         Ok(Components {
             log_weight: logits.broadcast_sub(&log_sum_exp(&logits)?.unsqueeze(1)?)?,
-            mean: matrix(k)?.broadcast_add(&track.tensor(&self.centres))?,
+            mean: matrix(k)?.broadcast_add(self.centres.seen(track))?,
             log_std: log_std(&matrix(k + k * d)?)?,
         })
     }
@@ -108,7 +108,7 @@ impl Law for Mixture {
             n_components: config.n_components,
             width: widths.chunk,
             net: Mlp::new(params, "net", config.size)?,
-            centres: params.var("centres")?.clone(),
+            centres: Weight::new(params, "centres")?,
         })
     }
 
