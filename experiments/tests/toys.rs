@@ -182,7 +182,7 @@ fn everything_runs_on_every_toy() {
             }
         }
     }
-    assert_eq!(n_trained, 4 * 3 * (4 * 7 + 5 * 5));
+    assert_eq!(n_trained, 4 * 3 * (4 * 8 + 5 * 6));
 }
 
 fn train(experiment: &Experiment, demonstrations: &[Episode]) {
