@@ -239,11 +239,14 @@ fn rounded(value: f64) -> f64 {
 impl Run {
     /// Adds an episode to the evaluation that it goes on with, or begins a new one with it.
     fn add(&mut self, line: EpisodeLine) {
+        // Stores of before name what the offline stage left by the stage that begins then.
+        let is_offline = line.policy == Stage::Offline.name() && line.snapshot == "online-0";
+        let snapshot = if is_offline { format!("{}-{}", line.policy, line.step) } else { line.snapshot };
         let begun = EvaluationRecord {
             stage: line.stage,
             step: line.step,
             policy: line.policy,
-            snapshot: line.snapshot,
+            snapshot,
             domain: line.domain,
             own_episodes: line.own_episodes,
             own_steps: line.own_steps,

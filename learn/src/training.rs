@@ -13,6 +13,7 @@
 
 mod actor_step;
 mod critic_step;
+mod demonstrated;
 mod diagnostics;
 mod imitation_step;
 mod online;

@@ -155,6 +155,28 @@ fn episodes_tell_of_who_played_them() -> TestResult {
     Ok(())
 }
 
+/// A file of a trainer at the end of its training, whose own episodes were changed before it learned from them.
+fn changed(
+    config: LearnConfig,
+    file: &str,
+    change: impl Fn(&mut [Episode]) -> TestResult,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
+    loop {
+        match trainer.work() {
+            Work::Finished => break,
+            Work::Learn => drop(trainer.learn()?),
+            Work::Collect { seeds, .. } => {
+                let mut episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
+                change(&mut episodes)?;
+                trainer.accept(&episodes)?;
+            }
+        }
+    }
+    let found = bytes(&trainer)?.into_iter().find(|(name, _)| name == file);
+    found.map(|(_, bytes)| bytes).ok_or_else(|| format!("no {file}").into())
+}
+
 /// Contract: with all of the own share for successes, what failed episodes hold never reaches the critic.
 #[test]
 fn failures_can_be_left_out() -> TestResult {
@@ -166,20 +188,10 @@ fn failures_can_be_left_out() -> TestResult {
             gate: Gate::Open,
             ..online
         })?;
-        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
-        loop {
-            match trainer.work() {
-                Work::Finished => break,
-                Work::Learn => drop(trainer.learn()?),
-                Work::Collect { seeds, .. } => {
-                    let mut episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
-                    fail(&mut episodes[0], failed_reward);
-                    trainer.accept(&episodes)?;
-                }
-            }
-        }
-        let file = |(name, bytes): (String, Vec<u8>)| (name == "critic.safetensors").then_some(bytes);
-        bytes(&trainer)?.into_iter().find_map(file).ok_or_else(|| "no critic".into())
+        changed(config, "critic.safetensors", |episodes| {
+            fail(&mut episodes[0], failed_reward);
+            Ok(())
+        })
     };
     assert!(learn(1.0, 0.1)? == learn(1.0, -0.1)?, "a failure was learned from");
     assert!(learn(0.5, 0.1)? != learn(0.5, -0.1)?, "half of the share is everybody's");
@@ -194,22 +206,12 @@ fn own_successes_are_imitated() -> TestResult {
         let config =
             short(|online| OnlineConfig { offline_share: 0.5.try_into().unwrap(), gate: Gate::Open, ..online })?;
         let config = LearnConfig { objective: bridge::config::parse("objective", "SelfImitation")?, ..config };
-        let mut trainer = Trainer::new(config, Line::new().spec, &demonstrations()?, temperature()?, 3)?;
-        loop {
-            match trainer.work() {
-                Work::Finished => break,
-                Work::Learn => drop(trainer.learn()?),
-                Work::Collect { seeds, .. } => {
-                    let mut episodes = play_all(&make, trainer.acting()?, &seeds, 2, |_| ())?;
-                    episodes.iter_mut().take(n_failed).for_each(|episode| fail(episode, 0.0));
-                    let changed = episodes.iter_mut().find(|episode| episode.label.outcome.succeeded != is_failed);
-                    changed.ok_or("no such episode")?.actions_rad[3] = action_rad;
-                    trainer.accept(&episodes)?;
-                }
-            }
-        }
-        let file = |(name, bytes): (String, Vec<u8>)| (name == "actor.safetensors").then_some(bytes);
-        bytes(&trainer)?.into_iter().find_map(file).ok_or_else(|| "no actor".into())
+        changed(config, "actor.safetensors", |episodes| {
+            episodes.iter_mut().take(n_failed).for_each(|episode| fail(episode, 0.0));
+            let meant = episodes.iter_mut().find(|episode| episode.label.outcome.succeeded != is_failed);
+            meant.ok_or("no such episode")?.actions_rad[3] = action_rad;
+            Ok(())
+        })
     };
     assert!(learn(1, 0.1, true)? == learn(1, 0.2, true)?, "a failure was imitated");
     assert!(learn(1, 0.1, false)? != learn(1, 0.2, false)?, "a success was not imitated");

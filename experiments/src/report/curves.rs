@@ -13,17 +13,24 @@ use learn::Stage;
 /// as none is deployed.
 pub fn curve(party: &Party, run_idx: usize, statistic: &Statistic) -> Vec<(f64, f64)> {
     let records = party.online(&party.runs[run_idx]);
-    // The online stage begins with what the offline stage left, whatever an older store calls it.
-    let snapshot = |record: &EvaluationRecord| {
-        let is_offline = record.policy == Stage::Offline.name() || record.snapshot.starts_with("offline-");
-        if is_offline { Stage::Offline.name().to_owned() } else { record.snapshot.clone() }
-    };
     let point = |record: &&EvaluationRecord| {
-        let of_snapshot = records.iter().filter(|other| snapshot(other) == snapshot(record));
+        let of_snapshot = records.iter().filter(|other| other.snapshot == record.snapshot);
         let longest = of_snapshot.max_by_key(|other| other.outcomes.len())?;
         Some((record.own_episodes as f64, statistic.value(&longest.outcomes)?))
     };
     records.iter().filter_map(point).collect()
+}
+
+/// What every evaluation of a run after the switch lost of the score at the switch, by own episodes: of the episodes that both have.
+pub fn losses(party: &Party, run_idx: usize, statistic: &Statistic) -> Vec<(f64, f64)> {
+    let records = party.online(&party.runs[run_idx]);
+    let Some((switch, later)) = records.split_first() else { return Vec::new() };
+    let loss = |record: &&EvaluationRecord| {
+        let n_both = switch.outcomes.len().min(record.outcomes.len());
+        let [before, after] = [switch, record].map(|record| statistic.value(&record.outcomes[..n_both]));
+        Some((record.own_episodes as f64, before? - after?))
+    };
+    later.iter().filter_map(loss).collect()
 }
 
 /// The headline over own episodes; with many parties one picture a party, the others behind it.

@@ -1,6 +1,6 @@
 //! What came of it: the numbers that matter most, the headline over own episodes, and every stage with every column.
 
-use super::curves::{self, Axis, curve, points};
+use super::curves::{self, Axis, curve, losses, points};
 use super::switch::Switch;
 use super::{Block, Section, number, over_seeds};
 use crate::Cost;
@@ -123,9 +123,8 @@ fn summary(results: &Results, last: Stage) -> Option<Block> {
         }
     }
     let over_runs = |party: &Party, of: &dyn Fn(&Switch) -> Option<f64>| {
-        let curves = (0..party.runs.len()).map(|run_idx| curve(party, run_idx, statistic));
-        let values: Option<Vec<f64>> =
-            curves.filter_map(|curve| Switch::of(&curve, best)).map(|switch| of(&switch)).collect();
+        let switch = |run_idx| Switch::of(&curve(party, run_idx, statistic), &losses(party, run_idx, statistic), best);
+        let values: Option<Vec<f64>> = (0..party.runs.len()).filter_map(switch).map(|switch| of(&switch)).collect();
         let values = values.filter(|values| !values.is_empty());
         values.map(|values| number(values.iter().sum::<f64>() / values.len() as f64)).unwrap_or_default()
     };
@@ -153,7 +152,7 @@ fn summary(results: &Results, last: Stage) -> Option<Block> {
     };
     if columns.iter().any(|(header, _)| header == "regret") {
         note += &format!(
-            " Drop depth: by how much {unit} fell in the first tenth of the own episodes. Regret: how far below {}{} they were \
+            " Drop depth: by how much {unit} fell in the first tenth of the own episodes, in the episodes that both evaluations have. Regret: how far below {}{} they were \
              on average. Half way: own episodes until half of the improvement, if every seed improved. All three are means over \
              seeds, and of the deployed policy: behind a gate nothing new is deployed before there is something to compare it with, so \
              nothing drops early, and what challengers lost while they were tried is not in it. \

@@ -1,12 +1,12 @@
 //! One step of the actor on the batch that the critic has just learned from. The objectives are in
 //! [`crate::objectives`].
 
+use super::demonstrated::{Demonstrated, Drawn};
 use super::{Metrics, Stage, Trainer};
 use crate::chunk::Chunks;
 use crate::layers::Track;
 use crate::objectives;
 use crate::policy_net::PolicyNet;
-use crate::replay::{ChunkBatch, Replay, gather_mixed};
 use crate::shards::{self, Gradient, ShardOutput, gradients};
 use crate::squash::{action_log_prob, squash};
 use crate::{EntropyTuning, LearnError, Objective, Reference};
@@ -320,44 +320,12 @@ impl Trainer {
         Ok((Tensor::from_vec(best_u, (range.len(), width), observations.device())?, sum))
     }
 
-    /// As many demonstrated chunks as the batch has rows, unsquashed with dequantization noise.
-    fn draw_demonstrated(&mut self, rng: &mut Rng) -> Demonstrated {
-        self.draw_worth_imitating(0, rng)
-    }
-
-    /// The same with the last `n_own` of them from successful own episodes, of which there is one then.
-    fn draw_worth_imitating(&mut self, n_own: usize, rng: &mut Rng) -> Demonstrated {
-        self.starts.clear();
-        let n_offline = self.batch.n_rows - n_own;
-        Replay::draw(self.offline.imitable_starts(), n_offline, rng, &mut self.starts);
-        Replay::draw(self.online.imitable_starts(), n_own, rng, &mut self.starts);
-        let mut batch = ChunkBatch::default();
-        let (offline, own) = self.starts.split_at(n_offline);
-        gather_mixed((&self.offline, offline), (&self.online, own), &mut batch);
-        let u = super::unsquashed(&batch.chunks, self.config.dequantization.f32(), rng);
-        let noise = self.actor.imitation_noise(batch.n_rows, rng);
-        Demonstrated { n_rows: batch.n_rows, observations: batch.observations, u, noise }
-    }
-
-    /// The imitation loss of rows of `demonstrated`, `[r]`.
-    fn imitation_loss(&self, demonstrated: &Demonstrated, range: Range<usize>, track: Track) -> TensorResult<Tensor> {
-        let part = |values: &[f32]| self.rows(values, demonstrated.n_rows, range.clone());
-        let embedding = self.actor.embed(&part(&demonstrated.observations)?, track)?;
-        self.actor.imitation_loss(&embedding, &part(&demonstrated.u)?, &part(&demonstrated.noise)?, track)
-    }
-
     /// The policy's own chunks and their value, with gradients to the chunks and, as `track` says, to the actor.
     pub(super) fn own_chunks(&self, observations: &Tensor, z: &Tensor, track: Track) -> TensorResult<OwnChunks> {
         let embedding = self.actor.embed(observations, track)?;
         let own = self.actor.sample(&embedding, z, track)?;
         let q = self.critic.value(observations, &squash(&own.u)?, Track::Frozen)?;
         Ok(OwnChunks { u: own.u, log_pi: own.log_prob, q: (q * (1.0 / self.q_range()))? })
-    }
-
-    /// What A0 to A2 need: demonstrated chunks, and base noise for own ones.
-    fn draw(&mut self, rng: &mut Rng) -> Drawn {
-        let demonstrated = self.draw_demonstrated(rng);
-        Drawn { demonstrated, z: self.actor.improved_noise(self.batch.n_rows, rng) }
     }
 
     /// Reverse KL of `net` to pi_0 on its own samples at temperature 1, nats per chunk; none without a density.
@@ -412,20 +380,6 @@ impl Trainer {
             .map_err(|source| LearnError::Update { stage, step, source })?;
         Ok(report.gradient_norm)
     }
-}
-
-/// Demonstrated chunks and base noise for own ones.
-struct Drawn {
-    demonstrated: Demonstrated,
-    z: Vec<f32>,
-}
-
-/// Demonstrated or replayed chunks, with all the noise that their imitation loss needs.
-struct Demonstrated {
-    n_rows: usize,
-    observations: Vec<f32>,
-    u: Vec<f32>,
-    noise: Vec<f32>,
 }
 
 /// Chunks that the policy sampled for the batch's observations.
