@@ -151,7 +151,7 @@ pub struct TrainArgs {
 pub struct EvalArgs {
     /// The run.
     pub run: PathBuf,
-    /// Which policy: final, imitation, warmup, offline, or the folder of a checkpoint.
+    /// Which policy: final, imitation, warmup, offline, online, or the folder of a checkpoint.
     #[arg(long, default_value = "final")]
     pub policy: String,
     /// The domain; the one that the run was fine-tuned in unless given.

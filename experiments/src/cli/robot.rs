@@ -50,7 +50,7 @@ pub struct RobotArgs {
     /// Address of the real arm's controller, instead of the robot's.
     #[arg(long)]
     pub arm: Option<SocketAddr>,
-    /// What goes wrong with the emulated hand, in RON.
+    /// File of what goes wrong with the emulated hand.
     #[arg(long)]
     pub faults: Option<PathBuf>,
     /// Run the emulated hand in real time behind a pseudo-terminal, the loop on threads of its own; else as fast as the
@@ -125,7 +125,7 @@ pub struct EmulateArgs {
     /// File of the robot; the one that comes with the hand unless given.
     #[arg(long)]
     pub robot: Option<PathBuf>,
-    /// What goes wrong, in RON.
+    /// File of what goes wrong.
     #[arg(long, conflicts_with = "soak")]
     pub faults: Option<PathBuf>,
     /// Random faults that a robot recovers from, drawn with --seed.

@@ -71,7 +71,8 @@ fn shoot(all: &[Results]) -> Result<()> {
     let viewer = std::env::current_exe()?.with_file_name(format!("sim{}", std::env::consts::EXE_SUFFIX));
     ensure!(
         viewer.exists(),
-        "--films: found no viewer at {}; `cargo build -p sim --release` makes one",
+        "--films: found no viewer at {}; `cargo build -p sim --release` makes one in target/release, `cargo install --path sim \
+         --locked` one beside an installed softflow",
         viewer.display()
     );
     for film in films {
