@@ -44,9 +44,10 @@ impl TurnDirection {
 }
 
 /// What is rewarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CubeReward {
     /// Progress of the heading in the wanted direction, rad per step.
+    #[default]
     Dense,
     /// +1 for every further quarter turn (the paper's, given there by hand).
     Sparse,

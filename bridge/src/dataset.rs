@@ -3,7 +3,7 @@
 
 use crate::config::{self, ConfigError};
 use crate::storage::{FrameWriter, read_frames, write_atomic};
-use crate::{EnvironmentSpec, Episode, EpisodeError};
+use crate::{CubeReward, EnvironmentSpec, Episode, EpisodeError};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ pub struct DatasetHeader {
     pub domain: String,
     /// The seed that they were drawn from.
     pub seed: u64,
+    /// What was rewarded, of a cube; other tasks reward one thing only.
+    #[serde(default)]
+    pub reward: CubeReward,
 }
 
 /// Why a dataset cannot be used.
@@ -172,8 +175,8 @@ pub fn read(folder: &Path) -> Result<ReadDataset, DatasetError> {
 }
 
 fn told(header: &DatasetHeader) -> String {
-    let DatasetHeader { environment, domain, seed } = header;
-    format!("{} on {} in {domain}, seed {seed}", environment.task, environment.body)
+    let DatasetHeader { environment, domain, seed, reward } = header;
+    format!("{} on {} in {domain}, seed {seed}, reward {reward:?}", environment.task, environment.body)
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> DatasetError {

@@ -97,6 +97,9 @@ pub struct DemoArgs {
     /// Episodes.
     #[arg(long, default_value_t = 80)]
     pub episodes: usize,
+    /// What is rewarded, of a cube.
+    #[arg(long, value_enum, default_value_t)]
+    pub reward: Reward,
     /// Seed of the demonstrations.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -109,6 +112,16 @@ pub struct DemoArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What is rewarded of a cube.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reward {
+    /// Its turning.
+    #[default]
+    Dense,
+    /// Every quarter turn.
+    Sparse,
 }
 
 /// Arguments of `softflow train`.

@@ -49,10 +49,10 @@ fn fault_script(path: Option<&Path>) -> Result<FaultScript> {
 }
 
 /// `task` with the hand called `hand`, outside of an experiment.
-fn task_of(task: HandTask, hand: &str) -> Result<TaskChoice> {
+fn task_of(task: HandTask, hand: &str, reward: CubeReward) -> Result<TaskChoice> {
     let (hand, governor) = (hand.to_owned(), GovernorConfig::usual()?);
     Ok(match task {
-        HandTask::Cube => TaskChoice::Cube { hand, reward: CubeReward::Dense, governor },
+        HandTask::Cube => TaskChoice::Cube { hand, reward, governor },
         HandTask::Scissors => TaskChoice::Scissors { hand, governor },
     })
 }

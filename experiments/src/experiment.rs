@@ -2,14 +2,12 @@
 
 use crate::evaluation::{Column, Headline};
 use crate::toys::{self, AnyToy, Bandit, Chain, Detour, Toy};
-use bridge::random::stream;
 use bridge::{CubeReward, Environment, Episode, GovernorConfig};
 use color_eyre::eyre::{Result, ensure};
 use learn::{Acting, LearnConfig, LearnError, play_all};
-use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sim::{CubeScene, Domain, FAULT_FOLDER, ScissorsDomain, ScissorsScene};
+use sim::{CubeScene, Domain, FAULT_FOLDER, ScissorsDomain, ScissorsScene, demonstration_seeds};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -134,6 +132,15 @@ impl TaskChoice {
         }
     }
 
+    /// What it rewards, of a cube.
+    #[must_use]
+    pub fn reward(&self) -> CubeReward {
+        match self {
+            Self::Cube { reward, .. } => *reward,
+            Self::Scissors { .. } | Self::Bandit(_) | Self::Chain(_) | Self::Detour(_) => CubeReward::default(),
+        }
+    }
+
     /// What its learning curve shows.
     #[must_use]
     pub fn headline(&self) -> Headline {
@@ -251,36 +258,35 @@ impl Workcell {
     /// # Errors
     /// When the task has no demonstrator, or the environment fails.
     pub fn demonstrations(&self, n: usize, seed: u64, n_threads: usize) -> Result<Vec<Episode>> {
+        let seeds = demonstration_seeds(n, seed);
         match &self.0 {
             Place::Hand { scene, domain, governor, reward } => {
-                Ok(sim::collect(scene, domain, *governor, *reward, n, seed, n_threads)?)
+                Ok(sim::collect(scene, domain, *governor, *reward, &seeds, seed, n_threads)?)
             }
             Place::Wrist { scene, domain, governor } => {
-                Ok(sim::collect_scissors(scene, domain, *governor, n, seed, n_threads, |_| ())?)
+                Ok(sim::collect_scissors(scene, domain, *governor, &seeds, seed, n_threads, |_| ())?)
             }
-            Place::Toy(toy) => {
-                let seed_of = |index| stream(seed, "demonstration", index).next_u64();
-                play_demonstrator(toy.as_ref(), &(0..n as u64).map(seed_of).collect::<Vec<_>>(), n_threads)
-            }
+            Place::Toy(toy) => play_demonstrator(toy.as_ref(), &seeds, n_threads),
         }
     }
 
-    /// The demonstrator as it is, without the perturbation and noise of a hand's demonstrations, on `n` episodes from
-    /// `first_seed` on.
+    /// The demonstrator as it is, without the perturbation and noise of a hand's demonstrations, on the `n` episodes from
+    /// `first_seed` on: those that a policy is evaluated on.
     ///
     /// # Errors
     /// As [`Workcell::demonstrations`].
     pub fn exact_demonstrations(&self, n: usize, first_seed: u64, n_threads: usize) -> Result<Vec<Episode>> {
+        let seeds: Vec<u64> = (first_seed..).take(n).collect();
         match &self.0 {
             Place::Hand { scene, domain, governor, reward } => {
                 let scene = CubeScene::clone(scene).with_exact_gaits()?;
-                Ok(sim::collect(&scene, domain, *governor, *reward, n, first_seed, n_threads)?)
+                Ok(sim::collect(&scene, domain, *governor, *reward, &seeds, first_seed, n_threads)?)
             }
             Place::Wrist { scene, domain, governor } => {
                 let scene = ScissorsScene::clone(scene).with_exact_strategies()?;
-                Ok(sim::collect_scissors(&scene, domain, *governor, n, first_seed, n_threads, |_| ())?)
+                Ok(sim::collect_scissors(&scene, domain, *governor, &seeds, first_seed, n_threads, |_| ())?)
             }
-            Place::Toy(toy) => play_demonstrator(toy.as_ref(), &(first_seed..).take(n).collect::<Vec<_>>(), n_threads),
+            Place::Toy(toy) => play_demonstrator(toy.as_ref(), &seeds, n_threads),
         }
     }
 }

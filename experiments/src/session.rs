@@ -64,6 +64,7 @@ impl Session {
             environment: environment.clone(),
             domain: domain.to_owned(),
             seed: experiment.seed,
+            reward: experiment.task.reward(),
         };
 
         let demonstrations = demonstrations(

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bridge::config::parse;
-use experiments::experiment::Experiment;
+use experiments::experiment::{Experiment, Workcell};
 use std::path::{Path, PathBuf};
 
 fn shipped() -> Vec<(PathBuf, String)> {
@@ -40,6 +40,23 @@ fn unknown_fields_are_errors_everywhere() {
             let (before, after) = bare.split_at(at);
             let error = parse::<Experiment>(&name, &format!("{before}bogus: 1, {after}")).unwrap_err().to_string();
             assert!(error.contains("bogus"), "{name}, {}: {error}", &before[before.len().saturating_sub(40)..]);
+        }
+    }
+}
+
+/// Contract: of every shipped task the demonstrator is evaluated on the very episodes that policies are.
+#[test]
+fn the_demonstrator_is_evaluated_where_policies_are() {
+    for (path, text) in shipped() {
+        let name = path.display().to_string();
+        let experiment: Experiment = parse(&name, &text).unwrap();
+        let cell = Workcell::new(&experiment, &experiment.online_domain).unwrap().for_evaluation();
+        let mut environment = cell.environment().unwrap();
+        let mut first = vec![0.0; environment.spec().observation_len];
+        for (seed, episode) in (2000..).zip(cell.exact_demonstrations(2, 2000, 2).unwrap()) {
+            environment.reset(seed, &mut first).unwrap();
+            assert_eq!(episode.label.seed, seed, "{name}");
+            assert_eq!(episode.observations[..first.len()], first[..], "{name}");
         }
     }
 }

@@ -142,7 +142,7 @@ fn a_killed_run_goes_on_bit_for_bit() -> TestResult {
     Ok(())
 }
 
-/// Contract: demonstrations are recorded once, are what `train --demos` uses, and a dataset of another hand is refused.
+/// Contract: demonstrations are recorded once, are what `train --demos` uses, and a dataset of another hand or reward is refused.
 #[test]
 fn demonstrations_are_recorded_and_used() -> TestResult {
     let folder = tempfile::tempdir()?;
@@ -157,6 +157,10 @@ fn demonstrations_are_recorded_and_used() -> TestResult {
     let output = tiny_training(&folder.path().join("run")).args(other).output()?;
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && error.contains("reference16") && error.contains("orca_v2"), "{error}");
+    let other = ["--set", "task.reward=Sparse", "--demos", &data];
+    let output = tiny_training(&folder.path().join("sparse")).args(other).output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("its reward is Dense"), "{error}");
     Ok(())
 }
 
@@ -289,6 +293,10 @@ fn hands_are_exported() -> TestResult {
         assert!(to_file.stdout.is_empty());
         assert_eq!(std::fs::read(&path)?, output.stdout, "{format}");
     }
+    // As where it is simulated, its fingers do not touch each other.
+    let untouched = softflow(&["export", "hand", "reference16", "--format", "mjcf"])?;
+    let expected = sim::export::mjcf(&sim::Hand::load("reference16")?, sim::FingerContacts::Off);
+    assert_eq!(String::from_utf8(untouched.stdout)?, expected);
     let unknown = softflow(&["export", "hand", "hook", "--format", "urdf"])?;
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("reference16"));

@@ -9,7 +9,9 @@ use bridge::storage::write_atomic;
 use sim::{CubeScene, Domain, FingerContacts, Gait, SearchOptions, search_gait};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::path::Path;
+use std::str::FromStr;
 
 const HELP: &str = "\
 options, all as name=value:
@@ -21,47 +23,80 @@ options, all as name=value:
   enough=10               rad/s from which on only steadiness counts
   domain=nominal generations=20 population=40 episodes=2 seconds=12 spread=1 noise=0 seed=1 threads=2";
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let options: BTreeMap<&str, &str> = arguments.iter().filter_map(|argument| argument.split_once('=')).collect();
-    if options.len() != arguments.len() {
-        return Err(HELP.into());
-    }
-    let text = |name, default| options.get(name).copied().unwrap_or(default);
-    let number = |name, default| -> Result<f64, Box<dyn Error>> {
-        options.get(name).map_or(Ok(default), |text| text.parse().map_err(|error| format!("{name}: {error}").into()))
-    };
+const NAMES: [&str; 15] = [
+    "hand",
+    "start",
+    "phases",
+    "out",
+    "contacts",
+    "enough",
+    "domain",
+    "generations",
+    "population",
+    "episodes",
+    "seconds",
+    "spread",
+    "noise",
+    "seed",
+    "threads",
+];
 
-    let mut scene = CubeScene::load(text("hand", "reference16"))?;
-    scene = match text("contacts", "scene") {
+struct Options(BTreeMap<String, String>);
+
+impl Options {
+    fn of_arguments() -> Result<Self, Box<dyn Error>> {
+        let mut options = BTreeMap::new();
+        for argument in std::env::args().skip(1) {
+            let option = argument.split_once('=').filter(|(name, _)| NAMES.contains(name));
+            let (name, value) = option.ok_or_else(|| format!("found `{argument}`\n{HELP}"))?;
+            options.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Self(options))
+    }
+
+    fn text<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.0.get(name).map_or(default, String::as_str)
+    }
+
+    fn number<T: FromStr<Err: Display>>(&self, name: &str, default: &str) -> Result<T, Box<dyn Error>> {
+        let text = self.text(name, default);
+        text.parse().map_err(|error| format!("{name}={text}: {error}").into())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::of_arguments()?;
+    let scene = CubeScene::load(options.text("hand", "reference16"))?;
+    let scene = match options.text("contacts", "scene") {
+        "scene" => scene,
         "off" => scene.with_finger_contacts(FingerContacts::Off),
         "distal" => scene.with_finger_contacts(FingerContacts::Distal),
         "all" => scene.with_finger_contacts(FingerContacts::All),
-        _ => scene,
+        other => return Err(format!("contacts={other}: expected scene, off, distal or all").into()),
     };
-    let start = text("start", "reference16_trot");
+    let start = options.text("start", "reference16_trot");
     let mut start = if start.ends_with(".ron") { bridge::config::load(start.as_ref())? } else { Gait::load(start)? };
-    if let Some(phases) = options.get("phases") {
+    if let Some(phases) = options.0.get("phases") {
         for (finger, phase) in start.fingers.iter_mut().zip(phases.split(',')) {
             finger.phase = Finite::try_from(phase.parse::<f64>()?)?;
         }
     }
     let search = SearchOptions {
-        n_generations: number("generations", 20.0)? as usize,
-        population: number("population", 40.0)? as usize,
+        n_generations: options.number("generations", "20")?,
+        population: options.number("population", "40")?,
         elite_share: UnitInterval::try_from(0.2)?,
-        n_episodes: number("episodes", 2.0)? as usize,
-        episode_s: Positive::try_from(number("seconds", 12.0)?)?,
-        enough_rad_s: Positive::try_from(number("enough", 10.0)?)?,
-        spread: Positive::try_from(number("spread", 1.0)?)?,
-        noise_rad: NonNegative::try_from(number("noise", 0.0)?)?,
-        domain: Domain::load(text("domain", "nominal"))?,
+        n_episodes: options.number("episodes", "2")?,
+        episode_s: Positive::try_from(options.number::<f64>("seconds", "12")?)?,
+        enough_rad_s: Positive::try_from(options.number::<f64>("enough", "10")?)?,
+        spread: Positive::try_from(options.number::<f64>("spread", "1")?)?,
+        noise_rad: NonNegative::try_from(options.number::<f64>("noise", "0")?)?,
+        domain: Domain::load(options.text("domain", "nominal"))?,
         governor: GovernorConfig::usual()?,
-        seed: number("seed", 1.0)? as u64,
-        n_threads: number("threads", 2.0)? as usize,
+        seed: options.number("seed", "1")?,
+        n_threads: options.number("threads", "2")?,
     };
 
-    let out = Path::new(text("out", "gait.ron"));
+    let out = Path::new(options.text("out", "gait.ron"));
     let mut written = Ok(());
     search_gait(&scene, &start, &search, |progress, gait| {
         println!(

@@ -79,10 +79,16 @@ impl Demonstrator {
     }
 }
 
-/// Records `n_episodes` demonstrations of `scene` in `domain`, rewarded with `reward`, each labelled with its gait.
+/// The seeds of the `n_episodes` episodes that are recorded with `seed`.
+#[must_use]
+pub fn demonstration_seeds(n_episodes: usize, seed: u64) -> Vec<u64> {
+    (0..n_episodes as u64).map(|index| stream(seed, "demonstration", index).next_u64()).collect()
+}
+
+/// Records a demonstration of `scene` in `domain` for every one of `episode_seeds`, rewarded with `reward` and labelled with its gait.
 /// Failures are kept; [`Episode::survived`] tells.
 ///
-/// Episode i depends on `seed` and i alone, not on `n_threads`.
+/// Episode i depends on its seed, on `seed`, by which its gait is perturbed, and on i alone, not on `n_threads`.
 ///
 /// # Errors
 /// When the scene has no gaits, or the environment fails.
@@ -91,27 +97,34 @@ pub fn collect(
     domain: &Domain,
     governor: GovernorConfig,
     reward: CubeReward,
-    n_episodes: usize,
+    episode_seeds: &[u64],
     seed: u64,
     n_threads: usize,
 ) -> Result<Vec<Episode>, DemonstrationError> {
     let shares: Vec<f64> =
         scene.demonstrations().iter().map(|demonstration| demonstration.config.share.get()).collect();
-    let schedule = schedule(&shares, n_episodes);
+    let schedule = schedule(&shares, episode_seeds.len());
     let play = |index: usize| {
         let no_gaits = || DemonstrationError::NoGaits { scene: scene.name().to_owned() };
         let &(which, turn) = schedule.get(index).ok_or_else(no_gaits)?;
         let demonstration = &scene.demonstrations()[which];
         let config = &demonstration.config;
-        let mut rng = stream(seed, "demonstration", index as u64);
-        let episode_seed = rng.next_u64();
+        let mut rng = perturbations(seed, index);
         let gait = perturb(&demonstration.gait, config.perturbation.get(), &mut rng)?;
         let noise_rad = config.noise_rad.get(turn % config.noise_rad.len().max(1)).map_or(0.0, |noise| noise.get());
         let mut demonstrator = Demonstrator::new(scene, &gait, noise_rad, rng)?;
         let mut environment = scene.environment(domain.clone(), governor, reward)?;
-        record(&mut environment, &mut demonstrator, &config.gait, episode_seed)
+        record(&mut environment, &mut demonstrator, &config.gait, episode_seeds[index])
     };
-    parallel::run(n_episodes, n_threads, play, |_| ())
+    parallel::run(episode_seeds.len(), n_threads, play, |_| ())
+}
+
+/// What a demonstration is perturbed by.
+pub(crate) fn perturbations(seed: u64, index: usize) -> Rng {
+    let mut rng = stream(seed, "demonstration", index as u64);
+    // The first number of the stream is the seed of a recorded episode.
+    rng.next_u64();
+    rng
 }
 
 /// Plays one episode to its end.

@@ -36,8 +36,12 @@ impl GaitTable {
     /// When the gait is for neither, has another number of fingers, or a duty of 0 or 1.
     pub fn new(hand: &Hand, gait: &Gait) -> Result<Self, AssetError> {
         check(hand, gait)?;
-        let is_own = gait.hand == hand.name;
-        Ok(if is_own || !hand.is_mirrored { Self::of(hand, gait) } else { Self::of(hand, &gait.mirrored()) })
+        Ok(if Self::plays_mirrored(hand, gait) { Self::of(hand, &gait.mirrored()) } else { Self::of(hand, gait) })
+    }
+
+    /// Whether `hand` plays `gait` mirrored: a mirror image does, unless the gait is its own.
+    pub(crate) fn plays_mirrored(hand: &Hand, gait: &Gait) -> bool {
+        hand.is_mirrored && gait.hand != hand.name
     }
 
     fn of(hand: &Hand, gait: &Gait) -> Self {

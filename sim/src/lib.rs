@@ -57,7 +57,7 @@ mod world;
 pub use asset::AssetError;
 pub use collision::FingerContacts;
 pub use contact::Contact;
-pub use demonstrator::{DemonstrationError, Demonstrator, collect, perturb};
+pub use demonstrator::{DemonstrationError, Demonstrator, collect, demonstration_seeds, perturb};
 pub use domain::{Domain, EpisodeDraw, Jitter, PoseNoise};
 pub use dump::{Dump, DumpError, FAULT_FOLDER, Origin, Push};
 pub use engine::{Engine, PHYSICS_HZ, Surroundings, WorldSnapshot};

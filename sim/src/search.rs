@@ -13,6 +13,7 @@
 use crate::demonstrator::{DemonstrationError, Demonstrator};
 use crate::domain::Domain;
 use crate::gait::{FingerGait, Gait};
+use crate::gait_table::GaitTable;
 use crate::scene::CubeScene;
 use bridge::number::{Finite, NonNegative, NumberError, Positive, UnitInterval};
 use bridge::parallel;
@@ -21,6 +22,7 @@ use bridge::{CubeReward, Environment, GovernorConfig, SIM_FAULT_SCALAR};
 use rand::{Rng as _, RngCore};
 use rand_distr::StandardNormal;
 use std::f64::consts::TAU;
+use std::num::NonZeroUsize;
 
 /// Score of a turning rate, per rad/s, in an episode that keeps the cube and in one that drops it.
 const RATE_WEIGHT: f64 = 40.0;
@@ -34,11 +36,11 @@ pub struct SearchOptions {
     /// Generations.
     pub n_generations: usize,
     /// Gaits in a generation, the mean of those before among them; the first one has three times as many.
-    pub population: usize,
+    pub population: NonZeroUsize,
     /// Share of the best, which the next generation is drawn around.
     pub elite_share: UnitInterval,
     /// Episodes that a gait plays; it is judged by their mean, and out after the first that drops the cube.
-    pub n_episodes: usize,
+    pub n_episodes: NonZeroUsize,
     /// Length of an episode, s. Gaits that creep need 20 s to show it.
     pub episode_s: Positive,
     /// The turning rate that is fast enough, rad/s; from there on only steadiness counts.
@@ -102,15 +104,17 @@ pub fn search_gait(
     let widths: Vec<f64> = deviations(start).iter().map(|width| width * options.spread.get()).collect();
     let mut mean = to_vector(start);
     let mut deviation = widths.clone();
+    let sign = stroke_sign(&scene, start);
+    let gait_of = |vector: &[f64]| from_vector(start, sign, vector);
     for generation in 0..options.n_generations {
-        let n_gaits = if generation == 0 { 3 * options.population } else { options.population };
+        let n_gaits = if generation == 0 { 3 * options.population.get() } else { options.population.get() };
         let mut rng = stream(options.seed, "gait search", generation as u64);
         let mut gaits: Vec<Vec<f64>> = (0..n_gaits)
             .map(|_| mean.iter().zip(&deviation).map(|(m, d)| m + d * rng.sample::<f64, _>(StandardNormal)).collect())
             .collect();
         gaits[0].clone_from(&mean);
 
-        let play_one = |index: usize| play(&scene, &from_vector(start, &gaits[index])?, options, generation);
+        let play_one = |index: usize| play(&scene, &gait_of(&gaits[index])?, options, generation);
         let scores = parallel::run(n_gaits, options.n_threads, play_one, |_| ())?;
         let mut order: Vec<usize> = (0..n_gaits).collect();
         order.sort_by(|&a, &b| scores[b].score.total_cmp(&scores[a].score));
@@ -124,9 +128,20 @@ pub fn search_gait(
             median: scores[order[n_gaits / 2]].score,
             survived: scores.iter().filter(|score| score.survived).count() as f64 / n_gaits as f64,
         };
-        report(&progress, &from_vector(start, &mean)?);
+        report(&progress, &gait_of(&mean)?);
     }
-    Ok(from_vector(start, &mean)?)
+    Ok(gait_of(&mean)?)
+}
+
+/// The sign of the strokes that are searched: that of `start`, or, where it only holds the cube, that which turns it as the scene wants.
+fn stroke_sign(scene: &CubeScene, start: &Gait) -> f64 {
+    let stroke_rad = start.stroke_rad.get();
+    let wanted = scene.task_config(CubeReward::Dense).direction.sign();
+    match stroke_rad {
+        0.0 if GaitTable::plays_mirrored(scene.hand(), start) => -wanted,
+        0.0 => wanted,
+        _ => stroke_rad.signum(),
+    }
 }
 
 /// Plays `gait` in the episodes of `generation` and scores it.
@@ -140,8 +155,9 @@ fn play(
     let mut observation = vec![0.0; environment.spec().observation_len];
     let mut action_rad = vec![0.0; environment.spec().action_len];
     let (mut score_sum, mut rate_sum, mut seconds_sum) = (0.0, 0.0, 0.0);
-    for index in 0..options.n_episodes {
-        let mut rng = stream(options.seed, "gait search episode", (generation * options.n_episodes + index) as u64);
+    let n_episodes = options.n_episodes.get();
+    for index in 0..n_episodes {
+        let mut rng = stream(options.seed, "gait search episode", (generation * n_episodes + index) as u64);
         environment.reset(rng.next_u64(), &mut observation)?;
         let mut demonstrator = Demonstrator::new(scene, gait, options.noise_rad.get(), rng)?;
         loop {
@@ -157,7 +173,7 @@ fn play(
         }
         let rate_rad_s = outcome.turns * TAU / outcome.seconds.max(2.0);
         // What a dropped episode is worth, the ones that are not played any more are worth too.
-        let weight = if outcome.terminated { (options.n_episodes - index) as f64 } else { 1.0 };
+        let weight = if outcome.terminated { (n_episodes - index) as f64 } else { 1.0 };
         rate_sum += weight * rate_rad_s;
         seconds_sum += weight * outcome.seconds;
         if outcome.terminated {
@@ -169,7 +185,7 @@ fn play(
         let rate_score = RATE_WEIGHT * rate_rad_s.min(options.enough_rad_s.get());
         score_sum += rate_score - outcome.tilt_rad - 100.0 * outcome.offset_m - 200.0 * rise_m;
     }
-    let n = options.n_episodes as f64;
+    let n = n_episodes as f64;
     let survived = !environment.outcome().terminated;
     Ok(GaitScore { score: score_sum / n, rate_rad_s: rate_sum / n, seconds: seconds_sum / n, survived })
 }
@@ -208,10 +224,9 @@ fn to_vector(gait: &Gait) -> Vec<f64> {
     vector
 }
 
-/// The inverse of [`to_vector`], held to what makes sense; the direction of the stroke stays that of `start`.
-fn from_vector(start: &Gait, vector: &[f64]) -> Result<Gait, NumberError> {
+/// The inverse of [`to_vector`], held to what makes sense; the stroke has that `sign`.
+fn from_vector(start: &Gait, sign: f64, vector: &[f64]) -> Result<Gait, NumberError> {
     let (shared, own) = vector.split_at(9);
-    let direction = start.stroke_rad.get().signum();
     let fingers = own.chunks_exact(5).map(|own| {
         Ok(FingerGait {
             phase: Finite::try_from(own[0])?,
@@ -224,7 +239,7 @@ fn from_vector(start: &Gait, vector: &[f64]) -> Result<Gait, NumberError> {
     Ok(Gait {
         period_s: Positive::try_from(shared[0].clamp(0.4, 3.0))?,
         duty: UnitInterval::try_from(shared[1].clamp(0.5, 0.9))?,
-        stroke_rad: Finite::try_from((shared[2] * direction).clamp(0.05, 1.2) * direction)?,
+        stroke_rad: Finite::try_from((shared[2] * sign).clamp(0.05, 1.2) * sign)?,
         squeeze_m: Finite::try_from(shared[3].clamp(0.001, 0.02))?,
         lift_m: Finite::try_from(shared[4].clamp(0.003, 0.025))?,
         center_m: [Finite::try_from(shared[5])?, Finite::try_from(shared[6])?, Finite::try_from(shared[7])?],

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use bridge::number::{NonNegative, Positive, UnitInterval};
+use bridge::number::{Finite, NonNegative, Positive, UnitInterval};
 use bridge::{Body, CubeReward, Environment, Episode, GovernorConfig, Percept};
-use sim::{CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, Transmission, collect, search_gait};
+use sim::{
+    CubeScene, Domain, Gait, GaitTable, Hand, SearchOptions, Transmission, collect, demonstration_seeds, search_gait,
+};
+use std::num::NonZeroUsize;
 
 fn governor() -> GovernorConfig {
     GovernorConfig::usual().unwrap()
@@ -155,8 +158,12 @@ fn demonstrations_do_not_depend_on_threads() {
     for hand in CubeScene::hands() {
         let scene = short(hand, 2.0);
         let domain = Domain::load("nominal").unwrap();
-        let alone = collect(&scene, &domain, governor(), CubeReward::Dense, 6, 7, 1).unwrap();
-        assert_eq!(alone, collect(&scene, &domain, governor(), CubeReward::Dense, 6, 7, 2).unwrap(), "{hand}");
+        let alone = collect(&scene, &domain, governor(), CubeReward::Dense, &demonstration_seeds(6, 7), 7, 1).unwrap();
+        assert_eq!(
+            alone,
+            collect(&scene, &domain, governor(), CubeReward::Dense, &demonstration_seeds(6, 7), 7, 2).unwrap(),
+            "{hand}"
+        );
         let actors: std::collections::BTreeSet<&str> = alone.iter().map(|e: &Episode| e.label.actor.as_str()).collect();
         let gaits = scene.demonstrations().iter().map(|demonstration| demonstration.config.gait.as_str());
         assert_eq!(actors, gaits.collect(), "{hand}: not every gait was played");
@@ -179,12 +186,38 @@ fn demonstrations_do_not_depend_on_threads() {
 fn demonstrations_turn_the_cube() {
     for hand in CubeScene::hands() {
         let scene = CubeScene::load(hand).unwrap();
-        let episodes =
-            collect(&scene, &Domain::load("nominal").unwrap(), governor(), CubeReward::Dense, 12, 1, 2).unwrap();
+        let episodes = collect(
+            &scene,
+            &Domain::load("nominal").unwrap(),
+            governor(),
+            CubeReward::Dense,
+            &demonstration_seeds(12, 1),
+            1,
+            2,
+        )
+        .unwrap();
         let successes: Vec<&Episode> = episodes.iter().filter(|episode| episode.survived()).collect();
         assert!(successes.len() >= 5, "{hand}: {} of 12 survived", successes.len());
         let turns = successes.iter().map(|episode| episode.label.outcome.turns).sum::<f64>() / successes.len() as f64;
         assert!(turns > 1.5, "{hand}: {turns} turns in 30 s");
+    }
+}
+
+/// A search of seconds.
+fn short_search(n_threads: usize) -> SearchOptions {
+    SearchOptions {
+        n_generations: 2,
+        population: NonZeroUsize::new(4).unwrap(),
+        elite_share: UnitInterval::try_from(0.5).unwrap(),
+        n_episodes: NonZeroUsize::MIN,
+        episode_s: Positive::try_from(1.0).unwrap(),
+        enough_rad_s: Positive::try_from(10.0).unwrap(),
+        spread: Positive::try_from(0.2).unwrap(),
+        noise_rad: NonNegative::try_from(0.004).unwrap(),
+        domain: Domain::load("nominal").unwrap(),
+        governor: governor(),
+        seed: 1,
+        n_threads,
     }
 }
 
@@ -194,24 +227,22 @@ fn demonstrations_turn_the_cube() {
 fn a_search_is_deterministic() {
     let scene = CubeScene::load("reference16").unwrap();
     let start = &scene.demonstrations()[0].gait;
-    let options = |n_threads| SearchOptions {
-        n_generations: 2,
-        population: 4,
-        elite_share: UnitInterval::try_from(0.5).unwrap(),
-        n_episodes: 1,
-        episode_s: Positive::try_from(1.0).unwrap(),
-        enough_rad_s: Positive::try_from(10.0).unwrap(),
-        spread: Positive::try_from(0.2).unwrap(),
-        noise_rad: NonNegative::try_from(0.004).unwrap(),
-        domain: Domain::load("nominal").unwrap(),
-        governor: governor(),
-        seed: 1,
-        n_threads,
-    };
     let mut reported = Vec::new();
-    let found = search_gait(&scene, start, &options(1), |_, gait| reported.push(gait.clone())).unwrap();
-    assert_eq!(found, search_gait(&scene, start, &options(2), |_, _| ()).unwrap());
+    let found = search_gait(&scene, start, &short_search(1), |_, gait| reported.push(gait.clone())).unwrap();
+    assert_eq!(found, search_gait(&scene, start, &short_search(2), |_, _| ()).unwrap());
     assert_eq!((reported.len(), reported.last()), (2, Some(&found)));
     assert_ne!(&found, start);
     assert_eq!(found.stroke_rad.get().signum(), start.stroke_rad.get().signum());
+}
+
+/// Contract: from a gait that only holds the cube, strokes are searched that turn it as the scene wants; what a hand plays mirrored
+/// strokes the other way.
+#[test]
+fn a_search_from_a_holding_gait_strokes_as_the_scene_wants() {
+    for (hand, sign) in [("reference16", 1.0), ("orca_v2", -1.0), ("orca_v2_left", -1.0)] {
+        let scene = CubeScene::load(hand).unwrap();
+        let held = Gait { stroke_rad: Finite::try_from(0.0).unwrap(), ..scene.demonstrations()[0].gait.clone() };
+        let found = search_gait(&scene, &held, &short_search(1), |_, _| ()).unwrap();
+        assert_eq!(found.stroke_rad.get().signum(), sign, "{hand}");
+    }
 }

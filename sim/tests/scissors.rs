@@ -7,7 +7,7 @@ use bridge::random::stream;
 use bridge::{Body, BodyError, Environment, Episode, GovernorConfig, Outcome, Percept, ScissorsObject, TOOL_POSE_LEN};
 use sim::{
     Grip, GripConfig, Hand, Phase, SERVO_HZ, ScissorsDomain, ScissorsScene, SimScissors, Simulated, collect_scissors,
-    search_grip,
+    demonstration_seeds, search_grip,
 };
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ fn play(scene: &ScissorsScene, domain: ScissorsDomain, which: usize, seed: u64) 
 /// Commands that cut the tape, one a servo tick, with the seed of the reset before them.
 fn commands(scene: &ScissorsScene, domain: &ScissorsDomain) -> (u64, Vec<Vec<f32>>) {
     let exact = scene.clone().with_exact_strategies().unwrap();
-    let episodes = collect_scissors(&exact, domain, governor(), 8, 5, 2, |_| ()).unwrap();
+    let episodes = collect_scissors(&exact, domain, governor(), &demonstration_seeds(8, 5), 5, 2, |_| ()).unwrap();
     let cutting = episodes.iter().filter(|episode| episode.label.outcome.succeeded).find_map(|episode| {
         let commands = commands_of(scene, episode);
         let mut body = scene.body(domain.clone());
@@ -93,7 +93,9 @@ fn demonstrations_do_not_depend_on_threads() {
     let (scene, domain) = (scene(), domain("randomised"));
     let collect = |n_threads| {
         let mut n_seen = 0;
-        let episodes = collect_scissors(&scene, &domain, governor(), 5, 7, n_threads, |_| n_seen += 1).unwrap();
+        let episodes =
+            collect_scissors(&scene, &domain, governor(), &demonstration_seeds(5, 7), 7, n_threads, |_| n_seen += 1)
+                .unwrap();
         assert_eq!(n_seen, 5);
         episodes
     };
@@ -154,7 +156,8 @@ fn strategies_cut_the_tape() {
         let [grasp_s, cut_s] = ["time_to_grasp_s", "time_to_cut_s"].map(|name| outcome.scalar(name).unwrap());
         assert!(grasp_s < 5.0 && cut_s < 20.0, "{}: {grasp_s} s, {cut_s} s", strategy.name);
     }
-    let episodes = collect_scissors(&scene(), &domain("nominal"), governor(), 24, 1, 2, |_| ()).unwrap();
+    let episodes =
+        collect_scissors(&scene(), &domain("nominal"), governor(), &demonstration_seeds(24, 1), 1, 2, |_| ()).unwrap();
     let n_cut = episodes.iter().filter(|episode| episode.label.outcome.succeeded).count();
     assert!((10..=19).contains(&n_cut), "{n_cut} of 24 demonstrations cut the tape");
 }

@@ -3,6 +3,7 @@
 use super::{Ended, kind_of, task_of};
 use crate::cli::{CalibrateArgs, HandTask};
 use crate::robot::{Bystander, Emulation, Interrupt, Kind, Planning, RobotConfig, Setup};
+use bridge::CubeReward;
 use bridge::real::calibration::{Calibration, CalibrationStep};
 use bridge::real::port::{Port, SerialLine};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
@@ -20,7 +21,8 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Ended> {
         bail!("a simulated hand has no servos to calibrate: --backend real or emulated");
     };
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
-    let setup = Setup::new(&task_of(HandTask::Cube, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
+    let setup =
+        Setup::new(&task_of(HandTask::Cube, &args.hand, CubeReward::default())?, robot, kind, Planning::OF_NOBODY, 0)?;
     ensure!(!args.out.exists(), "{}: it exists already; move the old calibration away first", args.out.display());
     let interrupt = Interrupt::watch()?;
     // Nobody is listened to in scripts that practise.

@@ -1,11 +1,11 @@
 //! `softflow demo`: scripted demonstrations into a dataset.
 
 use super::{Ended, n_threads, task_of};
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, Reward};
 use crate::evaluation::{EvaluationRecord, json_lines, table};
 use crate::experiment::Workcell;
-use bridge::Episode;
 use bridge::dataset::{Dataset, DatasetHeader};
+use bridge::{CubeReward, Episode};
 use color_eyre::eyre::{Result, ensure};
 use learn::Choice;
 use std::collections::BTreeMap;
@@ -15,11 +15,16 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When hand or domain are not known, or the dataset exists already.
 pub fn demo(args: &DemoArgs) -> Result<Ended> {
-    let task = task_of(args.task, &args.hand)?;
+    let reward = match args.reward {
+        Reward::Dense => CubeReward::Dense,
+        Reward::Sparse => CubeReward::Sparse,
+    };
+    let task = task_of(args.task, &args.hand, reward)?;
+    ensure!(task.reward() == reward, "--reward: the task rewards one thing only, expected it with a cube");
     let domain = args.domain.as_deref().unwrap_or(args.task.nominal_domain());
     let cell = Workcell::of(&task, domain)?;
-    let header =
-        DatasetHeader { environment: cell.environment()?.spec().clone(), domain: domain.to_owned(), seed: args.seed };
+    let environment = cell.environment()?.spec().clone();
+    let header = DatasetHeader { environment, domain: domain.to_owned(), seed: args.seed, reward };
     let mut dataset = Dataset::open(&args.out, &header)?;
     ensure!(dataset.n_episodes() == 0, "dataset {}: it exists already, expected a new folder", args.out.display());
 

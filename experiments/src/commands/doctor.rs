@@ -6,6 +6,7 @@ use crate::robot::{
     Addresses, ArmAddresses, Bystander, Emulation, Examination, Kind, Listeners, Mover, NAP, Planning, RobotConfig,
     Setup, Verdict, Watched, emulated_camera, examine, examine_gamepad, examine_machine, real_camera,
 };
+use bridge::CubeReward;
 use bridge::number::Positive;
 use bridge::real::arm::UdpArmConfig;
 use bridge::real::calibration::Calibration;
@@ -39,7 +40,8 @@ pub fn doctor(args: &DoctorArgs) -> Result<Ended> {
 fn examine_robot(args: &DoctorArgs, kind: Kind) -> Result<Examination> {
     let robot = RobotConfig::resolve(&args.robot, None, &args.hand)?;
     // There are no chunks here; any length will do.
-    let setup = Setup::new(&task_of(args.task, &args.hand)?, robot, kind, Planning::OF_NOBODY, 0)?;
+    let setup =
+        Setup::new(&task_of(args.task, &args.hand, CubeReward::default())?, robot, kind, Planning::OF_NOBODY, 0)?;
     // From here on: what is written while the hand is looked at does not allow that it moves.
     let mover = args.may_move.then(|| bystander(args, &setup)).transpose()?;
     let clock = MachineClock::start();

@@ -3,6 +3,7 @@
 use super::{Ended, fault_script, task_of};
 use crate::cli::{EmulateArgs, RobotArgs};
 use crate::robot::{Addresses, ArmAddresses, Emulation, RobotConfig, Scene, Served};
+use bridge::CubeReward;
 use bridge::number::Positive;
 use bridge::real::emulator::{Fault, FaultScript, PseudoTerminal, TimedFault};
 use color_eyre::eyre::{Result, WrapErr, bail, ensure};
@@ -25,7 +26,7 @@ pub fn emulate(args: &EmulateArgs) -> Result<Ended> {
         args.speed.get(),
         PseudoTerminal::MAX_RATE
     );
-    let (scene, _) = Scene::of(&task_of(args.task, &args.hand)?)?;
+    let (scene, _) = Scene::of(&task_of(args.task, &args.hand, CubeReward::default())?)?;
     let robot = RobotArgs { robot: args.robot.clone(), ..RobotArgs::default() };
     let robot = RobotConfig::resolve(&robot, None, &args.hand)?;
     let length_s = args.seconds.map_or(SOAK_S, Positive::get) * args.speed.get();

@@ -5,18 +5,17 @@ use crate::cli::{Export, ExportArgs, HandFormat};
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Context, Result};
 use sim::export::{mjcf, urdf};
-use sim::{FingerContacts, Hand};
+use sim::{CubeScene, FingerContacts, Hand};
 
 /// Writes a file.
 ///
 /// # Errors
 /// When there is no such hand, or the file cannot be written.
 pub fn export(args: &ExportArgs) -> Result<Ended> {
-    let Export::Hand { hand, format, out } = &args.what;
-    let hand = Hand::load(hand)?;
+    let Export::Hand { hand: name, format, out } = &args.what;
+    let hand = Hand::load(name)?;
     let text = match format {
-        // As in every scene.
-        HandFormat::Mjcf => mjcf(&hand, FingerContacts::Distal),
+        HandFormat::Mjcf => mjcf(&hand, contacts_of(name)),
         HandFormat::Urdf => urdf(&hand),
     };
     match out {
@@ -24,4 +23,9 @@ pub fn export(args: &ExportArgs) -> Result<Ended> {
         None => print!("{text}"),
     }
     Ok(Ended::Well)
+}
+
+/// Which parts of a hand's fingers touch each other where it holds the cube; of a hand without such a scene, what most have.
+fn contacts_of(hand: &str) -> FingerContacts {
+    CubeScene::load(hand).map_or(FingerContacts::Distal, |scene| scene.start().finger_contacts)
 }

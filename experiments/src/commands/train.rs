@@ -9,7 +9,7 @@ use crate::robot::{Planning, RobotConfig, RobotSession, Scene, Setup};
 use crate::run_folder::ROBOT_FILE;
 use crate::session::Session;
 use crate::{Cost, JsonLines, Narration, RunError, RunFolder, overrides};
-use bridge::dataset;
+use bridge::dataset::{self, DatasetHeader};
 use bridge::storage::write_atomic;
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use learn::{Checkpoint, Policy, Stage};
@@ -159,20 +159,28 @@ pub fn load_policy(run: &RunFolder, name: &str) -> Result<(Policy, Stage, u64)> 
     Ok((checkpoint.policy()?, checkpoint.stage, checkpoint.step))
 }
 
-/// The demonstrations of a dataset, checked against the environment that they are to be used for.
+/// The demonstrations of a dataset, checked against what they are to be used for.
 ///
 /// # Errors
-/// When they were recorded in another environment.
-pub fn read_demonstrations(folder: &Path, environment: &bridge::EnvironmentSpec) -> Result<dataset::ReadDataset> {
+/// When they were recorded in another environment, or for another reward.
+pub fn read_demonstrations(folder: &Path, wanted: &DatasetHeader) -> Result<dataset::ReadDataset> {
     let read = dataset::read(folder)?;
+    let (found, expected) = (&read.header.environment, &wanted.environment);
     ensure!(
-        &read.header.environment == environment,
+        found == expected,
         "dataset {}: it was recorded with {} on {}, the experiment is {} on {}",
         folder.display(),
-        read.header.environment.task,
-        read.header.environment.body,
-        environment.task,
-        environment.body
+        found.task,
+        found.body,
+        expected.task,
+        expected.body
+    );
+    ensure!(
+        read.header.reward == wanted.reward,
+        "dataset {}: its reward is {:?}, that of the experiment {:?}; `softflow demo --reward` records either",
+        folder.display(),
+        read.header.reward,
+        wanted.reward
     );
     Ok(read)
 }

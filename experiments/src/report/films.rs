@@ -1,7 +1,7 @@
 //! Films of episodes: the first success and the first failure of the last policy of every party's first run.
 //!
 //! The viewer plays the episodes that were evaluated (the same seeds name the same episodes) to their ends, long ones faster than
-//! life, and leaves an animation beside the run, where the page finds it.
+//! life, and leaves an animation beside the run, where the page finds it. The limits of its governor are the usual ones.
 
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::TaskChoice;
@@ -15,10 +15,12 @@ use std::time::SystemTime;
 
 /// Animations in the folder of a run whose names begin so are shown.
 pub(super) const FILM_PREFIX: &str = "episode_";
-/// How long a film of an episode is at most, s.
+/// How long a film of an episode is, s, but for those that would have to be faster than the viewer is.
 const FILMED_S: f64 = 8.0;
 /// How much faster than life the viewer shows an episode.
 const MAX_SPEED: f64 = 10.0;
+/// The domains as the viewer calls them, of either task and of whatever hand.
+const DOMAINS: [&str; 5] = ["nominal", "shifted", "randomised", "tendons", "exact"];
 
 /// A film to be shot, or that has been.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,22 +72,22 @@ fn films_of(party: &Party) -> Vec<Film> {
         TaskChoice::Scissors { hand, .. } => ("scissors", hand),
         TaskChoice::Bandit(_) | TaskChoice::Chain(_) | TaskChoice::Detour(_) => return Vec::new(),
     };
-    let is_shifted = party.experiment.online_domain.contains("shifted");
-    let domain = if is_shifted { "shifted" } else { "nominal" };
+    let is_online = |name: &&&str| party.experiment.online_domain.contains(**name);
+    let Some(domain) = DOMAINS.iter().find(is_online) else { return Vec::new() };
     let Some(run) = party.runs.first() else { return Vec::new() };
     let (Some(folder), Some(record)) = (&run.folder, last_record(party, run)) else { return Vec::new() };
     let film = |(name, wanted)| {
         let index = record.outcomes.iter().position(|outcome| outcome.succeeded == wanted)?;
-        let seconds = record.outcomes[index].seconds.clamp(2.0, FILMED_S * MAX_SPEED);
+        let seconds = record.outcomes[index].seconds.max(2.0);
         let path = folder.join(format!("{FILM_PREFIX}{name}.gif"));
         let options = [
             ("--task", task.to_owned()),
             ("--hand", hand.clone()),
-            ("--domain", domain.to_owned()),
+            ("--domain", (*domain).to_owned()),
             ("--policy", folder.display().to_string()),
             ("--seed", (record.first_seed + index as u64).to_string()),
             ("--seconds", seconds.to_string()),
-            ("--speed", format!("{:.2}", (seconds / FILMED_S).max(1.0))),
+            ("--speed", format!("{:.2}", (seconds / FILMED_S).clamp(1.0, MAX_SPEED))),
             ("--record", path.display().to_string()),
         ];
         let mut arguments = vec!["--headless".to_owned()];

@@ -78,7 +78,8 @@ impl RobotSession {
     pub fn open(setup: Setup, environment: &EnvironmentSpec, folder: &Path, narration: Narration) -> Result<Self> {
         let faults = folder.join("faults");
         std::fs::create_dir_all(&faults).wrap_err_with(|| faults.display().to_string())?;
-        let header = DatasetHeader { environment: environment.clone(), domain: "cut off".into(), seed: 0 };
+        let header =
+            DatasetHeader { environment: environment.clone(), domain: "cut off".into(), seed: 0, reward: setup.reward };
         let setup = setup.filmed_into(folder.with_file_name("frames"));
         let human = if setup.is_attended() {
             Human::at_keyboard(Gamepad::open(&setup.robot.gamepad, setup.e_stop())?, setup.e_stop())?

@@ -23,7 +23,7 @@ use bridge::real::planner::ChunkConfig;
 use bridge::real::port::{Port, SerialLine};
 use bridge::real::robot::{ObjectSource, Tracked};
 use bridge::real::tracker::{TrackerConfig, UdpTracker};
-use bridge::{BodySpec, CubeTask, GovernorConfig, ScissorsTask};
+use bridge::{BodySpec, CubeReward, CubeTask, GovernorConfig, ScissorsTask};
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub struct Setup {
     pub robot: RobotConfig,
     /// What is behind its port.
     pub kind: Kind,
+    /// What its task rewards, of a cube.
+    pub reward: CubeReward,
     scene: Scene,
     governor: GovernorConfig,
     planning: Planning,
@@ -112,7 +114,8 @@ impl Setup {
         camera::check(&robot.cameras).wrap_err("robot: cameras")?;
         robot.gamepad.check().wrap_err("robot")?;
         let e_stop = EmergencyStop::default();
-        let setup = Self { robot, kind, scene, governor, planning, seed, e_stop, frames: None };
+        let reward = task.reward();
+        let setup = Self { robot, kind, reward, scene, governor, planning, seed, e_stop, frames: None };
         setup.tool()?;
         Ok(setup)
     }

@@ -25,7 +25,7 @@ pub(super) fn demonstrations(
     let folder = run.replay().join("demonstrations");
     if let Some(given) = given {
         let dataset = std::path::absolute(given)?;
-        let episodes = read_demonstrations(&dataset, &header.environment)?.episodes.len();
+        let episodes = read_demonstrations(&dataset, header)?.episodes.len();
         run.give(Given { dataset, episodes })?;
     }
     let n_there = dataset::read_or_empty(&folder)?.len();
@@ -33,7 +33,7 @@ pub(super) fn demonstrations(
     if n_there < n_wanted {
         let (header, episodes) = match &run.manifest().given {
             Some(given) => {
-                let read = read_demonstrations(&given.dataset, &header.environment)?;
+                let read = read_demonstrations(&given.dataset, header)?;
                 (read.header, read.episodes)
             }
             None => {

@@ -3,19 +3,17 @@
 use super::domain::ScissorsDomain;
 use super::scene::ScissorsScene;
 use super::script::Phase;
-use crate::demonstrator::DemonstrationError;
+use crate::demonstrator::{DemonstrationError, perturbations};
 use crate::schedule::schedule;
-use bridge::random::stream;
 use bridge::{Environment, Episode, GovernorConfig, parallel};
-use rand::RngCore;
 
 /// How long a demonstrator that has given up is still recorded, s: then a person would stop the episode.
 const PATIENCE_S: f64 = 0.5;
 
-/// Records `n_episodes` demonstrations of `scene` in `domain`, each labelled with its strategy. Failures are kept;
+/// Records a demonstration of `scene` in `domain` for every one of `episode_seeds`, labelled with its strategy. Failures are kept;
 /// [`bridge::Outcome::succeeded`] tells. An episode whose demonstrator gave up is cut there, as by the clock.
 ///
-/// Episode i depends on `seed` and i alone, not on `n_threads`. `on_done` sees every episode as it comes, in no particular
+/// Episode i depends on its seed, on `seed`, by which its strategy is perturbed, and on i alone, not on `n_threads`. `on_done` sees every episode as it comes, in no particular
 /// order.
 ///
 /// # Errors
@@ -24,20 +22,19 @@ pub fn collect_scissors(
     scene: &ScissorsScene,
     domain: &ScissorsDomain,
     governor: GovernorConfig,
-    n_episodes: usize,
+    episode_seeds: &[u64],
     seed: u64,
     n_threads: usize,
     on_done: impl FnMut(&Episode),
 ) -> Result<Vec<Episode>, DemonstrationError> {
     let names: Vec<&str> = scene.strategies().map(|strategy| strategy.name.as_str()).collect();
     let shares: Vec<f64> = scene.strategies().map(|strategy| strategy.share.get()).collect();
-    let schedule = schedule(&shares, n_episodes);
+    let schedule = schedule(&shares, episode_seeds.len());
     let play = |index: usize| {
         let no_strategies = || DemonstrationError::NoGaits { scene: scene.name().to_owned() };
         let &(which, turn) = schedule.get(index).ok_or_else(no_strategies)?;
-        let mut rng = stream(seed, "demonstration", index as u64);
-        let episode_seed = rng.next_u64();
-        let mut cutter = scene.cutter(which, turn, rng).ok_or_else(no_strategies)?;
+        let episode_seed = episode_seeds[index];
+        let mut cutter = scene.cutter(which, turn, perturbations(seed, index)).ok_or_else(no_strategies)?;
         let mut environment = scene.environment(domain.clone(), governor)?;
         let mut observation = vec![0.0; environment.spec().observation_len];
         let mut action = vec![0.0; environment.spec().action_len];
@@ -55,5 +52,5 @@ pub fn collect_scissors(
             }
         }
     };
-    parallel::run(n_episodes, n_threads, play, on_done)
+    parallel::run(episode_seeds.len(), n_threads, play, on_done)
 }

@@ -116,7 +116,7 @@ mod tests {
         );
         let learn: LearnConfig = config::parse("the test", &text).unwrap();
         let (nominal, governor) = (Domain::load("nominal").unwrap(), GovernorConfig::usual().unwrap());
-        let demonstrations = collect(scene, &nominal, governor, CubeReward::Dense, 2, 0, 1).unwrap();
+        let demonstrations = collect(scene, &nominal, governor, CubeReward::Dense, &[0, 1], 0, 1).unwrap();
         let acting = Acting { n_candidates: N_CANDIDATES, temperature: 0.7.try_into().unwrap() };
         let alone = Acting { n_candidates: 1, ..acting };
         let trainer = Trainer::new(learn, environment.clone(), &demonstrations, alone, 3).unwrap();

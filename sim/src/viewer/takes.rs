@@ -6,7 +6,7 @@
 use crate::viewer::arguments::Arguments;
 use crate::viewer::error::ViewerError;
 use bridge::dataset::{self, Dataset, DatasetHeader};
-use bridge::{Environment, EnvironmentSpec, Episode, Step};
+use bridge::{CubeReward, Environment, EnvironmentSpec, Episode, Step};
 use std::path::Path;
 
 /// A recording that runs.
@@ -24,7 +24,12 @@ impl Takes {
     pub fn open(folder: &Path, arguments: &Arguments, environment: &EnvironmentSpec) -> Result<Self, ViewerError> {
         // Whose seed it began with does not matter here.
         let seed = dataset::header_of(folder)?.map_or(arguments.seed, |header| header.seed);
-        let header = DatasetHeader { environment: environment.clone(), domain: arguments.domain_name(), seed };
+        let header = DatasetHeader {
+            environment: environment.clone(),
+            domain: arguments.domain_name(),
+            seed,
+            reward: CubeReward::Dense,
+        };
         Ok(Self { dataset: Dataset::open(folder, &header)?, episode: None })
     }
 
