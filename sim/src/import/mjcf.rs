@@ -8,6 +8,7 @@ mod actuators;
 mod coupling;
 mod defaults;
 mod geoms;
+mod weight;
 
 use super::element::Element;
 use super::error::ImportError;
@@ -18,6 +19,7 @@ use crate::inertia::Inertia;
 use defaults::Defaults;
 use geoms::Meshes;
 use rapier3d::glamx::{DMat3, DVec3};
+use std::collections::BTreeSet;
 
 /// Files that one file may include, counting those that they include.
 const MAX_INCLUDES: usize = 64;
@@ -30,10 +32,12 @@ pub(crate) fn read(document: Element, files: &Files) -> Result<Tree, ImportError
     let defaults = Defaults::read(&document)?;
     let meshes = Meshes::new(&document, &defaults, &compiler, files)?;
     let tree = Tree { name: document.get("model").unwrap_or("hand").to_owned(), ..Tree::default() };
-    let mut reader = Reader { compiler: &compiler, defaults: &defaults, meshes, tree };
+    let mut given = BTreeSet::new();
+    document.all("worldbody").for_each(|world| add_joint_names(world, &mut given));
+    let mut reader = Reader { compiler: &compiler, defaults: &defaults, meshes, tree, given, next_number: 0 };
     reader.tree.links.push(Link::new("world".into(), document.place(), None, Placement::HERE));
     for world in document.all("worldbody") {
-        reader.contents(world, 0, Placement::HERE, "main")?;
+        reader.contents(world, 0, Placement::HERE, "main", compiler.inertia_from_geoms.unwrap_or(true))?;
     }
     let mut tree = reader.tree;
     coupling::add(&document, &mut tree)?;
@@ -65,36 +69,61 @@ fn with_includes(mut element: Element, files: &Files, n_includes: &mut usize) ->
     Ok(element)
 }
 
+fn add_joint_names(element: &Element, names: &mut BTreeSet<String>) {
+    if is_joint(element) {
+        names.extend(element.get("name").map(str::to_owned));
+    }
+    element.children.iter().for_each(|child| add_joint_names(child, names));
+}
+
+fn is_joint(element: &Element) -> bool {
+    matches!(element.tag.as_str(), "joint" | "freejoint")
+}
+
+/// Whether a body, or a frame in it, says what the body weighs.
+fn has_inertial(body: &Element) -> bool {
+    body.child("inertial").is_some() || body.all("frame").any(has_inertial)
+}
+
 struct Reader<'a> {
     compiler: &'a Compiler,
     defaults: &'a Defaults,
     meshes: Meshes<'a>,
     tree: Tree,
+    /// What the file calls joints: none without a name is called so.
+    given: BTreeSet<String>,
+    /// No joint without a name has this number, or a higher one.
+    next_number: usize,
 }
 
 impl Reader<'_> {
-    /// What is in a body or a frame that is at `at` in link `link`.
-    fn contents(&mut self, element: &Element, link: usize, at: Placement, class: &str) -> Result<(), ImportError> {
-        let has_inertial = element.child("inertial").is_some();
+    /// What is in a body, or in a frame of it, that is at `at` in link `link`. Whether geoms weigh is the body's to say: with an
+    /// `<inertial>` none of them does, in a frame neither.
+    fn contents(
+        &mut self,
+        element: &Element,
+        link: usize,
+        at: Placement,
+        class: &str,
+        geoms_weigh: bool,
+    ) -> Result<(), ImportError> {
         for child in &element.children {
             match child.tag.as_str() {
                 "body" => self.body(child, link, at, class)?,
                 "frame" => {
                     let class = child.get("childclass").unwrap_or(class);
-                    if let Some(joint) =
-                        child.children.iter().find(|it| matches!(it.tag.as_str(), "joint" | "freejoint"))
-                    {
+                    if let Some(joint) = child.children.iter().find(|it| is_joint(it)) {
                         return Err(joint.error("found a joint in a frame, expected it in a body: move it there"));
                     }
-                    self.contents(child, link, at.then(&self.compiler.placement(child)?), class)?;
+                    let at = at.then(&self.compiler.placement(child)?);
+                    self.contents(child, link, at, class, geoms_weigh)?;
                 }
                 "geom" => {
-                    let weighs = self.compiler.inertia_from_geoms.unwrap_or(!has_inertial);
                     let geom = self.defaults.apply(child, class)?;
-                    self.meshes.add_geom(&geom, at, weighs, &mut self.tree.links[link])?;
+                    self.meshes.add_geom(&geom, at, geoms_weigh, &mut self.tree.links[link])?;
                 }
                 "inertial" if self.compiler.inertia_from_geoms != Some(true) => {
-                    let inertia = self.inertial(child)?;
+                    let inertia = self.inertial(child)?.placed(at.offset_m, at.turn);
                     self.tree.links[link].inertia = Some(inertia);
                 }
                 "composite" | "flexcomp" | "replicate" | "attach" | "plugin" => {
@@ -111,8 +140,10 @@ impl Reader<'_> {
         let mut pose = at.then(&self.compiler.placement(body)?);
         let name = body.get("name").map_or_else(|| format!("body{}", self.tree.links.len()), str::to_owned);
         let mut joints = Vec::new();
-        for child in body.children.iter().filter(|child| matches!(child.tag.as_str(), "joint" | "freejoint")) {
-            joints.push(self.joint(child, class)?);
+        for child in body.children.iter().filter(|child| is_joint(child)) {
+            let own = child.get("name").map(str::to_owned);
+            let name = own.unwrap_or_else(|| self.free_name(self.tree.links.len() + joints.len()));
+            joints.push(self.joint(child, name, class)?);
         }
         let n_joints = joints.len();
         let mut link = parent;
@@ -125,7 +156,20 @@ impl Reader<'_> {
         if n_joints == 0 {
             link = self.add(Link::new(name, body.place(), Some(parent), pose));
         }
-        self.contents(body, link, Placement::HERE, class)
+        let geoms_weigh = self.compiler.inertia_from_geoms.unwrap_or_else(|| !has_inertial(body));
+        self.contents(body, link, Placement::HERE, class, geoms_weigh)
+    }
+
+    /// For the joint of a link: with the link's number, or the next one that makes it the only joint of its name.
+    fn free_name(&mut self, link: usize) -> String {
+        self.next_number = self.next_number.max(link);
+        loop {
+            let name = format!("joint{}", self.next_number);
+            self.next_number += 1;
+            if !self.given.contains(&name) {
+                return name;
+            }
+        }
     }
 
     fn add(&mut self, link: Link) -> usize {
@@ -134,8 +178,7 @@ impl Reader<'_> {
     }
 
     /// A joint, and the position that it is drawn at, rad.
-    fn joint(&self, element: &Element, class: &str) -> Result<(Joint, f64), ImportError> {
-        let name = element.get("name").map_or_else(|| format!("joint{}", self.tree.links.len()), str::to_owned);
+    fn joint(&self, element: &Element, name: String, class: &str) -> Result<(Joint, f64), ImportError> {
         if element.tag == "freejoint" {
             return Ok((Joint::new(name, element.place(), Kind::Other("free joint"), DVec3::Z), 0.0));
         }

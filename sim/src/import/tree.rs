@@ -1,7 +1,6 @@
 //! What both formats come to: a tree of links, in the posture in which all joints are at zero.
 
 use super::error::ImportError;
-use super::mesh::Mesh;
 use crate::inertia::Inertia;
 use crate::solid::Solid;
 use rapier3d::glamx::{DQuat, DVec3};
@@ -151,13 +150,4 @@ impl Joint {
         // Not `clamp`: a range the wrong way round is reported later.
         self.range_rad.map_or(at_rad, |[lower, upper]| at_rad.min(upper).max(lower))
     }
-}
-
-/// A solid with its inertia at a mass or a density.
-pub(crate) fn weighed(solid: &Solid, mesh: Option<&Mesh>, mass_kg: Option<f64>, density: f64) -> Option<Inertia> {
-    let own = mesh.and_then(|mesh| mesh.inertia(1.0)).unwrap_or_else(|| Inertia::uniform(solid, solid.volume_m3()));
-    // The inertia at a density of one has the volume for a mass.
-    let scale = mass_kg.map_or(density, |mass_kg| mass_kg / own.mass_kg);
-    let mass_kg = own.mass_kg * scale;
-    (mass_kg > 0.0 && scale.is_finite()).then(|| Inertia { mass_kg, moments_kg_m2: own.moments_kg_m2 * scale, ..own })
 }

@@ -161,9 +161,10 @@ fn read_joint(element: &Element) -> Result<Option<Joint>, ImportError> {
     let axis = element.child("axis").map(|axis| axis.direction("xyz")).transpose()?.flatten().unwrap_or(DVec3::X);
     let mut joint = Joint::new(element.require("name")?.to_owned(), element.place(), kind, axis);
     if let Some(limit) = element.child("limit") {
-        if let (Some(lower), Some(upper)) = (limit.number("lower")?, limit.number("upper")?) {
-            joint.range_rad = Some([lower, upper]).filter(|_| element.get("type") != Some("continuous"));
-        }
+        let bounds = [limit.number("lower")?, limit.number("upper")?];
+        // One that is left out is 0; without both the limit is of effort and velocity alone.
+        let is_range = bounds.iter().any(Option::is_some) && element.get("type") != Some("continuous");
+        joint.range_rad = is_range.then(|| bounds.map(Option::unwrap_or_default));
         joint.max_effort_nm = limit.number("effort")?.filter(|&effort| effort > 0.0);
         joint.max_rate_rad_s = limit.number("velocity")?.filter(|&velocity| velocity > 0.0);
     }

@@ -33,6 +33,16 @@ fn bad_urdf_is_refused_by_name() {
             r#"<limit lower="1.5" upper="0" effort="1" velocity="3"/><dynamics"#,
             "expected lower before upper",
         ),
+        (
+            r#"<limit lower="0" upper="1.5" effort="0.4" velocity="3"/><dynamics"#,
+            r#"<limit upper="-1.5" effort="0.4" velocity="3"/><dynamics"#,
+            "joint `a_root`: range: found [0.0, -1.5] rad, expected lower before upper",
+        ),
+        (
+            r#"<limit lower="0" upper="1.5" effort="0.4" velocity="3"/><dynamics"#,
+            r#"<limit effort="0.4" velocity="3"/><dynamics"#,
+            "joint `a_root`: found a hinge without a range",
+        ),
         (r#"<child link="a2"/>"#, r#"<child link="a9"/>"#, "found the link `a9`"),
         (r#"<child link="a2"/>"#, r#"<child link="palm"/>"#, "found a second joint to `palm`"),
         (r#"<parent link="arm"/>"#, r#"<parent link="a2"/>"#, "not reached from the root"),

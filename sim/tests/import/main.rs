@@ -4,6 +4,7 @@
 
 mod fixtures;
 mod hostile;
+mod weights;
 
 use bridge::random::stream;
 use fixtures::{Folder, options};
@@ -182,6 +183,37 @@ fn urdf_joints_are_never_lost() {
     assert!((tip_m - DVec3::new(0.09, 0.02, 0.0)).length() < 1e-9, "{tip_m}");
     assert!((free.hand.fingers[0].joints[1].link.mass_kg - 0.03).abs() < 1e-9);
     assert!(lean_rad(&free.hand, PHYSICS_HZ / 2) < 0.2);
+}
+
+/// Contract: a bound that a URDF's `<limit>` leaves out is 0, as the format has it.
+#[test]
+fn bounds_that_are_left_out_are_zero() {
+    let given = r#"<limit lower="0" upper="1.5" effort="0.4" velocity="3"/><dynamics"#;
+    assert!(fixtures::CLAW.contains(given));
+    for (limit, range_rad) in
+        [(r#"upper="1.57""#, (0.0, 1.57)), (r#"lower="-1.2""#, (-1.2, 0.0)), (r#"lower="-1" upper="2""#, (-1.0, 2.0))]
+    {
+        let text = fixtures::CLAW.replacen(given, &format!("<limit {limit} effort='0.4' velocity='3'/><dynamics"), 1);
+        let options = Options { coupled: Coupled::Free, ..options() };
+        let imported = Folder::new(&[("claw.urdf", &text)]).import("claw.urdf", &options).unwrap();
+        let joint = imported.hand.joints().next().unwrap();
+        assert_eq!((joint.lower_rad, joint.upper_rad), range_rad, "{}: {limit}", joint.name);
+    }
+}
+
+/// Contract: hinges without a name get distinct ones, several in one body too, and none that another joint has.
+#[test]
+fn hinges_without_names_are_told_apart() {
+    let text = r#"<mujoco><default><joint range="-10 90"/><geom size=".01"/></default><worldbody><body name="palm">
+        <body><joint axis="0 1 0"/><joint axis="0 0 1"/><geom/>
+          <body pos=".03 0 0"><joint name="joint3" axis="0 1 0"/><geom/>
+            <body pos=".03 0 0"><joint axis="0 1 0"/><joint axis="0 0 1"/><geom/></body></body></body>
+        </body></worldbody></mujoco>"#;
+    let options = Options { palm: Some("palm".into()), ..options() };
+    let imported = Folder::new(&[("hinges.xml", text)]).import("hinges.xml", &options).unwrap();
+    let names: Vec<&str> = imported.origins.iter().map(|origin| origin.joint.as_str()).collect();
+    // World and palm are links 0 and 1; of the hinges the third has its name, which the second would have got.
+    assert_eq!(names, ["joint2", "joint4", "joint3", "joint5", "joint6"]);
 }
 
 /// Contract: with a wrist the joint before the palm is the first, turns the palm, and has the limits of the file; where its axis

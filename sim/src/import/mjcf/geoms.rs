@@ -1,13 +1,14 @@
 //! Geoms: what touches things, and what weighs where there is no `<inertial>`.
 
 use super::defaults::Defaults;
+use super::weight::Weight;
 use crate::import::element::Element;
 use crate::import::error::ImportError;
 use crate::import::files::Files;
 use crate::import::fit::{self, Fit};
 use crate::import::frame::Compiler;
 use crate::import::mesh::Mesh;
-use crate::import::tree::{Link, Placement, USUAL_DENSITY, weighed};
+use crate::import::tree::{Link, Placement, USUAL_DENSITY};
 use crate::solid::Solid;
 use rapier3d::glamx::{DQuat, DVec3};
 use std::collections::BTreeMap;
@@ -23,7 +24,8 @@ pub(super) struct Meshes<'a> {
 /// A geom as a solid in its body's frame.
 struct Shaped {
     solid: Solid,
-    mesh: Option<Mesh>,
+    /// Of the geom, not of the solid.
+    weight: Weight,
     fit: Option<Fit>,
 }
 
@@ -71,7 +73,7 @@ impl<'a> Meshes<'a> {
             }
         };
         if weighs {
-            let inertia = weighed(&shaped.solid, shaped.mesh.as_ref(), mass_kg, density);
+            let inertia = shaped.weight.inertia(mass_kg, density);
             link.weigh(inertia.map(|inertia| inertia.placed(at.offset_m, at.turn)));
         }
         if collides {
@@ -84,35 +86,33 @@ impl<'a> Meshes<'a> {
     /// A geom as a solid, if it is a body.
     fn shape(&self, geom: &Element) -> Result<Option<Shaped>, ImportError> {
         let placement = self.compiler.placement(geom)?;
-        let exact = |solid| Ok(Some(Shaped { solid, mesh: None, fit: None }));
-        let fitted = |fit: Fit| Ok(Some(Shaped { solid: fit.solid, mesh: None, fit: Some(fit) }));
-        let Placement { offset_m: center_m, turn } = placement;
+        let exact = |solid| Ok(Some(Shaped { solid, weight: Weight::solid(&solid), fit: None }));
+        let fitted = |fit: Fit, weight| Ok(Some(Shaped { solid: fit.solid, weight, fit: Some(fit) }));
         let kind = geom.get("type").unwrap_or("sphere");
         if let (Some(name), true) = (geom.get("mesh"), kind != "plane" && kind != "hfield") {
             let mesh = self.load(name, geom)?;
             let mesh = mesh.map(|vertex| placement.point_m(vertex));
             let fit = fit::vertices(&mesh.vertices);
-            return Ok(Some(Shaped { solid: fit.solid, mesh: Some(mesh), fit: Some(fit) }));
+            return fitted(fit, Weight::mesh(&mesh).unwrap_or_else(|| Weight::solid(&fit.solid)));
         }
         match kind {
-            "sphere" => exact(Solid::Ball { center_m, radius_m: sizes::<1>(geom)?[0] }),
+            "sphere" => exact(Solid::Ball { center_m: placement.offset_m, radius_m: sizes::<1>(geom)?[0] }),
             "capsule" => {
                 let (from_m, to_m, radius_m) = self.along_axis(geom, &placement)?;
                 exact(Solid::Capsule { from_m, to_m, radius_m })
             }
             "cylinder" => {
                 let (from_m, to_m, radius_m) = self.along_axis(geom, &placement)?;
-                fitted(fit::cylinder(from_m, to_m, radius_m))
+                fitted(fit::cylinder(from_m, to_m, radius_m), Weight::cylinder(from_m, to_m, radius_m))
             }
-            "box" if geom.get("fromto").is_some() => {
-                let (from_m, to_m, radius_m) = self.along_axis(geom, &placement)?;
-                let axis = (to_m - from_m).normalize_or(DVec3::Z);
-                let half_extents_m = DVec3::new(radius_m, radius_m, 0.5 * (to_m - from_m).length());
-                let turn = DQuat::from_rotation_arc(DVec3::Z, axis);
-                exact(Solid::Box { center_m: 0.5 * (from_m + to_m), half_extents_m, turn })
+            "box" => {
+                let (center_m, half_extents_m, turn) = self.extents(geom, &placement)?;
+                exact(Solid::Box { center_m, half_extents_m, turn })
             }
-            "box" => exact(Solid::Box { center_m, half_extents_m: DVec3::from_array(sizes::<3>(geom)?), turn }),
-            "ellipsoid" => fitted(fit::ellipsoid(center_m, DVec3::from_array(sizes::<3>(geom)?), turn)),
+            "ellipsoid" => {
+                let (center_m, radii_m, turn) = self.extents(geom, &placement)?;
+                fitted(fit::ellipsoid(center_m, radii_m, turn), Weight::ellipsoid(center_m, radii_m, turn))
+            }
             // The ground: no part of a hand.
             "plane" | "hfield" => Ok(None),
             other => Err(geom
@@ -128,6 +128,17 @@ impl<'a> Meshes<'a> {
         let [radius_m, half_m] = sizes::<2>(geom)?;
         let end = half_m * DVec3::Z;
         Ok((placement.point_m(-end), placement.point_m(end), radius_m))
+    }
+
+    /// Centre, half extents and turn of something that has three sizes, or one and goes from one point to another.
+    fn extents(&self, geom: &Element, placement: &Placement) -> Result<(DVec3, DVec3, DQuat), ImportError> {
+        if geom.get("fromto").is_none() {
+            return Ok((placement.offset_m, DVec3::from_array(sizes::<3>(geom)?), placement.turn));
+        }
+        let (from_m, to_m, radius_m) = self.along_axis(geom, placement)?;
+        let half_extents_m = DVec3::new(radius_m, radius_m, 0.5 * (to_m - from_m).length());
+        let turn = DQuat::from_rotation_arc(DVec3::Z, (to_m - from_m).normalize_or(DVec3::Z));
+        Ok((0.5 * (from_m + to_m), half_extents_m, turn))
     }
 
     fn load(&self, name: &str, user: &Element) -> Result<Mesh, ImportError> {
