@@ -24,6 +24,7 @@ mod driver;
 mod filmed;
 mod footage;
 mod keys;
+mod limits;
 mod mouse;
 mod offscreen;
 mod orbit;

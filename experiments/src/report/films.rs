@@ -1,7 +1,7 @@
 //! Films of episodes: the first success and the first failure of the last policy of every party's first run.
 //!
 //! The viewer plays the episodes that were evaluated (the same seeds name the same episodes) to their ends, long ones faster than
-//! life, and leaves an animation beside the run, where the page finds it. The limits of its governor are the usual ones.
+//! life, and leaves an animation beside the run, where the page finds it.
 
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::TaskChoice;

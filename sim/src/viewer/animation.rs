@@ -12,10 +12,11 @@ use gif::{DisposalMethod, Encoder, Frame, Repeat};
 pub struct Animation {
     encoder: Encoder<Vec<u8>>,
     palette: Palette,
-    delay_cs: u16,
     width: u16,
     /// Indices of the colours that are on the screen; see-through before the first picture.
     screen: Vec<u8>,
+    /// For how much longer pictures should have been shown than their delays say, which are whole, 1/100 s.
+    owed_cs: f64,
 }
 
 /// A rectangle of pixels.
@@ -28,22 +29,26 @@ struct Region {
 }
 
 impl Animation {
-    /// An endless animation in the colours of `palette`, whose pictures stay for `delay_cs` hundredths of a second.
+    /// An endless animation in the colours of `palette`.
     ///
     /// # Errors
     /// Never in memory.
-    pub fn new(width: u16, height: u16, delay_cs: u16, palette: Palette) -> Result<Self, ViewerError> {
+    pub fn new(width: u16, height: u16, palette: Palette) -> Result<Self, ViewerError> {
         let mut encoder = Encoder::new(Vec::new(), width, height, palette.rgb())?;
         encoder.set_repeat(Repeat::Infinite)?;
         let screen = vec![palette.transparent(); usize::from(width) * usize::from(height)];
-        Ok(Self { encoder, palette, delay_cs, width, screen })
+        Ok(Self { encoder, palette, width, screen, owed_cs: 0.0 })
     }
 
-    /// Appends a picture, which must have the animation's size.
+    /// Appends a picture, which must have the animation's size, to be shown for `shown_s`: what the format rounds away, the
+    /// pictures after it make up for.
     ///
     /// # Errors
     /// When it cannot be encoded.
-    pub fn add(&mut self, picture: &Picture) -> Result<(), ViewerError> {
+    pub fn add(&mut self, picture: &Picture, shown_s: f64) -> Result<(), ViewerError> {
+        self.owed_cs += 100.0 * shown_s;
+        let delay_cs = self.owed_cs.round() as u16;
+        self.owed_cs -= f64::from(delay_cs);
         let width = usize::from(self.width);
         let wanted: Vec<u8> =
             picture.rgba.as_chunks::<4>().0.iter().map(|&pixel| self.palette.index_of(pixel)).collect();
@@ -58,7 +63,7 @@ impl Animation {
         let transparent = self.palette.transparent();
         let visible = |index| if wanted[index] == self.screen[index] { transparent } else { wanted[index] };
         let frame = Frame {
-            delay: self.delay_cs,
+            delay: delay_cs,
             dispose: DisposalMethod::Keep,
             transparent: Some(transparent),
             left: region.left as u16,
@@ -117,8 +122,8 @@ mod tests {
 
     fn encode(pictures: &[Picture]) -> Vec<u8> {
         let palette = Palette::of(&[gradient(0), gradient(1), gradient(2), gradient(4)]);
-        let mut animation = Animation::new(96, 64, 5, palette).unwrap();
-        pictures.iter().for_each(|picture| animation.add(picture).unwrap());
+        let mut animation = Animation::new(96, 64, palette).unwrap();
+        pictures.iter().for_each(|picture| animation.add(picture, 0.05).unwrap());
         animation.finish().unwrap()
     }
 

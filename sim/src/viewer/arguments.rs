@@ -1,9 +1,10 @@
 //! The command line.
 
+use crate::viewer::clock::MAX_SPEED;
 use crate::viewer::error::ViewerError;
 use crate::viewer::replay::Replay;
 use clap::{Parser, ValueEnum};
-use sim::{CubeScene, Hand};
+use sim::{CubeScene, Domain, Hand, ScissorsDomain};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -17,7 +18,7 @@ Examples:
   sim --shot 6 --size 1280x720             a picture of the window, which then closes
   sim --replay out/faults/cube_orca_v2_0_61.ron   an episode whose physics failed
 
-Exit codes: 0 done, 1 failure, 2 usage, 3 printed instead of recorded.";
+Exit codes: 0 done, 1 failure, 2 usage, 3 printed, although --record asks for pictures.";
 
 /// Shows a simulated hand that turns a cube or cuts a tape: in a window, else as a recording, else as text.
 ///
@@ -62,16 +63,18 @@ pub struct Arguments {
     #[arg(long, value_name = "out.png|out.gif|dir/")]
     pub record: Option<RecordTarget>,
 
-    /// Opens no window, even where there is a display; records to out/TASK.gif unless --record says otherwise.
+    /// Opens no window, even where there is a display; records to out/TASK.gif, a replay to out/replay.gif, unless --record says
+    /// otherwise.
     #[arg(long)]
     pub headless: bool,
 
-    /// Takes a picture of the window at this time of the episode, s, up to 3600, as the key S does, and closes the window.
+    /// Takes a picture of the window, as the key S does, when so much simulated time has passed since it opened, s, up to 3600,
+    /// however many episodes that is, and closes the window.
     #[arg(long, value_name = "S", value_parser = number::<0, 3600>, conflicts_with_all = ["record", "headless", "seconds"])]
     pub shot: Option<f64>,
 
     /// Simulated seconds per second of watching, up to 10; below 1 is slow motion.
-    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = number::<0, 10>)]
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = number::<0, MAX_SPEED>)]
     pub speed: f64,
 
     /// Size of recorded pictures, pixels; 480x270 for an animation and 640x360 for pictures unless given. Of a window, which has 960x540.
@@ -178,6 +181,15 @@ impl Arguments {
             (TaskName::Scissors, DomainName::Randomised) => "scissors_randomised".into(),
             (TaskName::Scissors, DomainName::Tendons) => "scissors_tendons".into(),
             (TaskName::Scissors, DomainName::Exact) => "scissors_exact".into(),
+        }
+    }
+
+    /// Whether there is such a domain: not every hand has a twin, nor loose tendons.
+    pub fn has_domain(&self) -> bool {
+        let name = self.domain_name();
+        match self.task {
+            TaskName::Cube => Domain::names().any(|known| known == name),
+            TaskName::Scissors => ScissorsDomain::names().any(|known| known == name),
         }
     }
 

@@ -2,10 +2,13 @@
 
 use sim::SERVO_HZ;
 
-/// No frame is worth more ticks: a machine that cannot keep up shows slow motion instead of standing still.
+/// No frame is worth more ticks at the speed of life, nor, where time runs faster, more than as many times more: a machine that
+/// cannot keep up shows slow motion instead of standing still.
 const MAX_TICKS: u32 = 6;
-/// Slowest and fastest playback, simulated seconds per second.
-const SPEEDS: (f64, f64) = (1.0 / 16.0, 8.0);
+/// Fastest playback, simulated seconds per second.
+pub const MAX_SPEED: u32 = 10;
+/// What the keys choose from, simulated seconds per second.
+const SPEEDS: [f64; 9] = [1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0, 1.0, 2.0, 4.0, 8.0, MAX_SPEED as f64];
 
 /// Turns real time into servo ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,9 +47,14 @@ impl Clock {
         self.single_ticks += 1;
     }
 
-    /// Plays `factor` times as fast.
-    pub fn scale_speed(&mut self, factor: f64) {
-        self.speed = (self.speed * factor).clamp(SPEEDS.0, SPEEDS.1);
+    /// Plays at the next lower speed, if there is one.
+    pub fn slower(&mut self) {
+        self.speed = SPEEDS.into_iter().rfind(|&speed| speed < self.speed).unwrap_or(self.speed);
+    }
+
+    /// Plays at the next higher speed, if there is one.
+    pub fn faster(&mut self) {
+        self.speed = SPEEDS.into_iter().find(|&speed| speed > self.speed).unwrap_or(self.speed);
     }
 
     /// Ticks that are due after another `elapsed_s` of real time.
@@ -57,9 +65,10 @@ impl Clock {
         }
         self.due_s += elapsed_s * self.speed;
         let ticks = (self.due_s * f64::from(SERVO_HZ)).floor();
-        if ticks > f64::from(MAX_TICKS) {
+        let max_ticks = f64::from(MAX_TICKS) * self.speed.max(1.0);
+        if ticks > max_ticks {
             self.due_s = 0.0;
-            return MAX_TICKS;
+            return max_ticks as u32;
         }
         self.due_s -= ticks / f64::from(SERVO_HZ);
         ticks as u32
@@ -81,8 +90,28 @@ mod tests {
         for frames_per_s in [144, 60, 50, 24] {
             assert!(ticks_in_2_s(Clock::new(1.0), frames_per_s).abs_diff(120) <= 1, "{frames_per_s} frames per second");
             assert!(ticks_in_2_s(Clock::new(0.25), frames_per_s).abs_diff(30) <= 1, "{frames_per_s} frames per second");
+            let fastest = Clock::new(f64::from(MAX_SPEED));
+            assert!(ticks_in_2_s(fastest, frames_per_s).abs_diff(1200) <= 1, "{frames_per_s} frames per second");
         }
         assert_eq!(ticks_in_2_s(Clock::new(1.0), 5), 10 * MAX_TICKS);
+        assert_eq!(ticks_in_2_s(Clock::new(2.0), 5), 20 * MAX_TICKS);
+    }
+
+    /// Contract: keys go through the speeds one by one, from between them too, and faster is never slower: at either end, or
+    /// beyond it, the speed stays.
+    #[test]
+    fn keys_choose_the_speed() {
+        let pressed = |speed, key: fn(&mut Clock)| {
+            let mut clock = Clock::new(speed);
+            key(&mut clock);
+            clock.speed()
+        };
+        for (speed, slower, faster) in
+            [(1.0, 0.5, 2.0), (0.3, 0.25, 0.5), (8.0, 4.0, 10.0), (10.0, 8.0, 10.0), (0.01, 0.01, 0.0625)]
+        {
+            let found = (pressed(speed, Clock::slower), pressed(speed, Clock::faster));
+            assert_eq!(found, (slower, faster), "from {speed}");
+        }
     }
 
     /// Contract: a paused clock gives exactly the ticks that were asked for one by one.

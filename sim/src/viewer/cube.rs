@@ -4,15 +4,13 @@ use crate::viewer::arguments::{Arguments, PolicyName};
 use crate::viewer::driver::{Driver, Hold, Wander};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame, Reel};
+use crate::viewer::limits::limits;
 use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
 use crate::viewer::steering::Teleop;
 use bridge::random::stream;
-use bridge::{
-    CubeReward, CubeTask, Environment, GovernorConfig, ObjectPose, Outcome, Percept, TaskEnvironment, heading_rad,
-    tilt_rad,
-};
+use bridge::{CubeReward, CubeTask, Environment, ObjectPose, Outcome, Percept, TaskEnvironment, heading_rad, tilt_rad};
 use sim::{CubeScene, Demonstrator, Domain, FAULT_FOLDER};
 use std::collections::VecDeque;
 use std::f64::consts::{PI, TAU};
@@ -32,7 +30,7 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
     let task = CubeTask::new(config, scene.hand().n_joints());
     let reel = Reel::default();
     let body = Box::new(scene.body(Domain::load(&arguments.domain_name())?));
-    let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, GovernorConfig::usual()?)?;
+    let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, limits(&arguments.policy)?)?;
     let hand = scene.hand().clone();
     let posture_rad = scene.start().holding_rad.clone();
     let driver: Box<dyn Driver> = match &arguments.policy {

@@ -11,8 +11,13 @@ use std::sync::Arc;
 
 /// Plans what the hand does next.
 pub trait Driver: Send + Sync {
-    /// What it is called, and what it is at if it can tell.
+    /// What it is called, whatever it is at.
     fn name(&self) -> String;
+
+    /// What it is at, if it can tell.
+    fn activity(&self) -> Option<String> {
+        None
+    }
 
     /// Starts the episode that `seed` names.
     ///

@@ -18,6 +18,9 @@ pub enum ViewerError {
     /// The dump cannot be replayed.
     #[error(transparent)]
     Dump(#[from] sim::DumpError),
+    /// The configuration of a run cannot be read.
+    #[error("run: {0}")]
+    Run(#[from] bridge::config::ConfigError),
     /// The policy failed.
     #[error("policy: {0}")]
     Policy(#[from] learn::LearnError),

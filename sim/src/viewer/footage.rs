@@ -1,14 +1,14 @@
 //! Pictures of the window: single ones, a film, and one after which it closes.
 //!
 //! A picture arrives some frames after it was asked for. While a film runs the clock waits for each of its pictures: what is
-//! on the screen may be slower than life, what is in the film is not.
+//! on the screen may be slower than the clock says, what is in the film is not.
 
 use crate::viewer::arguments::{PictureSize, RecordTarget};
 use crate::viewer::error::ViewerError;
 use crate::viewer::paint;
 use crate::viewer::palette::Palette;
 use crate::viewer::picture::Picture;
-use crate::viewer::recorder::{PICTURES_PER_S, Recorded, Recorder, save};
+use crate::viewer::recorder::{PICTURE_S, Recorded, Recorder, save};
 use crate::viewer::window::Show;
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Where pictures go, from where the program is run.
 pub const FOLDER: &str = "out";
-/// Title of the window.
+/// Title of the window, while nothing runs that is kept.
 pub const TITLE: &str = "softflow sim";
 /// Films of wider windows have half of their size.
 const MAX_FILM_WIDTH: u16 = 800;
@@ -113,22 +113,37 @@ impl Footage {
         if film.size.replace(size).is_some_and(|before| before != size) {
             return Err(ViewerError::Resized);
         }
+        let (n_ticks, shown_s) = pace(speed);
         if let Some(recorder) = &mut film.recorder {
-            recorder.add(picture)?;
+            recorder.add(picture, shown_s)?;
         }
-        // Slow motion is filmed tick by tick at most.
-        film.ticks_left = ((f64::from(SERVO_HZ / PICTURES_PER_S) * speed).round() as u32).max(1);
+        film.ticks_left = n_ticks;
         film.is_waiting = false;
         Ok(())
     }
 }
 
-/// Tells in the window's title whether a film runs: not in the picture, which is filmed.
-pub fn tell_film(footage: Res<Footage>, mut window: Single<&mut Window>) {
-    let title = if footage.film.is_some() { "softflow sim: filming" } else { TITLE };
+/// Servo ticks between a picture and the next one, and how long it is shown, s, at `speed` simulated seconds per second.
+///
+/// Ticks are whole, so that pictures come as often as they should or nearly so; as they are shown until the next one was due, the
+/// film keeps the pace. Slow motion is filmed tick by tick at most.
+fn pace(speed: f64) -> (u32, f64) {
+    let n_ticks = (f64::from(SERVO_HZ) * PICTURE_S * speed).round().max(1.0);
+    (n_ticks as u32, n_ticks / (f64::from(SERVO_HZ) * speed))
+}
+
+/// Tells in the window's title what runs that is kept: not in the picture, which is filmed.
+pub fn tell_in_title(footage: Res<Footage>, show: Res<Show>, mut window: Single<&mut Window>) {
+    let title = title(footage.film.is_some(), show.rollout.is_recording());
     if window.title != title {
-        window.title = title.into();
+        window.title = title;
     }
+}
+
+fn title(is_filming: bool, is_recording: bool) -> String {
+    let marks = [("filming", is_filming), ("recording", is_recording)];
+    let marks: Vec<&str> = marks.into_iter().filter_map(|(mark, is_on)| is_on.then_some(mark)).collect();
+    if marks.is_empty() { TITLE.into() } else { format!("{TITLE}: {}", marks.join(", ")) }
 }
 
 /// Asks for the pictures that are due.
@@ -166,11 +181,15 @@ pub fn take_pictures(mut commands: Commands, mut footage: ResMut<Footage>, show:
     commands.spawn(Screenshot::primary_window()).observe(receive);
 }
 
-/// Ends the film when the window goes.
-pub fn end_with_the_window(mut exits: MessageReader<AppExit>, mut footage: ResMut<Footage>) {
-    if exits.read().next().is_some() && footage.film.is_some() {
+/// Ends film and recording when the window goes.
+pub fn end_with_the_window(mut exits: MessageReader<AppExit>, mut footage: ResMut<Footage>, mut show: ResMut<Show>) {
+    if exits.read().next().is_none() {
+        return;
+    }
+    if footage.film.is_some() {
         println!("{}", footage.end());
     }
+    show.end_recording();
 }
 
 /// The pixels of what the renderer captured.
@@ -217,6 +236,48 @@ mod tests {
         }
     }
 
+    fn picture_of(shade: u8) -> Picture {
+        let rgba = (0..64 * 36).flat_map(|pixel: u32| [(pixel % 256) as u8, 60 * shade, 0, 255]).collect();
+        Picture { width: 64, height: 36, rgba }
+    }
+
+    /// Contract: the title tells all that runs.
+    #[test]
+    fn the_title_tells_what_runs() {
+        assert_eq!(title(false, false), TITLE);
+        assert_eq!(title(true, false), "softflow sim: filming");
+        assert_eq!(title(false, true), "softflow sim: recording");
+        assert_eq!(title(true, true), "softflow sim: filming, recording");
+    }
+
+    /// Contract: a film is as fast as the clock, whatever its speed, to 1/100 s over all of its pictures; where the speed changes,
+    /// what comes after it is at the new one.
+    #[test]
+    fn a_film_is_as_fast_as_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("film.gif");
+        for speeds in [[1.0; 2], [0.5; 2], [1.5; 2], [0.0625; 2], [8.0; 2], [0.3, 1.7]] {
+            let film = Film { path: path.clone(), recorder: None, size: None, ticks_left: 0, is_waiting: true };
+            let mut footage = Footage { film: Some(film), ..Footage::default() };
+            let mut expected_s = 0.0;
+            for (index, speed) in speeds.into_iter().flat_map(|speed| [speed; 7]).enumerate() {
+                footage.add(picture_of(index as u8 % 4), speed).unwrap();
+                let ticks = footage.allowed(u32::MAX);
+                footage.pass(ticks);
+                expected_s += f64::from(ticks) / f64::from(SERVO_HZ) / speed;
+            }
+            footage.end();
+            let bytes = std::fs::read(&path).unwrap();
+            let mut decoder = gif::DecodeOptions::new().read_info(bytes.as_slice()).unwrap();
+            let mut shown_cs = 0;
+            while let Some(frame) = decoder.read_next_frame().unwrap() {
+                shown_cs += u32::from(frame.delay);
+            }
+            let found_s = f64::from(shown_cs) / 100.0;
+            assert!((found_s - expected_s).abs() <= 0.01, "at {speeds:?}: {found_s} s, expected {expected_s} s");
+        }
+    }
+
     /// Contract: a film has a picture every three ticks at the speed of life, in the middle of which no tick is lost, and
     /// the clock waits while one is on its way; afterwards there is an animation.
     #[test]
@@ -227,9 +288,8 @@ mod tests {
         let path = folder.path().join("film.gif");
         footage.film = Some(Film { path: path.clone(), recorder: None, size: None, ticks_left: 0, is_waiting: true });
         assert_eq!(footage.allowed(6), 0);
-        for shade in 0..4u8 {
-            let rgba = (0..64 * 36).flat_map(|pixel: u32| [(pixel % 256) as u8, 60 * shade, 0, 255]).collect();
-            footage.add(Picture { width: 64, height: 36, rgba }, 1.0).unwrap();
+        for shade in 0..4 {
+            footage.add(picture_of(shade), 1.0).unwrap();
             assert_eq!(footage.allowed(6), 3);
             footage.pass(2);
             assert_eq!(footage.allowed(6), 1);

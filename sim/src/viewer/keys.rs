@@ -60,8 +60,8 @@ pub fn obey_keys(
         match key {
             KeyCode::Space => show.clock.toggle_pause(),
             KeyCode::Period => show.clock.single_step(),
-            KeyCode::BracketLeft => show.clock.scale_speed(0.5),
-            KeyCode::BracketRight => show.clock.scale_speed(2.0),
+            KeyCode::BracketLeft => show.clock.slower(),
+            KeyCode::BracketRight => show.clock.faster(),
             KeyCode::ArrowLeft => show.push(PUSH_N_S * -right),
             KeyCode::ArrowRight => show.push(PUSH_N_S * right),
             KeyCode::ArrowUp => show.push(PUSH_N_S * away),

@@ -9,7 +9,7 @@ pub enum Pick {
     Task,
     /// The next of those who can act.
     Policy,
-    /// The next domain, nominal or shifted.
+    /// The next domain, nominal, shifted or randomised, of those that there are for the hand.
     Domain,
     /// The episode after this one.
     NextSeed,
@@ -42,11 +42,12 @@ pub fn picked(now: &Arguments, pick: Pick, given: &Arguments) -> Arguments {
             };
         }
         Pick::Domain => {
-            next.domain = match now.domain {
-                DomainName::Nominal => DomainName::Shifted,
-                DomainName::Shifted => DomainName::Randomised,
-                DomainName::Randomised | DomainName::Tendons | DomainName::Exact => DomainName::Nominal,
-            };
+            const ROUND: [DomainName; 3] = [DomainName::Nominal, DomainName::Shifted, DomainName::Randomised];
+            let first = ROUND.iter().position(|&domain| domain == now.domain).map_or(0, |place| place + 1);
+            let others = ROUND.iter().cycle().skip(first).take(ROUND.len());
+            let there_are = others.map(|&domain| Arguments { domain, ..now.clone() });
+            // There is always the one that is on.
+            next.domain = there_are.into_iter().find(Arguments::has_domain).map_or(now.domain, |found| found.domain);
         }
         Pick::NextSeed => next.seed = now.seed.saturating_add(1),
         Pick::PreviousSeed => next.seed = now.seed.saturating_sub(1),
@@ -58,6 +59,7 @@ pub fn picked(now: &Arguments, pick: Pick, given: &Arguments) -> Arguments {
 mod tests {
     use super::*;
     use clap::Parser as _;
+    use std::path::Path;
 
     /// Contract: choosing who acts goes round through everybody, through the given run on its own task only, and a run does
     /// not follow to the other task.
@@ -85,6 +87,35 @@ mod tests {
             now.seed
         });
         assert_eq!(seeds, [1, 0, 0]);
-        assert_eq!(picked(&now, Pick::Domain, &given).domain, DomainName::Shifted);
+    }
+
+    /// Contract: choosing the domain goes round those that there are: no twin stands for a hand in a file, unless it is a variant of
+    /// a hand that has one.
+    #[test]
+    fn domains_go_round() {
+        use DomainName::{Nominal, Randomised, Shifted};
+        let folder = tempfile::tempdir().unwrap();
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/hands");
+        let [own, variant] = [("reference16", "own"), ("orca_v2_torques", "orca_v2_torques")].map(|(name, copy)| {
+            let copy = folder.path().join(format!("{copy}.ron"));
+            std::fs::copy(assets.join(format!("{name}.ron")), &copy).unwrap();
+            copy.to_string_lossy().into_owned()
+        });
+        std::fs::copy(assets.join("orca_v2.ron"), folder.path().join("orca_v2.ron")).unwrap();
+        for (line, expected) in [
+            (["--hand", "orca_v2"], [Shifted, Randomised, Nominal]),
+            (["--hand", &own], [Randomised, Nominal, Randomised]),
+            (["--hand", &variant], [Shifted, Randomised, Nominal]),
+            (["--task", "scissors"], [Shifted, Randomised, Nominal]),
+            (["--domain", "exact"], [Nominal, Shifted, Randomised]),
+        ] {
+            let given = Arguments::try_parse_from([&["sim"], line.as_slice()].concat()).unwrap();
+            let mut now = given.clone();
+            let found = [(); 3].map(|()| {
+                now = picked(&now, Pick::Domain, &given);
+                now.domain
+            });
+            assert_eq!(found, expected, "{line:?}");
+        }
     }
 }

@@ -9,12 +9,13 @@ use crate::viewer::reading::Instruments;
 use crate::viewer::rollout::{Moment, Rollout};
 use crate::viewer::steering::Steering;
 use crate::viewer::takes::Takes;
-use bridge::{Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
+use bridge::{BodyError, Environment, EnvironmentError, Outcome, Percept, SIM_FAULT_SCALAR, Task, TaskEnvironment};
 use sim::{Hand, Part, SERVO_HZ};
 use std::path::Path;
 
 /// How long the end of an episode is watched before the next one begins, s.
 const AFTERMATH_S: f64 = 1.0;
+const AFTERMATH_TICKS: u32 = (AFTERMATH_S * SERVO_HZ as f64) as u32;
 
 /// What a task brings along to be played.
 pub struct Act {
@@ -115,20 +116,35 @@ impl Play {
             takes.push(step, self.act.stage.environment(), &self.observation)?;
         }
         self.outcome = self.act.stage.outcome();
-        let ticks_left = (AFTERMATH_S * f64::from(SERVO_HZ)) as u32;
         if let Some(fault) = self.act.reel.take_fault() {
-            eprintln!("{fault}");
-            self.course = Course::Frozen { ticks_left };
+            self.freeze(&fault);
         } else if step.terminated || self.act.driver.has_given_up() {
             // Whoever gives up has shown what does not work.
             if let Some(takes) = &mut self.takes {
                 takes.end(self.act.stage.environment())?;
             }
-            self.course = Course::Aftermath { ticks_left };
+            self.course = Course::Aftermath { ticks_left: AFTERMATH_TICKS };
         } else if step.truncated {
             self.course = Course::Over;
         }
         Ok(())
+    }
+
+    /// Holds still for one tick.
+    fn hold(&mut self, ticks_left: u32) -> Result<(), ViewerError> {
+        match self.act.stage.hold() {
+            Ok(()) => self.course = Course::Aftermath { ticks_left: ticks_left - 1 },
+            // In a step the environment takes it for the end of the episode, which has ended here already.
+            Err(EnvironmentError::Body(fault @ BodyError::SimFault { .. })) => self.freeze(&fault.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Stays with the last moment before `fault`.
+    fn freeze(&mut self, fault: &str) {
+        eprintln!("{fault}");
+        self.course = Course::Frozen { ticks_left: AFTERMATH_TICKS };
     }
 
     /// Why the episode has ended, while its end is watched.
@@ -152,7 +168,8 @@ impl Rollout for Play {
 
     fn title(&self) -> String {
         let Arguments { hand, seed, .. } = &self.arguments;
-        format!("{hand} | {} | {} | seed {seed}", self.act.driver.name(), self.arguments.domain_name())
+        let activity = self.act.driver.activity().map_or_else(String::new, |activity| format!(": {activity}"));
+        format!("{hand} | {}{activity} | {} | seed {seed}", self.act.driver.name(), self.arguments.domain_name())
     }
 
     fn horizon_s(&self) -> f64 {
@@ -177,10 +194,7 @@ impl Rollout for Play {
                 (Course::Aftermath { ticks_left: 0 } | Course::Frozen { ticks_left: 0 }, _) => {
                     self.course = Course::Over;
                 }
-                (Course::Aftermath { ticks_left }, _) => {
-                    self.act.stage.hold()?;
-                    self.course = Course::Aftermath { ticks_left: ticks_left - 1 };
-                }
+                (Course::Aftermath { ticks_left }, _) => self.hold(ticks_left)?,
                 (Course::Frozen { ticks_left }, Some(latest)) => {
                     let mut moment = latest.clone();
                     moment.reading.ending = self.ending();
@@ -188,8 +202,7 @@ impl Rollout for Play {
                     return Ok(moment);
                 }
                 (Course::Frozen { .. } | Course::Over, _) => {
-                    self.arguments.seed += 1;
-                    self.restart()?;
+                    self.begin(self.arguments.seed.saturating_add(1))?;
                 }
             }
         }
@@ -210,20 +223,31 @@ impl Rollout for Play {
         Ok(())
     }
 
+    fn begin(&mut self, seed: u64) -> Result<(), ViewerError> {
+        self.arguments.seed = seed;
+        self.restart()
+    }
+
     fn arguments(&self) -> Option<&Arguments> {
         Some(&self.arguments)
     }
 
-    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError> {
-        if let Some(mut takes) = self.takes.take() {
-            takes.end(self.act.stage.environment())?;
-            return Ok(takes.summary());
-        }
+    fn is_recording(&self) -> bool {
+        self.takes.is_some()
+    }
+
+    fn record(&mut self, folder: &Path) -> Result<String, ViewerError> {
         let takes = Takes::open(folder, &self.arguments, self.act.stage.spec())?;
         let said = format!("recording to {}", folder.display());
         self.takes = Some(takes);
         self.restart()?;
         Ok(said)
+    }
+
+    fn end_recording(&mut self) -> Result<Option<String>, ViewerError> {
+        let Some(mut takes) = self.takes.take() else { return Ok(None) };
+        takes.end(self.act.stage.environment())?;
+        Ok(Some(takes.summary()))
     }
 
     fn steer(&mut self, steering: Steering) {
@@ -256,5 +280,55 @@ impl<T: Task + Sync> Stage for TaskEnvironment<Filmed, T> {
         let mut held = self.applied_rad().to_vec();
         self.governor_mut().command(&mut held)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::viewer::cube;
+    use crate::viewer::driver::Hold;
+    use bridge::{CubeReward, CubeTask, GovernorConfig};
+    use clap::Parser as _;
+    use sim::{CubeScene, Domain};
+
+    /// A cube that is held for a second. Its faults are not dumped.
+    fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
+        let scene = CubeScene::load(&arguments.hand)?.with_horizon(1.0.try_into()?);
+        let task = CubeTask::new(scene.task_config(CubeReward::Dense), scene.hand().n_joints());
+        let reel = Reel::default();
+        let body = Box::new(scene.body(Domain::load("exact")?));
+        let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, GovernorConfig::usual()?)?;
+        let driver = Box::new(Hold { command: scene.start().holding_rad.clone() });
+        let instruments = cube::instruments(&arguments.hand)?;
+        Ok(Act { stage: Box::new(stage), reel, driver, instruments, pushed: 0 })
+    }
+
+    fn play(line: &[&str]) -> Play {
+        Play::new(&Arguments::try_parse_from([&["sim"], line].concat()).unwrap(), open).unwrap()
+    }
+
+    /// Contract: physics that fails while the end of an episode is watched freezes like one that fails before it, and the next
+    /// episode follows.
+    #[test]
+    fn a_fault_after_the_end_freezes() {
+        let mut play = play(&[]);
+        play.push([0.0, 0.0, -0.2]);
+        let endings = std::iter::repeat_with(|| play.tick().unwrap().reading.ending);
+        assert_eq!(endings.take(60).flatten().next().as_deref(), Some("dropped"));
+        play.push([0.0, 0.0, f32::NAN]);
+        // A step's frames are shown before the next tick of the hand.
+        let endings: Vec<_> = (0..10).map(|_| play.tick().unwrap().reading.ending).collect();
+        assert!(endings.contains(&Some(SIM_FAULT_SCALAR.into())), "{endings:?}");
+        let next = (0..AFTERMATH_TICKS).map(|_| play.tick().unwrap().reading).find(|reading| reading.time_s == 0.0);
+        assert_eq!(next.map(|reading| (reading.ending, play.arguments.seed)), Some((None, 1)));
+    }
+
+    /// Contract: the last of all seeds names an episode like any other; on it follows the same one.
+    #[test]
+    fn the_last_seed_is_the_last() {
+        let mut play = play(&["--seed", "18446744073709551615"]);
+        let n_begun = (0..=SERVO_HZ + 1).filter(|_| play.tick().unwrap().reading.time_s == 0.0).count();
+        assert_eq!((n_begun, play.arguments.seed), (2, u64::MAX));
     }
 }

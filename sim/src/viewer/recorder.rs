@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Pictures per second: one a control step of the cube task, and a whole number of a GIF's hundredths of a second.
 pub const PICTURES_PER_S: u32 = 20;
+/// How long each of them is shown, s.
+pub const PICTURE_S: f64 = 1.0 / PICTURES_PER_S as f64;
 
 /// Writes a recording.
 pub struct Recorder {
@@ -57,23 +59,20 @@ impl Recorder {
         }
         let medium = match target {
             RecordTarget::Still(_) => Medium::Still(None),
-            RecordTarget::Gif(_) => {
-                let delay_cs = (100 / PICTURES_PER_S) as u16;
-                Medium::Animation(Animation::new(size.width, size.height, delay_cs, palette()?)?)
-            }
+            RecordTarget::Gif(_) => Medium::Animation(Animation::new(size.width, size.height, palette()?)?),
             RecordTarget::Series(_) => Medium::Series,
         };
         Ok(Self { path: path.to_owned(), medium, n_pictures: 0, n_bytes: 0 })
     }
 
-    /// Appends a picture.
+    /// Appends a picture, which an animation shows for `shown_s`.
     ///
     /// # Errors
     /// When it cannot be encoded or written.
-    pub fn add(&mut self, picture: Picture) -> Result<(), ViewerError> {
+    pub fn add(&mut self, picture: Picture, shown_s: f64) -> Result<(), ViewerError> {
         match &mut self.medium {
             Medium::Still(latest) => *latest = Some(picture),
-            Medium::Animation(animation) => animation.add(&picture)?,
+            Medium::Animation(animation) => animation.add(&picture, shown_s)?,
             Medium::Series => {
                 let path = self.path.join(format!("frame_{:04}.png", self.n_pictures));
                 self.n_bytes += write(&path, &png(&picture)?)?;

@@ -9,7 +9,7 @@ use crate::viewer::overlay::Overlay;
 use crate::viewer::palette::Palette;
 use crate::viewer::picture::Picture;
 use crate::viewer::reading::Reading;
-use crate::viewer::recorder::{PICTURES_PER_S, Recorded, Recorder};
+use crate::viewer::recorder::{PICTURE_S, PICTURES_PER_S, Recorded, Recorder};
 use crate::viewer::rollout::{Moment, Rollout, rollout};
 use crate::viewer::studio::Subject;
 use sim::SERVO_HZ;
@@ -36,7 +36,7 @@ pub fn record(arguments: &Arguments) -> Result<(Recorded, Reading), ViewerError>
     };
     for picture in 1..=n_pictures {
         film.wind_to(seconds * picture as f64 / n_pictures as f64)?;
-        recorder.add(film.shoot(&mut camera)?)?;
+        recorder.add(film.shoot(&mut camera)?, PICTURE_S)?;
     }
     Ok((recorder.finish()?, film.moment.reading))
 }

@@ -117,12 +117,24 @@ impl Rollout for Replay {
         Ok(())
     }
 
+    fn begin(&mut self, _seed: u64) -> Result<(), ViewerError> {
+        self.restart()
+    }
+
     fn arguments(&self) -> Option<&Arguments> {
         None
     }
 
-    fn toggle_recording(&mut self, _folder: &Path) -> Result<String, ViewerError> {
-        Ok("a replay is on record already".into())
+    fn is_recording(&self) -> bool {
+        false
+    }
+
+    fn record(&mut self, _folder: &Path) -> Result<String, ViewerError> {
+        Ok("a replay is not recorded: it is on record already".into())
+    }
+
+    fn end_recording(&mut self) -> Result<Option<String>, ViewerError> {
+        Ok(None)
     }
 
     fn steer(&mut self, _steering: Steering) {}

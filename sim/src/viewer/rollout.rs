@@ -46,15 +46,30 @@ pub trait Rollout: Send + Sync {
     /// When the hand cannot be brought into its start posture.
     fn restart(&mut self) -> Result<(), ViewerError>;
 
+    /// Starts the episode that `seed` names; where nothing can be chosen, the present one. A recording goes on with it.
+    ///
+    /// # Errors
+    /// When the hand cannot be brought into its start posture.
+    fn begin(&mut self, seed: u64) -> Result<(), ViewerError>;
+
     /// The command line that shows the present episode; none where nothing can be chosen.
     fn arguments(&self) -> Option<&Arguments>;
 
-    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, or ends that. Says what it
-    /// did.
+    /// Whether episodes are recorded.
+    fn is_recording(&self) -> bool;
+
+    /// Begins to record episodes into a dataset in `folder`, from the start of the present one on, which is begun anew. Says
+    /// what it did.
     ///
     /// # Errors
     /// When there is a dataset of something else, the file system fails, or the episode cannot be begun anew.
-    fn toggle_recording(&mut self, folder: &Path) -> Result<String, ViewerError>;
+    fn record(&mut self, folder: &Path) -> Result<String, ViewerError>;
+
+    /// Ends the recording, if one runs, with as much of the present episode as there is. Says what became of it.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    fn end_recording(&mut self) -> Result<Option<String>, ViewerError>;
 
     /// Hears what the keys ask for.
     fn steer(&mut self, steering: Steering);

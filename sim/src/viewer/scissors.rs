@@ -4,14 +4,14 @@ use crate::viewer::arguments::{Arguments, PolicyName};
 use crate::viewer::driver::{Driver, Hold, Wander};
 use crate::viewer::error::ViewerError;
 use crate::viewer::filmed::{Filmed, Frame, Reel};
+use crate::viewer::limits::limits;
 use crate::viewer::play::Act;
 use crate::viewer::policy::Trained;
 use crate::viewer::reading::{Gauges, Instruments, Reading};
 use crate::viewer::steering::Teleop;
 use bridge::random::stream;
 use bridge::{
-    Environment, GovernorConfig, Outcome, Percept, ScissorsObject, ScissorsTask, TOOL_POSE_LEN, TaskEnvironment,
-    opening_rad,
+    Environment, Outcome, Percept, ScissorsObject, ScissorsTask, TOOL_POSE_LEN, TaskEnvironment, opening_rad,
 };
 use sim::{Cutter, FAULT_FOLDER, Phase, ScissorsDomain, ScissorsScene};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn open(arguments: &Arguments) -> Result<Act, ViewerError> {
     let is_trained = matches!(arguments.policy, PolicyName::Run(_));
     let laid_out = if is_trained { scene.clone().pinned_to(scene.configurations()) } else { scene.clone() };
     let body = Box::new(laid_out.body(ScissorsDomain::load(&arguments.domain_name())?));
-    let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, GovernorConfig::usual()?)?;
+    let stage = TaskEnvironment::new(Filmed::new(body, &reel), task, limits(&arguments.policy)?)?;
     let control_hz = f64::from(scene.task_config().control_hz);
     let driver: Box<dyn Driver> = match &arguments.policy {
         PolicyName::Demo => Box::new(Scripted::new(scene.with_exact_strategies()?)?),
@@ -63,7 +63,10 @@ impl Scripted {
 
 impl Driver for Scripted {
     fn name(&self) -> String {
-        let strategy = self.scene.strategies().nth(self.which).map_or("", |strategy| strategy.name.as_str());
+        self.scene.strategies().nth(self.which).map_or_else(String::new, |strategy| strategy.name.clone())
+    }
+
+    fn activity(&self) -> Option<String> {
         let phase = match self.cutter.phase() {
             Phase::Approach => "approach",
             Phase::Insert => "insert",
@@ -76,7 +79,7 @@ impl Driver for Scripted {
             Phase::Close => "close",
             Phase::GivenUp => "given up",
         };
-        format!("{strategy}: {phase}")
+        Some(phase.into())
     }
 
     fn begin(&mut self, seed: u64) -> Result<(), ViewerError> {

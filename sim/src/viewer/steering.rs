@@ -108,13 +108,19 @@ impl Teleop {
 
 impl Driver for Teleop {
     fn name(&self) -> String {
+        "teleop".into()
+    }
+
+    fn activity(&self) -> Option<String> {
         let finger = |index: usize| self.hand.fingers.get(index).map_or("no finger", |finger| finger.name.as_str());
-        match self.steering.choice {
-            Choice::AllFingers => "teleop: all fingers".into(),
-            Choice::Finger(index) => format!("teleop: {}", finger(index)),
-            Choice::Wrist => if self.hand.wrist.is_some() { "teleop: wrist" } else { "teleop: no wrist" }.into(),
-            Choice::Arm => "teleop: arm".into(),
-        }
+        let chosen = match self.steering.choice {
+            Choice::AllFingers => "all fingers",
+            Choice::Finger(index) => finger(index),
+            Choice::Wrist if self.hand.wrist.is_none() => "no wrist",
+            Choice::Wrist => "wrist",
+            Choice::Arm => "arm",
+        };
+        Some(chosen.into())
     }
 
     fn begin(&mut self, _seed: u64) -> Result<(), ViewerError> {
@@ -212,12 +218,12 @@ mod tests {
         percept.commanded_rad[0] = stop_rad - 0.001;
         teleop.steer(Steering { direction: [0.0, 0.0, -1.0], ..up });
         teleop.plan(&[], &percept, &mut chunk_rad).unwrap();
-        assert_eq!((chunk_rad[0], teleop.name().as_str()), (stop_rad, "teleop: wrist"));
+        assert_eq!((chunk_rad[0], teleop.activity().as_deref()), (stop_rad, Some("wrist")));
 
         let (mut teleop, percept) = self::teleop("orca_v2");
         teleop.steer(up);
         teleop.plan(&[], &percept, &mut chunk_rad).unwrap();
-        assert_eq!((&chunk_rad, teleop.name().as_str()), (&percept.commanded_rad, "teleop: no wrist"));
+        assert_eq!((&chunk_rad, teleop.activity().as_deref()), (&percept.commanded_rad, Some("no wrist")));
     }
 
     /// Contract: the arm moves by 8 cm/s over 1/20 s, or turns by 0.5 rad/s, and the joints hold.

@@ -1,7 +1,8 @@
 //! Episodes that are recorded while they are watched, as a dataset: `dataset.ron` says what they are, `episodes.log` has a
 //! frame an episode.
 //!
-//! An episode is recorded from its start to its end, or to where the recording ends; one that is begun anew is dropped.
+//! An episode is recorded from its start to its end, or to where the recording ends; one that is begun anew, or left for another
+//! one, is dropped.
 
 use crate::viewer::arguments::Arguments;
 use crate::viewer::error::ViewerError;
@@ -88,12 +89,12 @@ mod tests {
         let arguments_here = arguments("exact");
         let mut shown = rollout(&arguments_here).unwrap();
         watch(shown.as_mut(), 30);
-        shown.toggle_recording(&folder).unwrap();
+        shown.record(&folder).unwrap();
         watch(shown.as_mut(), 20);
         shown.restart().unwrap();
         // The start and three ticks a step.
         watch(shown.as_mut(), 1 + 3 * 8);
-        let said = shown.toggle_recording(&folder).unwrap();
+        let said = shown.end_recording().unwrap().unwrap();
         assert!(said.contains("1 recorded"), "{said}");
 
         let dataset::ReadDataset { header, episodes, .. } = dataset::read(&folder).unwrap();
@@ -104,11 +105,28 @@ mod tests {
         let held_rad = &scene.start().holding_rad;
         assert!(episodes[0].action_rad(7).iter().zip(held_rad).all(|(a, b)| (a - b).abs() < 1e-4));
 
-        shown.toggle_recording(&folder).unwrap();
+        shown.record(&folder).unwrap();
         watch(shown.as_mut(), 4);
-        shown.toggle_recording(&folder).unwrap();
+        shown.end_recording().unwrap();
         assert_eq!(dataset::read(&folder).unwrap().episodes.len(), 2);
-        let error = rollout(&arguments("nominal")).unwrap().toggle_recording(&folder).unwrap_err().to_string();
+        let error = rollout(&arguments("nominal")).unwrap().record(&folder).unwrap_err().to_string();
         assert!(error.contains("in exact, seed") && error.contains("in nominal, seed"), "{error}");
+    }
+    /// Contract: whoever acts is recorded by name, as in demonstrations: not with what it was at when the episode began.
+    #[test]
+    fn actors_are_recorded_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = sim::ScissorsScene::load("orca_v2").unwrap();
+        let strategy = &scene.strategies().next().unwrap().name;
+        for (line, actor) in [(["--task", "scissors"], strategy.as_str()), (["--policy", "teleop"], "teleop")] {
+            let folder = folder.path().join(actor);
+            let arguments = Arguments::try_parse_from([&["sim"], line.as_slice()].concat()).unwrap();
+            let mut shown = rollout(&arguments).unwrap();
+            assert!(shown.title().contains(&format!("| {actor}: ")), "{}", shown.title());
+            shown.record(&folder).unwrap();
+            watch(shown.as_mut(), 5);
+            shown.end_recording().unwrap();
+            assert_eq!(dataset::read(&folder).unwrap().episodes[0].label.actor, actor);
+        }
     }
 }
