@@ -8,7 +8,7 @@ use bridge::real::cause::Cause;
 use bridge::real::clock::Clock;
 use bridge::real::emulator::{Fault, Servos};
 use bridge::real::machine::{Order, State};
-use servo_bench::hand_rig::{TestResult, register};
+use servo_bench::hand_rig::{TestResult, register, remount};
 use servo_bench::{Bench, GOAL_CURRENT, LET_GO_S, POSITION, Scene, TICK_S, TORQUE, WATCHDOG};
 use std::error::Error;
 
@@ -184,6 +184,28 @@ fn an_overload() -> TestResult {
     bench.order(Order::Start)?;
     bench.run(10);
     assert_eq!(bench.control.state(), State::Run, "{:?}", bench.events());
+    Ok(())
+}
+
+/// Contract, row 5: a joint that shuts down beyond the end of the turn in which it was switched on has forgotten that turn after its
+/// reboot: it did not lose its power, and the run goes on.
+#[test]
+fn an_overload_across_the_end_of_a_turn() -> TestResult {
+    let mut scene = Scene::new()?;
+    // It is switched on 100 ticks before the end, and waves by 143 around 469 further.
+    remount(&scene.emulator, &mut scene.calibration, 7, 4096 - 100)?;
+    let mut bench = Bench::on(scene)?;
+    bench.start()?;
+    let ticks = |bench: &Bench| bench.register(7, POSITION, 4).map(u32::cast_signed);
+    assert!((4096 + 200..4096 + 550).contains(&ticks(&bench)?), "{} ticks", ticks(&bench)?);
+    bench.inject(Fault::Overload { servos: Servos::Ids(vec![7]) })?;
+    bench.until(State::Hold, 0.1)?;
+    bench.run(300);
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Hold, vec![1; 17]), "{:?}", bench.events());
+    bench.order(Order::Start)?;
+    bench.run(100);
+    assert_eq!((bench.control.state(), bench.torques()?), (State::Run, vec![1; 17]), "{:?}", bench.events());
+    assert!((200..550).contains(&ticks(&bench)?), "{} ticks", ticks(&bench)?);
     Ok(())
 }
 

@@ -81,6 +81,16 @@ pub enum BusError {
         /// Why.
         error: StatusError,
     },
+    /// The servo understood and did not tell.
+    #[error("servo {id}: refused to tell {register}: {error}")]
+    RefusedRead {
+        /// The servo.
+        id: u8,
+        /// The register.
+        register: &'static str,
+        /// Why.
+        error: StatusError,
+    },
     /// The register cannot hold the value.
     #[error("servo {id}: {value} does not fit {register} of {length} bytes")]
     Value {
@@ -221,7 +231,7 @@ impl<P: Port> Bus<P> {
         let read = Instruction::Read { id, address: register.address, length: register.length };
         let error = self.ask_twice(read, id, register.name, bytes)?;
         if error.number() != 0 {
-            return Err(BusError::Refused { id, register: register.name, value: 0, error });
+            return Err(BusError::RefusedRead { id, register: register.name, error });
         }
         Ok(register.decode(bytes).unwrap_or_default())
     }

@@ -21,8 +21,19 @@ impl<P: Port> HandRobot<P> {
     /// of their limits. The findings that did not prevent it are returned.
     ///
     /// # Errors
-    /// When verification refuses the hand, a setting is not taken, or the port is lost.
+    /// When verification refuses the hand, a setting is not taken, or the port is lost. Servos that can be told have no torque then.
     pub fn connect(mut driver: HandDriver<P>, hold_share: UnitInterval) -> Result<(Self, Vec<Finding>), ArmError> {
+        match Self::prepare(&mut driver, hold_share) {
+            Ok(findings) => Ok((Self { driver, hold_share: hold_share.get() }, findings)),
+            Err(error) => {
+                // A process that was killed may have left torque on. The first error is the one that matters.
+                drop(driver.torque_off());
+                Err(error)
+            }
+        }
+    }
+
+    fn prepare(driver: &mut HandDriver<P>, hold_share: UnitInterval) -> Result<Vec<Finding>, ArmError> {
         let findings = driver.verify()?;
         let is_refusal = |finding: &Finding| finding.severity >= Severity::NeedsCalibration;
         if findings.iter().any(is_refusal) {
@@ -36,7 +47,7 @@ impl<P: Port> HandRobot<P> {
             driver.tick()?;
             driver.wait_for_tick();
         }
-        Ok((Self { driver, hold_share: hold_share.get() }, findings))
+        Ok(findings)
     }
 
     /// The driver.

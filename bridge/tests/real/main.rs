@@ -10,3 +10,4 @@ mod foreign;
 mod refusals;
 mod rig;
 mod terminal;
+mod turns;

@@ -124,6 +124,17 @@ pub fn calibration() -> Result<Calibration, Box<dyn Error>> {
     })
 }
 
+/// Mounts the servo with `id` so that the middle of its joint's way is at `middle_ticks`: its shaft goes where it went before.
+pub fn remount(emulator: &SharedEmulator, calibration: &mut Calibration, id: u8, middle_ticks: i32) -> TestResult {
+    let joint = calibration.joints.iter_mut().find(|joint| joint.id == id).ok_or_else(|| format!("no servo {id}"))?;
+    let by_ticks = middle_ticks - i32::midpoint(joint.lower_ticks, joint.upper_ticks);
+    joint.lower_ticks += by_ticks;
+    joint.upper_ticks += by_ticks;
+    // The homing offset.
+    emulator.lock().set_register(id, 20, 4, by_ticks.cast_unsigned());
+    Ok(())
+}
+
 pub fn servo_configs(table: &MotorTable) -> Vec<ServoConfig> {
     let config = |motor: &Motor| ServoConfig {
         id: motor.id,

@@ -146,9 +146,9 @@ impl Bench {
 
     pub fn with_places(scene: Scene, places: Places) -> Result<Self, Box<dyn Error>> {
         let spec = BodySpec { objects: vec!["cube".into()], ..hand_rig::spec() };
-        let calibration = hand_rig::calibration()?;
         let port = scene.emulator.open(BAUD);
-        let driver = HandDriver::new(port, spec, hand_rig::motors()?, Some(&calibration), hand_rig::driver_config()?)?;
+        let driver =
+            HandDriver::new(port, spec, hand_rig::motors()?, Some(&scene.calibration), hand_rig::driver_config()?)?;
         let (hand, _) = HandRobot::connect(driver, UnitInterval::try_from(0.5)?)?;
         let clock = scene.emulator.clock();
         let spec = TaskSpec { name: "count".into(), observation_len: 1, control_hz: 20, horizon_s: 60.0 };

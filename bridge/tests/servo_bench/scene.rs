@@ -1,8 +1,9 @@
 //! What is around the servos of the bench: an object that a tracker sees, and somebody who feels every shaft.
 
-use super::hand_rig::{motors, plant, servo_configs};
+use super::hand_rig::{calibration, motors, plant, servo_configs};
 use bridge::ObjectPose;
 use bridge::number::NonNegative;
+use bridge::real::calibration::Calibration;
 use bridge::real::clock::Clock as _;
 use bridge::real::datagram::{Header, Kind};
 use bridge::real::emulator::{
@@ -22,6 +23,8 @@ const HELD_M: f32 = 0.05;
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub emulator: SharedEmulator,
+    /// Where its stops are.
+    pub calibration: Calibration,
     /// Shafts as they were felt.
     pub witness: Witness,
     /// The object lies on the floor.
@@ -34,7 +37,8 @@ impl Scene {
         let witness = Witness::default();
         let limb = Limb { shafts: plant(&table), witness: witness.clone() };
         let emulator = Emulator::new(&servo_configs(&table), Box::new(limb), &FaultScript::default());
-        Ok(Self { emulator: SharedEmulator::new(emulator), witness, is_fallen: Arc::default() })
+        let emulator = SharedEmulator::new(emulator);
+        Ok(Self { emulator, calibration: calibration()?, witness, is_fallen: Arc::default() })
     }
 
     /// A tracker that sees the object, unless the script of faults keeps it from it.

@@ -209,7 +209,12 @@ fn verify<P: Port>(driver: &mut HandDriver<P>, examination: &mut Examination) ->
         );
         examination.good("servos", found);
     }
-    findings.iter().all(|finding| finding.severity < Severity::NeedsCalibration)
+    let is_refused = findings.iter().any(|finding| finding.severity >= Severity::NeedsCalibration);
+    if is_refused {
+        // As where it is connected: a process that was killed left what it held with torque.
+        drop(driver.torque_off());
+    }
+    !is_refused
 }
 
 /// Findings of verification; those that several servos share are one.

@@ -152,6 +152,8 @@ impl<P: Port> HandDriver<P> {
         let mut findings = self.verify()?;
         findings.retain(|finding| finding.severity == Severity::Refusal);
         if !findings.is_empty() {
+            // A process that was killed left what it held with torque.
+            drop(self.let_go());
             return Err(CalibrationError::Refused(findings));
         }
         let share = self.effort_share();

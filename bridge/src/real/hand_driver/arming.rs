@@ -110,6 +110,8 @@ impl<P: Port> HandDriver<P> {
     pub fn arm_unless(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<Vec<Finding>, ArmError> {
         let findings = self.verify()?;
         if !self.is_verified {
+            // A process that was killed may have left torque on. Who does not answer must not hide the refusal.
+            drop(self.torque_off());
             let is_refusal = |finding: &Finding| finding.severity >= Severity::NeedsCalibration;
             return Err(ArmError::Refused(findings.into_iter().filter(is_refusal).collect()));
         }

@@ -1,5 +1,5 @@
 //! The way back of a servo that shut itself down: reboot, wait, settings, goal := present, torque; a step a tick, so that
-//! the other servos are read all the while.
+//! the other servos are read all the while. Its first feedback after the reboot finds the turns that it has forgotten.
 
 use super::HandDriver;
 use super::arming::{ArmError, Setting, apply, settings};
@@ -103,6 +103,7 @@ impl<P: Port> HandDriver<P> {
             Ok(()) | Err(BusError::NoAnswer { .. }) => {}
             Err(error) => return Err(RebootRefused::Failed { id, reason: self.failed(&error).to_string() }),
         }
+        self.servos[index].was_rebooted = true;
         let recovery = &mut self.servos[index].recovery;
         recovery.phase = Recovery::Rebooting;
         recovery.rebooted_at = Some(now);

@@ -18,6 +18,8 @@ pub(in crate::real) struct Servo {
     pub(in crate::real) map: Option<JointMap>,
     /// Ticks of whole turns between what the servo says and what its calibration says.
     pub(in crate::real) turns_ticks: i32,
+    /// Whether it was rebooted after these were found: it has forgotten its turns.
+    pub(in crate::real) was_rebooted: bool,
     /// Where it is, with these turns.
     pub(in crate::real) present_ticks: i32,
     /// Where it shall be, with these turns.
@@ -39,6 +41,7 @@ impl Servo {
             range_rad: motor.range_rad(&spec.joints).unwrap_or_default(),
             map: None,
             turns_ticks: 0,
+            was_rebooted: false,
             present_ticks: 0,
             goal_ticks: 0,
             current_a: 0.0,
@@ -68,6 +71,7 @@ impl Servo {
     pub(in crate::real) fn find_turns(&mut self, raw_ticks: i32, now: Duration) -> bool {
         let turns_ticks = self.map.and_then(|map| map.turns_ticks(raw_ticks));
         self.turns_ticks = turns_ticks.unwrap_or_default();
+        self.was_rebooted = false;
         self.present_ticks = raw_ticks.wrapping_add(self.turns_ticks);
         (self.seen, self.asked) = (Some(now), now);
         self.has_position = true;
@@ -79,6 +83,10 @@ impl Servo {
     pub(in crate::real) fn accept(&mut self, data: &[u8], asked: Duration, now: Duration) -> bool {
         let find = |register: crate::real::dynamixel::control_table::Register| register.find(data, FEEDBACK.0);
         let (Some(raw_ticks), Some(current)) = (find(PRESENT_POSITION), find(PRESENT_CURRENT)) else { return false };
+        if self.was_rebooted {
+            // Whatever became of its recovery: with the old turns this would be a jump.
+            self.find_turns(raw_ticks, now);
+        }
         let ticks = raw_ticks.wrapping_add(self.turns_ticks);
         if self.seen.is_some() {
             let elapsed_s = now.saturating_sub(self.asked).as_secs_f64();

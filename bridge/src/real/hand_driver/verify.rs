@@ -165,33 +165,44 @@ impl<P: Port> HandDriver<P> {
         Ok(present)
     }
 
-    /// Nobody answers: maybe at another rate.
+    /// Nobody answers: maybe at another rate. The port has its own again afterwards, whatever comes of it.
     fn find_baud(&mut self) -> Result<Finding, BusError> {
         let own = self.table.baud;
-        let mut found = None;
-        for baud in bauds().filter(|&baud| baud != own) {
-            self.bus.port_mut().set_baud(baud)?;
-            for index in 0..self.ids.len() {
-                if self.bus.is_there(self.ids[index])? {
-                    found = Some(baud);
-                    break;
-                }
-            }
-            if found.is_some() {
-                break;
-            }
-        }
+        let mut lacking = Vec::new();
+        let found = self.answered_baud(own, &mut lacking);
         self.bus.port_mut().set_baud(own)?;
-        Ok(match found {
+        Ok(match found? {
             Some(baud) => {
                 let what = format!("no servo answers at {own} baud, but at {baud}");
                 refusal(None, "bus", what, "set the servos' baud rate, or the one in the hand's description")
             }
             None => {
-                let what = format!("no servo answers at {own} baud, nor at any other");
+                let but = if lacking.is_empty() {
+                    String::new()
+                } else {
+                    format!(" that the port has; it lacks {}", lacking.join(", "))
+                };
+                let what = format!("no servo answers at {own} baud, nor at any other{but}");
                 refusal(None, "bus", what, "check power, the adapter, and that this is the hand's port")
             }
         })
+    }
+
+    /// The first rate but `own` at which a servo answers. Rates that cannot be set go to `lacking`: few adapters have all of them, and
+    /// a port that is gone does not get its own rate back.
+    fn answered_baud(&mut self, own: u32, lacking: &mut Vec<String>) -> Result<Option<u32>, BusError> {
+        for baud in bauds().filter(|&baud| baud != own) {
+            if self.bus.port_mut().set_baud(baud).is_err() {
+                lacking.push(baud.to_string());
+                continue;
+            }
+            for index in 0..self.ids.len() {
+                if self.bus.is_there(self.ids[index])? {
+                    return Ok(Some(baud));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn verify_servo(
