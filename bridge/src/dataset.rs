@@ -77,7 +77,8 @@ impl Dataset {
     /// Creates a dataset, or opens one with the same header to go on with it.
     ///
     /// # Errors
-    /// When there is one with another header, or the file system fails.
+    /// When there is one with another header, or the file system fails. One whose log was damaged where it lay
+    /// ([`crate::storage::Damaged`]) stays what it is.
     pub fn open(folder: &Path, header: &DatasetHeader) -> Result<Self, DatasetError> {
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
         if let Some(found) = header_of(folder)? {
@@ -182,4 +183,48 @@ fn told(header: &DatasetHeader) -> String {
 fn failed(path: &Path) -> impl Fn(io::Error) -> DatasetError {
     let path = path.to_owned();
     move |source| DatasetError::Io { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract: a dataset with a damaged byte in its middle is not gone on with and loses nothing; file, byte and what to do are
+    /// said. One whose end was torn off is.
+    #[test]
+    fn a_damaged_dataset_is_kept() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let environment = EnvironmentSpec {
+            task: "none".into(),
+            body: "none".into(),
+            observation_len: 1,
+            action_len: 1,
+            action_lower_rad: vec![-1.0],
+            action_upper_rad: vec![1.0],
+            control_hz: 20,
+            horizon_steps: 2,
+        };
+        let mut episode = Episode::begin(&environment, "nobody", 1, &[0.0]);
+        episode.push(&[0.5], 1.0, &[0.5]);
+        let header = DatasetHeader { environment, domain: "nominal".into(), seed: 1, reward: CubeReward::default() };
+        Dataset::open(folder.path(), &header)?.append_all(&[episode.clone(), episode.clone(), episode])?;
+
+        let path = folder.path().join(EPISODES_FILE);
+        let bytes = std::fs::read(&path)?;
+        let frame_bytes = bytes.len() / 3;
+        let mut damaged = bytes.clone();
+        damaged[frame_bytes + 20] ^= 1;
+        write_atomic(&path, &damaged)?;
+        let error = Dataset::open(folder.path(), &header).err().ok_or("it was opened")?.to_string();
+        for told in
+            [path.display().to_string(), format!("at byte {frame_bytes} "), format!("truncate -s {frame_bytes} ")]
+        {
+            assert!(error.contains(&told), "{error}");
+        }
+        assert_eq!(std::fs::read(&path)?, damaged);
+
+        write_atomic(&path, &bytes[..bytes.len() - 1])?;
+        assert_eq!(Dataset::open(folder.path(), &header)?.n_episodes(), 2);
+        Ok(())
+    }
 }

@@ -7,9 +7,9 @@ mod carried_bench;
 use bridge::real::cause::Cause;
 use bridge::real::clock::Clock as _;
 use bridge::real::control_loop::{Event, LoopConfig, LoopError, Posture};
-use bridge::real::emulator::Fault;
+use bridge::real::emulator::{Fault, Servos};
 use bridge::real::labels::Button;
-use bridge::real::machine::{Order, State};
+use bridge::real::machine::{Order, Refusal, State};
 use bridge::{ToolPose, ToolSpec, turn_rad};
 use carried_bench::rig::TestResult;
 use carried_bench::{AWAY, Bench, PARK_RAD, START, TICK_S, config, limits, tool};
@@ -52,6 +52,67 @@ fn an_arm_is_engaged_with_the_hand() -> TestResult {
     assert_eq!((bench.is_engaged(), bench.torques()?), (false, vec![0; 17]));
     bench.run(50)?;
     assert_eq!((bench.is_engaged(), bench.tool()?), (false, left));
+    Ok(())
+}
+
+/// Contract: arming takes longer than a socket's buffer has room for the states of a controller of 1 kHz; the hand is armed all the
+/// same, with a present state of an arm that has never been silent, and that is held where somebody has put it meanwhile.
+#[test]
+fn a_fast_arm_is_heard_after_arming() -> TestResult {
+    let mut bench = Bench::behind_udp(config()?)?;
+    bench.run(20)?;
+    let began_s = bench.clock.now_s();
+    // A slow bus: some 600 answers, each a millisecond late.
+    let (servos, by_s, for_s) = (Servos::All, 0.0009.try_into()?, 0.9.try_into()?);
+    bench.inject(Fault::Delay { servos, by_s, for_s })?;
+    let elsewhere = ToolPose { position_m: [0.36, 0.02, 0.3], ..AWAY };
+    bench.lift(elsewhere, 0.5);
+    bench.order(Order::Arm)?;
+    let took_s = bench.clock.now_s() - began_s;
+    assert!((0.8..2.0).contains(&took_s), "{took_s} s");
+    bench.run(50)?;
+    assert_eq!((bench.causes(), bench.control.state()), (vec![], State::Hold));
+    assert!(bench.is_engaged() && is_near(&bench.tool()?, &elsewhere, 1e-4), "{:?}", bench.tool()?);
+    Ok(())
+}
+
+/// Contract: a hand whose arm somebody has put outside of its workspace, by more than its clip, is not armed: the arm stays where it
+/// is, without a setpoint, and it is said where that is and where the workspace ends. Back in it, the hand is armed. One whose torque
+/// would come back by itself meanwhile is a fault.
+#[test]
+fn an_arm_outside_of_its_workspace_is_not_armed() -> TestResult {
+    let mut bench = Bench::new(config()?)?;
+    bench.run(5)?;
+    let outside = ToolPose { position_m: [0.43, 0.02, 0.412], ..AWAY };
+    bench.lift(outside, 0.0);
+    bench.run(5)?;
+    bench.events.try_iter().for_each(drop);
+    bench.order(Order::Arm)?;
+    bench.run(30)?;
+    assert_eq!((bench.control.state(), bench.is_engaged(), bench.torques()?), (State::Connected, false, vec![0; 17]));
+    assert!(is_near(&bench.tool()?, &outside, 1e-6), "{:?}", bench.tool()?);
+    let events: Vec<Event> = bench.events.try_iter().collect();
+    let where_it_is = "at z 0.412 m, its workspace goes from 0.250 to 0.400 m";
+    let is_told = |event: &&Event| matches!(event, Event::ChunkRefused { reason, .. } if reason.contains(where_it_is));
+    assert_eq!(events.iter().filter(is_told).count(), 1, "{events:?}");
+    let refusal = Refusal::Because(Cause::ArmNotReady);
+    let is_refused =
+        |event: &Event| matches!(event, Event::Refused { order: Order::Arm, refusal: why, .. } if *why == refusal);
+    assert!(events.iter().any(is_refused), "{events:?}");
+
+    bench.lift(ToolPose { position_m: [0.43, 0.02, 0.409], ..AWAY }, 0.0);
+    bench.run(5)?;
+    bench.order(Order::Arm)?;
+    bench.run(30)?;
+    assert_eq!((bench.control.state(), bench.is_engaged()), (State::Hold, true), "{:?}", bench.causes());
+
+    // Limp while a servo is too hot, and lifted out meanwhile.
+    bench.inject(Fault::Temperature { servos: Servos::Ids(vec![3]), celsius: 67.0.try_into()? })?;
+    bench.run(100)?;
+    assert_eq!((bench.control.state(), bench.is_engaged()), (State::Hold, false), "{:?}", bench.causes());
+    bench.lift(outside, 0.0);
+    bench.run(5)?;
+    assert_eq!((bench.control.state(), bench.causes()), (State::Fault, vec![Cause::ArmNotReady]));
     Ok(())
 }
 

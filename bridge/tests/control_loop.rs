@@ -207,6 +207,43 @@ fn faults_switch_torque_off() {
     }
 }
 
+/// Contract: torque is off before anything is made of a fault: its report is sent, and a new ring made, after that.
+#[test]
+fn torque_goes_before_the_report() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.steps(2);
+    rig.servos(|servos| servos.reading = Some(f32::NAN));
+    rig.ticks(2);
+    assert_eq!((rig.control.state(), rig.sides.faults.len()), (State::Fault, 1));
+    assert_eq!(rig.servos(|servos| servos.n_reports_before_off), Some(0));
+}
+
+/// Contract: a report has what the body said of its own fault, and nothing of what it said in an earlier one or after that.
+#[test]
+fn a_report_has_the_error_of_its_own_fault() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.steps(2);
+    rig.servos(|servos| servos.reading = Some(f32::NAN));
+    // It goes on being none, and failing to be read, in the fault.
+    rig.ticks(20);
+    let report = rig.sides.faults.try_recv().unwrap();
+    let said = report.error.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(report.cause == Cause::NotFinite && said.contains("NaN"), "{report:?}");
+
+    rig.servos(|servos| servos.reading = None);
+    rig.tick();
+    rig.order(Order::Reset);
+    assert_eq!(rig.control.state(), State::Connected);
+    rig.order(Order::Arm);
+    rig.tick();
+    rig.servos(|servos| servos.status.servos[1].hardware_error = HardwareError(HardwareError::VOLTAGE));
+    rig.ticks(2);
+    let report = rig.sides.faults.try_recv().unwrap();
+    assert!(report.cause == Cause::Electrical && report.error.is_none(), "{report:?}");
+}
+
 /// Contract, row 8: steps with a stale observation are not stored; what is before and after them is, in two pieces.
 #[test]
 fn stale_steps_are_left_out() {

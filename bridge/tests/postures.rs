@@ -7,8 +7,9 @@
 mod rig;
 
 use bridge::number::{Finite, NonNegative, Positive};
+use bridge::real::cause::Cause;
 use bridge::real::clock::VirtualClock;
-use bridge::real::control_loop::{Event, LoopConfig, Posture, StartPosture};
+use bridge::real::control_loop::{Event, LoopConfig, Posture, Request, StartPosture};
 use bridge::real::labels::Button;
 use bridge::real::machine::{Order, State};
 use rig::{HORIZON_STEPS, N_JOINTS, Rig, TICKS_PER_STEP, config, rig_of};
@@ -92,6 +93,72 @@ fn a_blocked_joint_is_there() {
     rig.ticks(200);
     assert_eq!(rig.control.state(), State::Run);
     assert!(rig.events().iter().any(|event| matches!(event, Event::EpisodeBegun { .. })));
+}
+
+/// Contract: a human who takes over on the way to the start changes nothing of the way: it is there when it is there, not before; and
+/// who hands back on it does not make a chunk late that is not due before the arrival.
+#[test]
+fn a_human_on_the_way_changes_nothing_of_it() {
+    let arrived = |requests: &[Request]| {
+        let mut rig = rig_of(with_start(vec![START_RAD; N_JOINTS]), VirtualClock::default(), 16, None);
+        rig.start();
+        rig.ticks(5);
+        for &request in requests {
+            rig.sides.requests.send(request).unwrap();
+            rig.tick();
+        }
+        // 0.5 rad at 1 rad/s, less than the wait behind it later.
+        rig.ticks(60 - requests.len());
+        let events = rig.events();
+        let late = |event: &Event| matches!(event, Event::Noticed { cause: Cause::ChunkLate, .. });
+        assert!(rig.control.state() == State::Run && !events.iter().any(late), "{requests:?}: {events:?}");
+        rig.servos(|servos| {
+            assert!(
+                servos.goal_rad.iter().all(|goal| (goal - START_RAD as f32).abs() < 1e-5),
+                "{requests:?}: {servos:?}"
+            )
+        });
+        let at = |event: &Event| match event {
+            Event::Reached { posture: Posture::Start, at_s } => Some(*at_s),
+            _ => None,
+        };
+        let at_s: Vec<f64> = events.iter().filter_map(at).collect();
+        rig.ticks((HORIZON_STEPS + 10) * TICKS_PER_STEP);
+        let record = rig.sides.records.try_recv().unwrap();
+        assert_eq!((record.episode.n_steps(), record.cut_by), (HORIZON_STEPS, None), "{requests:?}");
+        at_s
+    };
+    let undisturbed = arrived(&[]);
+    assert_eq!(undisturbed.len(), 1);
+    for requests in [&[Request::TakeOver][..], &[Request::TakeOver, Request::HandBack]] {
+        assert_eq!(arrived(requests), undisturbed, "{requests:?}");
+    }
+}
+
+/// Contract: what was pressed before the episode began says nothing of it, but that something unsafe was seen, which ends it at once.
+#[test]
+fn buttons_on_the_way_say_nothing() {
+    let on_the_way = |buttons: &[Button]| {
+        let mut rig = rig_of(with_start(vec![START_RAD; N_JOINTS]), VirtualClock::default(), 16, None);
+        rig.start();
+        rig.ticks(5);
+        buttons.iter().for_each(|&button| rig.sides.buttons.send(button).unwrap());
+        rig.ticks(2);
+        rig
+    };
+    let buttons = [Button::PlusOne, Button::Success, Button::Failure, Button::PlusOne];
+    let mut rig = on_the_way(&buttons);
+    rig.ticks(100 + HORIZON_STEPS * TICKS_PER_STEP);
+    let record = rig.sides.records.try_recv().unwrap();
+    assert_eq!((record.episode.rewards.clone(), record.verdict), (vec![1.0; HORIZON_STEPS], None));
+    assert!(!record.episode.label.terminated);
+    let pressed = |event: &Event| if let Event::Pressed { button, .. } = event { Some(*button) } else { None };
+    assert_eq!(rig.events().iter().filter_map(pressed).collect::<Vec<_>>(), buttons);
+
+    let rig = on_the_way(&[Button::Unsafe]);
+    assert_eq!((rig.control.state(), rig.sides.records.len()), (State::Hold, 0));
+    let events = rig.events();
+    assert!(events.iter().any(|event| matches!(event, Event::Noticed { cause: Cause::SceneLost, .. })), "{events:?}");
 }
 
 /// Contract: an object that is lost ends its episode, which is whole; so is one that a human calls unsafe. Only what is

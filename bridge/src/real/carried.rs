@@ -4,6 +4,9 @@
 //! then its controller holds its present pose, as it does by itself when no setpoint comes. A state that is too old to be
 //! limited against keeps setpoints back and nothing else; what is to be done about it the failsafe decides by its age.
 //!
+//! While the hand is armed, which takes a second, nobody hears the arm: what has piled up meanwhile is taken in before anybody
+//! judges, and where it is old, because a full buffer drops the new, a new state is waited for.
+//!
 //! A quaternion and its negative are one rotation: what the arm measures has the sign that is nearer to what it measured
 //! before, at first to where episodes begin, so that it is the sign that policies have learned with.
 
@@ -16,6 +19,11 @@ use crate::{Body, BodyError, BodySpec, Percept, ToolPose, ToolSpec, ToolState};
 
 /// How often a first state is looked for, s.
 const LOOK_S: f64 = 0.005;
+/// A state of this age is a present one, s: half of what a setpoint is usually limited against.
+const PRESENT_S: f64 = 0.05;
+/// How long one is waited for once torque is on, s: a fifth of the servos' watchdog, which nobody feeds meanwhile. A controller so
+/// fast that its states fill a buffer while the hand is armed tells several in it.
+const CATCH_UP_S: f64 = 0.02;
 
 /// A robot on an arm.
 #[derive(Debug)]
@@ -65,6 +73,21 @@ impl<R: Robot, A: ArmLink, C: Clock> Carried<R, A, C> {
     /// The arm, to look at.
     pub const fn arm_link(&self) -> &A {
         &self.arm
+    }
+
+    /// Takes in what came while nobody heard, and a present state if one comes soon. Whether none does is the failsafe's.
+    fn catch_up(&mut self) {
+        let began_s = self.clock.now_s();
+        self.arm.poll(began_s);
+        loop {
+            let now_s = self.clock.now_s();
+            let is_present = self.arm.age_s(now_s).is_some_and(|age_s| age_s <= PRESENT_S);
+            if is_present || now_s - began_s >= CATCH_UP_S {
+                return;
+            }
+            self.clock.wait_until(now_s + LOOK_S);
+            self.arm.poll(self.clock.now_s());
+        }
     }
 }
 
@@ -136,7 +159,9 @@ impl<R: Robot, A: ArmLink, C: Clock> Robot for Carried<R, A, C> {
     }
 
     fn torque_on(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), BodyError> {
-        self.robot.torque_on(is_stopped)
+        let done = self.robot.torque_on(is_stopped);
+        self.catch_up();
+        done
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {

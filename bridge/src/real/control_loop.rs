@@ -13,6 +13,7 @@
 
 mod acting;
 mod notices;
+mod reach;
 mod wiring;
 
 pub use wiring::{
@@ -67,6 +68,7 @@ pub struct ControlLoop<R: Robot, T: Task, L: LabelSource> {
     ticks_per_step: u32,
     next_seed: u64,
     state: State,
+    is_torque_on: bool,
     goal: Goal,
     is_parked: bool,
     /// This tick switched torque on.
@@ -130,6 +132,7 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             ticks_per_step: servo_hz / spec.control_hz,
             next_seed: first_seed,
             state: State::Disconnected,
+            is_torque_on: false,
             goal: Goal::HoldMeasured,
             is_parked: false,
             has_armed: false,
@@ -223,10 +226,12 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         self.take_in_labels(now_s);
         let order = self.take_in_requests(now_s);
         let refusal = self.plans.collect();
+        let beyond = self.beyond_reach(order);
         let mut events = std::mem::take(&mut self.events)
             .with_if(self.inbox.e_stop.is_pressed(), Cause::EStop)
-            .with_if(refusal.is_some() && self.acting.is_some(), Cause::BadAction);
-        if let Some(PlanError { reason }) = refusal {
+            .with_if(refusal.is_some() && self.acting.is_some(), Cause::BadAction)
+            .with_if(beyond.is_some(), Cause::ArmNotReady);
+        for reason in refusal.map(|PlanError { reason }| reason).into_iter().chain(beyond) {
             self.emit(Event::ChunkRefused { reason, at_s: now_s });
         }
         if self.recorder.n_dropped > self.n_records_dropped {
@@ -244,10 +249,15 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             events,
         };
         let decision = self.failsafe.tick(&facts, order, now_s);
-        self.report(order, &decision, now_s);
+        let fault = self.report(order, &decision, now_s);
         for &action in decision.actions.as_slice() {
             self.carry_out(action, now_s);
         }
+        // Torque goes first; only then is there time for a new ring.
+        if let Some((cause, error)) = fault {
+            self.report_fault(cause, error, now_s);
+        }
+        self.is_torque_on = decision.is_torque_on;
         self.move_body(&decision, now_s);
     }
 
@@ -269,7 +279,8 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
         self.own_order.take()
     }
 
-    fn report(&mut self, order: Option<Order>, decision: &Decision, now_s: f64) {
+    /// Tells what was decided. Where a latched state begins, its cause, and what the body said of it.
+    fn report(&mut self, order: Option<Order>, decision: &Decision, now_s: f64) -> Option<(Cause, Option<BodyError>)> {
         if let (Some(order), Some(refusal)) = (order, decision.refused) {
             self.emit(Event::Refused { order, refusal, at_s: now_s });
         }
@@ -277,18 +288,22 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             self.emit(Event::Noticed { cause, at_s: now_s });
         }
         if decision.state == self.state {
-            return;
+            return None;
         }
         self.emit(Event::State { from: self.state, to: decision.state, cause: decision.cause, at_s: now_s });
         self.state = decision.state;
-        if let Some(cause) = decision.cause.filter(|_| decision.state.is_latched()) {
-            // Torque goes first; only then is there time for a new ring.
-            let black_box = std::mem::replace(&mut self.black_box, BlackBox::new(self.bounds.spec()));
-            let error = self.last_error.take();
-            let report = FaultReport { cause, error, at_s: now_s, black_box };
-            if self.outbox.faults.try_send(report).is_err() {
-                self.outbox.count_drop();
-            }
+        if matches!(self.state, State::Connected | State::Hold) {
+            // What the body said before is of no fault that comes from here on.
+            self.last_error = None;
+        }
+        let cause = decision.cause.filter(|_| self.state.is_latched())?;
+        Some((cause, self.last_error.take()))
+    }
+
+    fn report_fault(&mut self, cause: Cause, error: Option<BodyError>, at_s: f64) {
+        let black_box = std::mem::replace(&mut self.black_box, BlackBox::new(self.bounds.spec()));
+        if self.outbox.faults.try_send(FaultReport { cause, error, at_s, black_box }).is_err() {
+            self.outbox.count_drop();
         }
     }
 

@@ -3,9 +3,10 @@
 #[path = "../real/rig.rs"]
 #[expect(dead_code, reason = "shared with the tests of the driver")]
 pub mod rig;
+pub mod wire;
 
 use bridge::number::{Finite, NonNegative, NumberError, Positive, UnitInterval};
-use bridge::real::arm::{ArmLimits, ArmPose, ArmSession};
+use bridge::real::arm::{ArmLimits, ArmPose, UdpArm};
 use bridge::real::bounds::BoundsConfig;
 use bridge::real::carried::Carried;
 use bridge::real::cause::Cause;
@@ -14,8 +15,8 @@ use bridge::real::control_loop::{
     ControlLoop, EmergencyStop, Event, Inbox, LoopConfig, Outbox, Request, StartPosture, ToolMotion,
 };
 use bridge::real::emulator::{
-    ArmCable, Drive, EmulatedArm, Emulator, EmulatorClock, Fault, FaultScript, FirstOrderPlant, MemoryArm, MemoryPort,
-    Plant, Shaft, SharedEmulator,
+    Drive, EmulatedArm, Emulator, EmulatorClock, Fault, FaultScript, FirstOrderPlant, MemoryPort, Plant, Shaft,
+    SharedEmulator,
 };
 use bridge::real::failsafe::FailsafeConfig;
 use bridge::real::hand_robot::HandRobot;
@@ -32,6 +33,8 @@ use bridge::{
 use crossbeam::channel::{Receiver, Sender, bounded};
 use rig::{BAUD, TestResult, driver_on, register};
 use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::{Controller, Link};
 
 pub const TORQUE: u16 = 64;
 pub const N_SERVOS: u8 = 17;
@@ -44,20 +47,33 @@ pub const AWAY: ToolPose = ToolPose { position_m: [0.43, 0.02, 0.3], orientation
 struct Limb {
     shafts: FirstOrderPlant,
     arm: EmulatedArm,
+    controller: Option<Controller>,
     tool: ToolPose,
+    lifted: Lifted,
     time_s: f64,
 }
+
+/// When somebody puts the arm elsewhere, s, and where; none once it is there.
+pub type Lifted = Arc<Mutex<Option<(f64, ToolPose)>>>;
 
 impl Plant for Limb {
     fn advance(&mut self, drives: &[Drive], dt_s: f64, shafts: &mut [Shaft]) {
         self.shafts.advance(drives, dt_s, shafts);
         self.time_s += dt_s;
+        let mut lifted = self.lifted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tool)) = lifted.take_if(|(at_s, _)| *at_s <= self.time_s) {
+            self.tool = tool;
+        }
+        drop(lifted);
         // An arm may tell either sign of a rotation: this one has never that of the start.
         let sign = -self.tool.orientation[3].signum();
         let orientation = self.tool.orientation.map(|x| sign * x);
         let felt = ToolState { measured: ToolPose { orientation, ..self.tool }, ..ToolState::default() };
         if let Some(target) = self.arm.step(self.time_s, &felt) {
             self.tool = target.into();
+        }
+        if let Some(controller) = &mut self.controller {
+            controller.step(&self.arm);
         }
     }
 }
@@ -127,11 +143,12 @@ impl Planner for Jumps {
     }
 }
 
-pub type Robot = Tracked<Carried<HandRobot<MemoryPort>, MemoryArm, EmulatorClock>, Blind>;
+pub type Robot = Tracked<Carried<HandRobot<MemoryPort>, Link, EmulatorClock>, Blind>;
 
 pub struct Bench {
     pub emulator: SharedEmulator,
     pub arm: EmulatedArm,
+    pub lifted: Lifted,
     pub clock: EmulatorClock,
     pub control: ControlLoop<Robot, UntilSignal, Receiver<Button>>,
     pub worker: PlannerWorker<Jumps>,
@@ -203,13 +220,25 @@ pub fn config() -> Result<LoopConfig, Box<dyn Error>> {
 
 impl Bench {
     pub fn new(config: LoopConfig) -> Result<Self, Box<dyn Error>> {
+        Self::with(config, None)
+    }
+
+    /// The same with its arm behind UDP.
+    pub fn behind_udp(config: LoopConfig) -> Result<Self, Box<dyn Error>> {
+        Self::with(config, Some(Controller::new()?))
+    }
+
+    fn with(config: LoopConfig, udp: Option<(Controller, UdpArm)>) -> Result<Self, Box<dyn Error>> {
         let arm = EmulatedArm::new(9);
+        let lifted = Lifted::default();
         let table = rig::motors()?;
-        let limb = Limb { shafts: rig::plant(&table), arm: arm.clone(), tool: AWAY, time_s: 0.0 };
+        let (controller, udp) = udp.unzip();
+        let shafts = rig::plant(&table);
+        let limb = Limb { shafts, arm: arm.clone(), controller, tool: AWAY, lifted: Arc::clone(&lifted), time_s: 0.0 };
         let servos = rig::servo_configs(&table);
         let emulator = SharedEmulator::new(Emulator::new(&servos, Box::new(limb), &FaultScript::default()));
         let (hand, _) = HandRobot::connect(driver_on(emulator.open(BAUD))?, UnitInterval::try_from(0.5)?)?;
-        let link = MemoryArm::new(ArmSession::new(limits()?, 1)?, ArmCable::new(emulator.clone(), arm.clone()));
+        let link = udp.map_or_else(|| Link::in_memory(&emulator, &arm), |arm| Ok(Link::Udp(arm)))?;
         let clock = emulator.clock();
         let signals = vec!["done".into()];
         let carried = Carried::connect(hand, link, clock.clone(), tool()?, signals, &START, 1.0)?;
@@ -237,6 +266,7 @@ impl Bench {
         Ok(Self {
             emulator,
             arm,
+            lifted,
             clock,
             control,
             worker,
@@ -313,6 +343,11 @@ impl Bench {
             }
         }
         Ok(self.clock.now_s() - start_s)
+    }
+
+    /// Puts the arm somewhere, `in_s` from now.
+    pub fn lift(&self, tool: ToolPose, in_s: f64) {
+        *self.lifted.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.clock.now_s() + in_s, tool));
     }
 
     pub fn inject(&self, fault: Fault) -> TestResult {

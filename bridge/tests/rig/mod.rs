@@ -47,6 +47,8 @@ pub struct Servos {
     pub wall_rad: f32,
     /// Where joint 1 sags to without torque of its own.
     pub sag_rad: Option<f32>,
+    /// Reports of faults that were sent when torque went off last.
+    pub n_reports_before_off: Option<usize>,
 }
 
 pub struct FakeHand<C: Clock> {
@@ -54,6 +56,7 @@ pub struct FakeHand<C: Clock> {
     clock: C,
     servos: Arc<Mutex<Servos>>,
     status: HandStatus,
+    faults: Receiver<FaultReport>,
 }
 
 pub fn spec() -> BodySpec {
@@ -144,7 +147,10 @@ impl<C: Clock> Robot for FakeHand<C> {
     }
 
     fn torque_off(&mut self) -> Result<(), BodyError> {
-        self.servos.lock().unwrap_or_else(PoisonError::into_inner).has_torque = false;
+        let mut servos = self.servos.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut servos.has_torque) {
+            servos.n_reports_before_off = Some(self.faults.len());
+        }
         Ok(())
     }
 
@@ -292,17 +298,23 @@ pub fn rig_of<C: Clock + Clone>(
         reboots: Vec::with_capacity(8),
         wall_rad: 1.0,
         sag_rad: None,
+        n_reports_before_off: None,
     };
     let servos = Arc::new(Mutex::new(servos));
-    let hand =
-        FakeHand { spec: spec(), clock: clock.clone(), servos: Arc::clone(&servos), status: healthy(N_JOINTS as u8) };
+    let (faults, fault_outbox) = bounded(4);
+    let hand = FakeHand {
+        spec: spec(),
+        clock: clock.clone(),
+        servos: Arc::clone(&servos),
+        status: healthy(N_JOINTS as u8),
+        faults: fault_outbox.clone(),
+    };
     let task_spec = TaskSpec { name: "steps".into(), observation_len: N_JOINTS + 1, control_hz: 20, horizon_s: 1.0 };
     let task = Steps { spec: task_spec, n_steps: 0, ends_after };
     let (requests, request_inbox) = bounded(16);
     let (buttons, labels) = bounded(16);
     let (records, record_outbox) = bounded(record_capacity);
     let (events, event_outbox) = bounded(4096);
-    let (faults, fault_outbox) = bounded(4);
     let (policies, policy_inbox) = newest();
     let (human, human_rad) = newest();
     let (pulse, learner) = pulse(clock.clone());

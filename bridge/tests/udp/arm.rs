@@ -141,6 +141,31 @@ fn a_stale_arm_is_not_commanded() {
     assert!(matches!(UdpArm::open(&empty, 1), Err(ArmError::EmptyWorkspace { axis: 1, .. })));
 }
 
+/// Contract: what a socket's buffer holds is taken in by one poll, however long nobody polled: the newest of it is the state.
+#[test]
+fn one_poll_empties_the_buffer() {
+    let controller = UdpSocket::bind(loopback()).unwrap();
+    let config = UdpArmConfig { listen: loopback(), controller: controller.local_addr().unwrap(), limits: limits() };
+    let mut arm = UdpArm::open(&config, 1).unwrap();
+    let (mut other_side, mut frame) = (ArmController::new(3), Vec::new());
+    let at = |x_m| ArmState {
+        pose: pose(x_m, 0.0, 0.3, 0.0),
+        force_n: [0.0; 3],
+        torque_nm: [0.0; 3],
+        is_ready: true,
+        has_failed: false,
+        round_trip_s: None,
+    };
+    for n in 1..=200u32 {
+        other_side.tell(&at(0.3 + 1e-3 * f64::from(n)), 1e-3 * f64::from(n), &mut frame);
+        controller.send_to(&frame, arm.address().unwrap()).unwrap();
+    }
+    // A datagram to oneself is there when it is sent.
+    arm.poll(0.2);
+    assert_eq!(arm.reception().0.n_accepted, 200);
+    assert!((arm.state().unwrap().pose.position_m[0] - 0.5).abs() < 1e-9 && arm.age_s(0.2).unwrap() < 1e-9);
+}
+
 /// Contract: a state is as old as its stamp, whatever the controller's clock says: one that was under way for long is too old
 /// to be limited against when it comes. A controller that starts anew has a new clock.
 #[test]

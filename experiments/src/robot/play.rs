@@ -42,6 +42,8 @@ use std::path::{Path, PathBuf};
 /// Why a hand is laid down whose episodes nobody could learn from.
 const NOT_STORED: &str =
     "the episode could not be stored: nothing more is collected, the hand opens if it may, then its torque goes off";
+/// What becomes of a verdict on an episode whose longest piece is not its end.
+const NOT_ITS_END: &str = "what is kept of this episode is not its end: it is without what was said of it";
 /// Why a hand is laid down that nobody learns from any more.
 const NO_LEARNER: &str = "the learner has ended: the hand opens if it may, then its torque goes off";
 /// What to do about it.
@@ -133,6 +135,7 @@ impl RobotSession {
         let mut progress = Progress { last_s: self.now_s().unwrap_or_default(), n_stops: 0 };
         let mut policy = policy.deep_clone()?;
         let mut is_heard = false;
+        let mut ended_s = f64::INFINITY;
         self.publish(&policy)?;
         // Whatever was asked before is asked anew: it is another session, and nobody may have looked for long.
         self.shown.clear();
@@ -175,8 +178,11 @@ impl RobotSession {
                     self.say("nothing of this episode could be stored");
                     replies.push(operator.hear(Heard::Human(Answer::Discard)));
                 }
-                if matches!(event, Event::EpisodeEnded { .. }) && operator.position().stage != Stage::Label {
-                    self.keep_apart(&mut waiting);
+                if let Event::EpisodeEnded { at_s, .. } = event {
+                    ended_s = *at_s;
+                    if operator.position().stage != Stage::Label {
+                        self.keep_apart(&mut waiting);
+                    }
                 }
             }
             for report in faults {
@@ -196,7 +202,11 @@ impl RobotSession {
                 self.forward(&reply);
                 match reply.judged {
                     Some(Judged::Keep(verdict)) => {
-                        if let (Some(whole), Some(&seed)) = (whole(&mut waiting, verdict), missing.next()) {
+                        let whole = whole(&mut waiting, verdict, ended_s);
+                        if let (Some((whole, is_judged)), Some(&seed)) = (whole, missing.next()) {
+                            if verdict.is_some() && !is_judged {
+                                self.say(NOT_ITS_END);
+                            }
                             let times_s = whole.times_s.clone();
                             let episode = named(whole, &self.published, seed);
                             if let Err(error) = on_kept(&episode) {

@@ -1,6 +1,6 @@
 //! The arm link over UDP.
 
-use super::super::datagram::{self, DatagramError, Reception, receive};
+use super::super::datagram::{self, DatagramError, Reception, drain};
 use super::{ArmError, ArmLimits, ArmLink, ArmPose, ArmSession, ArmState};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -68,7 +68,7 @@ impl ArmLink for UdpArm {
     fn poll(&mut self, now_s: f64) {
         let Self { session, socket, reception, controller } = self;
         let expected = controller.ip();
-        receive(socket, reception, |frame, found| {
+        drain(socket, reception, |frame, found| {
             if found != expected {
                 return Err(DatagramError::Stranger { found, expected });
             }

@@ -90,12 +90,14 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub(super) fn take_in_labels(&mut self, now_s: f64) {
         for _ in 0..MAX_LABELS_A_TICK {
             let Some(button) = self.labels.next() else { return };
+            // Of an episode that has not begun nothing can be said, but that something unsafe was seen.
+            let does_hear = |acting: &&mut Acting| acting.is_begun || button == Button::Unsafe;
             if button == Button::EStop {
                 self.events = self.events.with(Cause::EStop);
-            } else if let Some(acting) = &mut self.acting {
+            } else if let Some(acting) = self.acting.as_mut().filter(does_hear) {
                 // Where a body is to tell what cannot be seen of a success, a human says it in its place.
                 if button == Button::Success && !self.bounds.spec().signals.is_empty() {
-                    self.governor.body_mut().say_signals(acting.is_begun);
+                    self.governor.body_mut().say_signals(true);
                 } else {
                     acting.label(button);
                 }
@@ -136,8 +138,11 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             self.plans.drop_all();
             // Targets from before are not meant for this moment.
             drop(self.inbox.human_rad.take());
-            self.start_rad.copy_from_slice(self.governor.applied_rad());
-            self.action_rad.copy_from_slice(self.governor.applied_rad());
+            // On the way to the start they are the way's: where it was a tick ago, and nowhere.
+            if acting.way == Way::Done {
+                self.start_rad.copy_from_slice(self.governor.applied_rad());
+                self.action_rad.copy_from_slice(self.governor.applied_rad());
+            }
             self.emit(Event::Intervention { step, is_human: true });
         }
     }
@@ -145,7 +150,10 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
     pub(super) fn hand_back(&mut self, now_s: f64) {
         if let Some(acting) = self.acting.as_mut().filter(|acting| acting.is_human) {
             acting.is_human = false;
-            acting.late_since_s = Some(now_s + self.config.first_chunk_s.get());
+            // On the way to the start no chunk is due: its time begins with the arrival.
+            if acting.way == Way::Done {
+                acting.late_since_s = Some(now_s + self.config.first_chunk_s.get());
+            }
             let step = acting.step;
             self.emit(Event::Intervention { step, is_human: false });
         }

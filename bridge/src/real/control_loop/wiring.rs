@@ -245,14 +245,14 @@ pub enum Event {
         /// When.
         at_s: f64,
     },
-    /// A button was pressed that no episode took in: it may judge the one that has ended.
+    /// A button was pressed that no episode took in, as none runs or it has not begun: it may judge the one that has ended.
     Pressed {
         /// Which one; never the emergency stop.
         button: Button,
         /// When.
         at_s: f64,
     },
-    /// A chunk was refused, or could not be planned.
+    /// A chunk was refused, or could not be planned; or none can begin where the arm stands, and the hand is not armed there.
     ChunkRefused {
         /// Why.
         reason: String,

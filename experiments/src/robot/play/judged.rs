@@ -60,11 +60,22 @@ impl RobotSession {
     }
 }
 
-/// The longest piece of the episode that has just been judged, with the verdict.
-pub(super) fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>) -> Option<Recorded> {
+/// The longest piece of the episode that ended at `ended_s` and has just been judged; and whether it has the verdict, which is one
+/// on the end: in another piece it would make the last step one after which nothing more can come.
+pub(super) fn whole(waiting: &mut Vec<Recorded>, verdict: Option<Button>, ended_s: f64) -> Option<(Recorded, bool)> {
     let mut longest = waiting.drain(..).max_by_key(|record| record.episode.n_steps())?;
-    longest.judge(verdict);
-    Some(longest)
+    let is_judged = is_end(&longest, ended_s);
+    if is_judged {
+        longest.judge(verdict);
+    }
+    Some((longest, is_judged))
+}
+
+/// Whether a record goes on to the end of its episode at `ended_s`: that is told a tick after the last step, and a step that could
+/// not be stored takes a step longer.
+fn is_end(record: &Recorded, ended_s: f64) -> bool {
+    let (Some(first_s), Some(last_s)) = (record.times_s.first(), record.times_s.last()) else { return false };
+    ended_s - last_s < (last_s - first_s) / record.episode.n_steps() as f64
 }
 
 /// The episode as one of the run: by its seed, and by the own names of the policies that acted, `published` in the order of their
@@ -78,4 +89,72 @@ pub(super) fn named(mut record: Recorded, published: &[String], seed: u64) -> Ep
     });
     record.episode.label.seed = seed;
     record.episode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bridge::{EnvironmentSpec, Outcome};
+
+    const STEP_S: f64 = 0.05;
+    const TICK_S: f64 = 0.01;
+
+    /// A piece of the steps from `begin` to before `end` of an episode that begins at 1 s.
+    fn piece(piece: u32, (begin, end): (u32, u32)) -> Recorded {
+        let spec = EnvironmentSpec {
+            task: "none".into(),
+            body: "none".into(),
+            observation_len: 1,
+            action_len: 1,
+            action_lower_rad: vec![-1.0],
+            action_upper_rad: vec![1.0],
+            control_hz: 20,
+            horizon_steps: 600,
+        };
+        let mut episode = Episode::begin(&spec, "", 7, &[0.0]);
+        (begin..end).for_each(|_| episode.push(&[0.0], 0.0, &[0.0]));
+        episode.finish(Outcome::default());
+        let times_s = (begin..=end).map(|step| 1.0 + STEP_S * f64::from(step)).collect();
+        Recorded {
+            episode,
+            actors: Vec::new(),
+            cut_by: None,
+            verdict: None,
+            interventions: Vec::new(),
+            piece,
+            times_s,
+            late_success: None,
+        }
+    }
+
+    /// Contract: of an episode of 600 steps the longest piece is kept, and has the verdict only where it goes on to the end: what was
+    /// said of the end is said of no step before it, whether the end is a shorter piece or could not be stored.
+    #[test]
+    fn a_verdict_is_one_on_the_end() -> Result<(), &'static str> {
+        let ended_s = 1.0 + STEP_S * 600.0 + TICK_S;
+        for (pieces, n_kept, is_end) in [
+            (vec![(0, 600)], 600, true),
+            (vec![(0, 400), (401, 600)], 400, false),
+            (vec![(0, 199), (200, 600)], 400, true),
+            (vec![(0, 599)], 599, false),
+            (vec![(0, 100), (101, 598)], 497, false),
+        ] {
+            for (verdict, succeeds) in [
+                (Some(Button::Success), true),
+                (Some(Button::Failure), false),
+                (Some(Button::Unsafe), false),
+                (None, false),
+            ] {
+                let mut waiting: Vec<Recorded> =
+                    pieces.iter().zip(0..).map(|(&steps, number)| piece(number, steps)).collect();
+                let (kept, is_judged) = whole(&mut waiting, verdict, ended_s).ok_or("nothing was kept")?;
+                let label = &kept.episode.label;
+                assert_eq!((kept.episode.n_steps(), is_judged), (n_kept, is_end), "{pieces:?}");
+                let expected = (is_end && verdict.is_some(), is_end && succeeds);
+                assert_eq!((label.terminated, label.outcome.succeeded), expected, "{pieces:?}, {verdict:?}");
+                assert!(waiting.is_empty());
+            }
+        }
+        Ok(())
+    }
 }
