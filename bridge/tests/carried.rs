@@ -93,7 +93,7 @@ fn an_arm_outside_of_its_workspace_is_not_armed() -> TestResult {
     assert!(is_near(&bench.tool()?, &outside, 1e-6), "{:?}", bench.tool()?);
     let events: Vec<Event> = bench.events.try_iter().collect();
     let where_it_is = "at z 0.412 m, its workspace goes from 0.250 to 0.400 m";
-    let is_told = |event: &&Event| matches!(event, Event::ChunkRefused { reason, .. } if reason.contains(where_it_is));
+    let is_told = |event: &&Event| matches!(event, Event::OutOfReach { reason, .. } if reason.contains(where_it_is));
     assert_eq!(events.iter().filter(is_told).count(), 1, "{events:?}");
     let refusal = Refusal::Because(Cause::ArmNotReady);
     let is_refused =

@@ -231,8 +231,11 @@ impl<R: Robot, T: Task, L: LabelSource> ControlLoop<R, T, L> {
             .with_if(self.inbox.e_stop.is_pressed(), Cause::EStop)
             .with_if(refusal.is_some() && self.acting.is_some(), Cause::BadAction)
             .with_if(beyond.is_some(), Cause::ArmNotReady);
-        for reason in refusal.map(|PlanError { reason }| reason).into_iter().chain(beyond) {
+        if let Some(PlanError { reason }) = refusal {
             self.emit(Event::ChunkRefused { reason, at_s: now_s });
+        }
+        if let Some(reason) = beyond {
+            self.emit(Event::OutOfReach { reason, at_s: now_s });
         }
         if self.recorder.n_dropped > self.n_records_dropped {
             self.n_records_dropped = self.recorder.n_dropped;

@@ -71,6 +71,7 @@ pub(super) fn describe(event: &Event) -> String {
         }
         Event::Pressed { button, at_s } => format!("{at_s:9.3}  {button:?} was pressed, and no episode runs"),
         Event::ChunkRefused { reason, at_s } => format!("{at_s:9.3}  chunk refused: {reason}"),
+        Event::OutOfReach { reason, at_s } => format!("{at_s:9.3}  not armed: {reason}"),
         Event::Chunk { step, version, policy_age_s } => {
             format!("           step {step}: a chunk of policy {version}, {policy_age_s:.1} s old")
         }

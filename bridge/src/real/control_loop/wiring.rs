@@ -252,9 +252,16 @@ pub enum Event {
         /// When.
         at_s: f64,
     },
-    /// A chunk was refused, or could not be planned; or none can begin where the arm stands, and the hand is not armed there.
+    /// A chunk was refused, or could not be planned.
     ChunkRefused {
         /// Why.
+        reason: String,
+        /// When.
+        at_s: f64,
+    },
+    /// The arm stands where nothing may hold it: the hand is not armed there.
+    OutOfReach {
+        /// Where that is, and what to do.
         reason: String,
         /// When.
         at_s: f64,
