@@ -194,16 +194,7 @@ mod tests {
     #[test]
     fn a_damaged_dataset_is_kept() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
-        let environment = EnvironmentSpec {
-            task: "none".into(),
-            body: "none".into(),
-            observation_len: 1,
-            action_len: 1,
-            action_lower_rad: vec![-1.0],
-            action_upper_rad: vec![1.0],
-            control_hz: 20,
-            horizon_steps: 2,
-        };
+        let environment = EnvironmentSpec::of_one_value(2);
         let mut episode = Episode::begin(&environment, "nobody", 1, &[0.0]);
         episode.push(&[0.5], 1.0, &[0.5]);
         let header = DatasetHeader { environment, domain: "nominal".into(), seed: 1, reward: CubeReward::default() };

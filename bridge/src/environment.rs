@@ -58,6 +58,21 @@ pub struct EnvironmentSpec {
 }
 
 impl EnvironmentSpec {
+    /// For tests of what takes any: one value is seen, one joint is moved.
+    #[cfg(test)]
+    pub(crate) fn of_one_value(horizon_steps: u32) -> Self {
+        Self {
+            task: "none".into(),
+            body: "none".into(),
+            observation_len: 1,
+            action_len: 1,
+            action_lower_rad: vec![-1.0],
+            action_upper_rad: vec![1.0],
+            control_hz: 20,
+            horizon_steps,
+        }
+    }
+
     /// That of a task on a body.
     ///
     /// # Errors

@@ -260,16 +260,7 @@ mod tests {
     /// What is recorded of an episode of 8 steps in which a human acts in steps 1, 2, 5, 6 and 7, nobody in step 3, a new policy in step 4, and
     /// that ends as `ending` says.
     fn recorded(ending: Ending) -> Recorded {
-        let spec = EnvironmentSpec {
-            task: "none".into(),
-            body: "none".into(),
-            observation_len: 1,
-            action_len: 1,
-            action_lower_rad: vec![-1.0],
-            action_upper_rad: vec![1.0],
-            control_hz: 20,
-            horizon_steps: 8,
-        };
+        let spec = EnvironmentSpec::of_one_value(8);
         let (records, received) = bounded(1);
         let mut recorder = Recorder::new(spec, 2, records);
         recorder.begin(3);

@@ -437,3 +437,18 @@ impl RobotSession {
         }
     }
 }
+
+/// For tests of what takes any environment: one value is seen, one joint is moved.
+#[cfg(test)]
+fn of_one_value(horizon_steps: u32) -> EnvironmentSpec {
+    EnvironmentSpec {
+        task: "none".into(),
+        body: "none".into(),
+        observation_len: 1,
+        action_len: 1,
+        action_lower_rad: vec![-1.0],
+        action_upper_rad: vec![1.0],
+        control_hz: 20,
+        horizon_steps,
+    }
+}

@@ -94,23 +94,15 @@ pub(super) fn named(mut record: Recorded, published: &[String], seed: u64) -> Ep
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bridge::{EnvironmentSpec, Outcome};
+    use crate::robot::play::of_one_value;
+    use bridge::Outcome;
 
     const STEP_S: f64 = 0.05;
     const TICK_S: f64 = 0.01;
 
     /// A piece of the steps from `begin` to before `end` of an episode that begins at 1 s.
     fn piece(piece: u32, (begin, end): (u32, u32)) -> Recorded {
-        let spec = EnvironmentSpec {
-            task: "none".into(),
-            body: "none".into(),
-            observation_len: 1,
-            action_len: 1,
-            action_lower_rad: vec![-1.0],
-            action_upper_rad: vec![1.0],
-            control_hz: 20,
-            horizon_steps: 600,
-        };
+        let spec = of_one_value(600);
         let mut episode = Episode::begin(&spec, "", 7, &[0.0]);
         (begin..end).for_each(|_| episode.push(&[0.0], 0.0, &[0.0]));
         episode.finish(Outcome::default());

@@ -112,9 +112,10 @@ mod tests {
     use super::*;
     use crate::Narration;
     use crate::experiment::TaskChoice;
+    use crate::robot::play::of_one_value;
     use crate::robot::{Kind, Planning, RobotConfig, Setup};
     use bridge::real::emulator::FaultScript;
-    use bridge::{CubeReward, EnvironmentSpec, GovernorConfig};
+    use bridge::{CubeReward, GovernorConfig};
 
     /// Contract: that events were dropped is told when it first happens, and once.
     #[test]
@@ -125,16 +126,7 @@ mod tests {
         let (domain, script) = ("nominal".into(), FaultScript::default());
         let kind = Kind::Emulated { domain, script, seed: 1, is_real_time: false };
         let setup = Setup::new(&task, RobotConfig::of_hand("orca_v2")?, kind, Planning::OF_NOBODY, 1)?;
-        let environment = EnvironmentSpec {
-            task: "none".into(),
-            body: "none".into(),
-            observation_len: 1,
-            action_len: 1,
-            action_lower_rad: vec![-1.0],
-            action_upper_rad: vec![1.0],
-            control_hz: 20,
-            horizon_steps: 1,
-        };
+        let environment = of_one_value(1);
         let mut session = RobotSession::open(setup, &environment, folder.path(), Narration::Silent)?;
         let mut n_told = || -> Result<usize> {
             session.turn_until(&mut Vec::new(), 0.05, |_| false)?;
